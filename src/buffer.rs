@@ -1,0 +1,213 @@
+//! All receive memory of a connection, and the position in it.
+//!
+//! ```text
+//! 0          message.start   message.end      raw            end          memory.len()
+//! | delivered |   message     |     gap        |  unread      |    spare    |
+//! ```
+//!
+//! `message` is what has been assembled of the message under way; a further fragment's payload
+//! moves over the gap, once, to its end. Everything else stays where the network put it until
+//! [`RecvBuf::spare`] makes room.
+
+use alloc::vec::Vec;
+use core::{fmt, ops::Range};
+
+use crate::connection::Assembly;
+
+/// The receive buffer of one connection: the caller reads into it, the connection takes frames
+/// out of it, and events borrow from it.
+///
+/// It starts without heap memory, grows with the bytes that arrive (never with what a peer
+/// announces), and gives everything back on [`release`](Self::release). The position inside a
+/// half-received frame or message is kept here too, so a buffer stays with its connection until
+/// [`is_idle`](Self::is_idle).
+///
+/// ```
+/// use websocket_proto::RecvBuf;
+///
+/// let mut input = RecvBuf::new();
+/// let mut socket: &[u8] = b"bytes from a peer";
+///
+/// let spare = input.spare(4096);                              // at least 4096 bytes of room
+/// let n = std::io::Read::read(&mut socket, spare)?;
+/// input.filled(n);
+/// assert_eq!(input.unread(), b"bytes from a peer");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Default)]
+pub struct RecvBuf {
+    /// Every byte is initialised: safe Rust has no other way to lend room to read into.
+    memory: Vec<u8>,
+    raw: usize,
+    end: usize,
+    pub(crate) message: Range<usize>,
+    /// Decoding progress: the message of which some part has arrived.
+    pub(crate) assembly: Option<Assembly>,
+    heard: bool,
+}
+
+impl RecvBuf {
+    /// An empty buffer, without heap memory.
+    pub const fn new() -> Self {
+        Self {
+            memory: Vec::new(),
+            raw: 0,
+            end: 0,
+            message: 0..0,
+            assembly: None,
+            heard: false,
+        }
+    }
+
+    /// Room for the next read: at least `min` bytes (and at least one), zeroed or left over from
+    /// earlier reads.
+    ///
+    /// Call [`filled`](Self::filled) with the number of bytes that were read. This is the only
+    /// call that moves or grows memory; where the room is too small the capacity at least doubles.
+    pub fn spare(&mut self, min: usize) -> &mut [u8] {
+        self.close_gap_if_drained();
+        let min = min.max(1);
+        if self.memory.len() - self.end < min {
+            self.compact();
+        }
+        let needed = self.end + min;
+        if self.memory.len() < needed {
+            self.memory.resize(needed.max(2 * self.memory.len()), 0);
+        }
+        &mut self.memory[self.end..]
+    }
+
+    /// Tells that `n` bytes have been read into [`spare`](Self::spare).
+    ///
+    /// # Panics
+    ///
+    /// If `n` is more than the room that `spare` lent.
+    pub fn filled(&mut self, n: usize) {
+        assert!(
+            n <= self.memory.len() - self.end,
+            "more bytes than spare() had room for"
+        );
+        self.end += n;
+        self.heard |= n > 0;
+    }
+
+    /// Copies bytes in that were read elsewhere, such as a buffer of an io_uring ring.
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        self.spare(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        self.filled(bytes.len());
+    }
+
+    /// The bytes that have arrived and that nothing has taken yet.
+    pub fn unread(&self) -> &[u8] {
+        &self.memory[self.raw..self.end]
+    }
+
+    /// Whether the buffer is between two messages with nothing unread, so that the connection
+    /// could go on with another buffer.
+    pub fn is_idle(&self) -> bool {
+        self.raw == self.end && self.assembly.is_none()
+    }
+
+    /// Bytes of heap memory held.
+    pub fn capacity(&self) -> usize {
+        self.memory.capacity()
+    }
+
+    /// Gives heap memory back: all of it where the buffer [is idle](Self::is_idle), else all that
+    /// holds nothing. For connections that are about to wait long.
+    pub fn release(&mut self) {
+        self.close_gap_if_drained();
+        self.compact();
+        self.memory.truncate(self.end);
+        self.memory.shrink_to_fit();
+    }
+
+    /// Drops everything that has arrived.
+    pub(crate) fn clear(&mut self) {
+        self.assembly = None;
+        self.message = 0..0;
+        self.raw = self.end;
+    }
+
+    /// Whether bytes have arrived since the last call.
+    #[inline]
+    pub(crate) fn take_heard(&mut self) -> bool {
+        core::mem::take(&mut self.heard)
+    }
+
+    #[inline]
+    pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.raw..self.end]
+    }
+
+    /// Takes the next `n` unread bytes, and says where they are.
+    #[inline]
+    pub(crate) fn consume(&mut self, n: usize) -> Range<usize> {
+        let start = self.raw;
+        self.raw += n;
+        debug_assert!(self.raw <= self.end);
+        start..self.raw
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, range: Range<usize>) -> &[u8] {
+        &self.memory[range]
+    }
+
+    /// Begins a message whose payload starts at the next unread byte.
+    pub(crate) fn begin_message(&mut self, assembly: Assembly) {
+        self.message = self.raw..self.raw;
+        self.assembly = Some(assembly);
+    }
+
+    /// Moves the next `n` unread bytes to the end of the message, and lends them.
+    pub(crate) fn append_to_message(&mut self, n: usize) -> &mut [u8] {
+        let from = self.consume(n);
+        let to = self.message.end;
+        if from.start != to {
+            self.memory.copy_within(from, to);
+        }
+        self.message.end += n;
+        &mut self.memory[to..to + n]
+    }
+
+    /// Ends the message, and says where it is.
+    pub(crate) fn end_message(&mut self) -> Range<usize> {
+        self.assembly = None;
+        core::mem::take(&mut self.message)
+    }
+
+    /// Without unread bytes, what comes next can follow the message directly.
+    fn close_gap_if_drained(&mut self) {
+        if self.raw == self.end {
+            if self.assembly.is_none() {
+                self.message = 0..0;
+            }
+            self.raw = self.message.end;
+            self.end = self.message.end;
+        }
+    }
+
+    /// Moves the message and the unread bytes to the front.
+    fn compact(&mut self) {
+        let mut kept = 0;
+        if self.assembly.is_some() {
+            kept = self.message.len();
+            self.memory.copy_within(self.message.clone(), 0);
+        }
+        self.message = 0..kept;
+        self.memory.copy_within(self.raw..self.end, kept);
+        self.end = kept + self.end - self.raw;
+        self.raw = kept;
+    }
+}
+
+impl fmt::Debug for RecvBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvBuf")
+            .field("unread", &(self.end - self.raw))
+            .field("message", &self.message.len())
+            .field("capacity", &self.memory.capacity())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,86 @@
+use core::time::Duration;
+
+/// Every limit and timer of a connection and of its opening, with defaults for a server on the
+/// open internet.
+///
+/// Sizes are in bytes. A limit that a peer passes ends the connection with the close code named
+/// beside it; the limits on the opening with a status, or a [`ResponseError`].
+///
+/// ```
+/// use std::time::Duration;
+/// use websocket_proto::Config;
+///
+/// let mut config = Config::new();
+/// config.max_message_size = 64 << 20;
+/// config.max_frame_size = 64 << 20;
+/// config.ping_interval = Some(Duration::from_secs(60));
+/// ```
+///
+/// [`ResponseError`]: crate::handshake::client::ResponseError
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// The longest payload of one received frame. 1 MiB; 1009.
+    ///
+    /// Checked when the header arrives, before a byte of the payload is stored.
+    pub max_frame_size: usize,
+    /// The longest received message, over all of its fragments. 1 MiB; 1009.
+    ///
+    /// This bounds the memory that a peer can make a connection hold.
+    pub max_message_size: usize,
+    /// The most frames that one received message may consist of. 131,072; 1009.
+    ///
+    /// Empty fragments cost no memory, but without a limit a message of them never ends. The
+    /// default allows 64 MiB in fragments of 512 bytes.
+    pub max_fragments: u32,
+    /// Messages sent are split into frames of at most this many bytes of payload. Never split by
+    /// default; 0 counts as 1.
+    ///
+    /// For peers that limit the size of a frame, and to let pings through a long message.
+    pub fragment_size: usize,
+    /// Above this many bytes in the output buffer, pongs that follow each other directly are
+    /// replaced by the latest. 16 KiB.
+    ///
+    /// RFC 6455 §5.5.3 allows to answer only the most recent ping. It keeps a flood of pings from
+    /// filling the memory while the peer does not read.
+    pub pong_backlog: usize,
+    /// A ping is sent this often, to learn whether the peer is alive and how far away it is.
+    /// 20 s; `None` sends none.
+    pub ping_interval: Option<Duration>,
+    /// How long after such a ping *anything* must have been received. 20 s; 1011.
+    pub pong_timeout: Duration,
+    /// How long the closing handshake may take, from the Close frame sent to the end of the
+    /// stream. 10 s.
+    pub close_timeout: Duration,
+    /// The longest head of a request or response in the opening. 16 KiB; 431.
+    pub max_head_size: usize,
+    /// The most header fields in the opening, at most 128. 64; 431.
+    pub max_headers: usize,
+    /// How long the opening may take in all, however the bytes drip in. 10 s; 408.
+    pub opening_timeout: Duration,
+}
+
+impl Config {
+    /// The defaults.
+    pub const fn new() -> Self {
+        Self {
+            max_frame_size: 1 << 20,
+            max_message_size: 1 << 20,
+            max_fragments: 1 << 17,
+            fragment_size: usize::MAX,
+            pong_backlog: 16 << 10,
+            ping_interval: Some(Duration::from_secs(20)),
+            pong_timeout: Duration::from_secs(20),
+            close_timeout: Duration::from_secs(10),
+            max_head_size: 16 << 10,
+            max_headers: 64,
+            opening_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}

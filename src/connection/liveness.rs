@@ -1,0 +1,140 @@
+//! Keepalive and deadlines without a clock: the caller's instants go in, the next one comes out.
+//!
+//! The receive path knows no time. It leaves flags, which the next call with an instant turns
+//! into times.
+
+use core::time::Duration;
+
+use crate::config::Config;
+
+/// Nanoseconds on the caller's clock, good for 584 years. `NEVER` is an instant not reached.
+type Nanos = u64;
+const NEVER: Nanos = Nanos::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Liveness {
+    /// Milliseconds, to keep the connection small; 0 sends no pings.
+    ping_interval: u32,
+    pong_timeout: u32,
+    close_timeout: u32,
+    /// The payload of the last keepalive ping.
+    ping_id: u32,
+    next_ping: Nanos,
+    life_due: Nanos,
+    close_due: Nanos,
+    ping_sent: Nanos,
+    round_trip: Nanos,
+    heard: bool,
+    pong_heard: bool,
+}
+
+/// What a deadline that has passed asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    Ping([u8; 4]),
+    PongTimeout,
+    CloseTimeout,
+}
+
+impl Liveness {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            ping_interval: config
+                .ping_interval
+                .map_or(0, |interval| millis(interval).max(1)),
+            pong_timeout: millis(config.pong_timeout),
+            close_timeout: millis(config.close_timeout),
+            ping_id: 0,
+            next_ping: NEVER,
+            life_due: NEVER,
+            close_due: NEVER,
+            ping_sent: NEVER,
+            round_trip: NEVER,
+            heard: false,
+            pong_heard: false,
+        }
+    }
+
+    /// Any byte from the peer proves that it is alive.
+    #[inline]
+    pub(crate) fn heard(&mut self, heard: bool) {
+        self.heard |= heard;
+    }
+
+    /// Only the answer to the last ping measures the round trip.
+    pub(crate) fn heard_pong(&mut self, payload: &[u8]) {
+        self.pong_heard |= self.ping_sent != NEVER && payload == self.ping_id.to_be_bytes();
+    }
+
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        instant(self.round_trip)
+    }
+
+    /// The next instant at which [`due`](Self::due) has something to say.
+    pub(crate) fn deadline(&mut self, now: Duration, closing: bool) -> Option<Duration> {
+        self.observe(nanos(now), closing);
+        instant(if closing {
+            self.close_due
+        } else {
+            self.next_ping.min(self.life_due)
+        })
+    }
+
+    /// What is due at `now`; called again, it says nothing twice.
+    pub(crate) fn due(&mut self, now: Duration, closing: bool) -> Due {
+        let now = nanos(now);
+        self.observe(now, closing);
+        if closing {
+            return if now >= self.close_due {
+                Due::CloseTimeout
+            } else {
+                Due::Nothing
+            };
+        }
+        if now >= self.life_due {
+            return Due::PongTimeout;
+        }
+        if now < self.next_ping {
+            return Due::Nothing;
+        }
+        self.next_ping = after(now, self.ping_interval);
+        self.life_due = self.life_due.min(after(now, self.pong_timeout));
+        self.ping_sent = now;
+        self.ping_id = self.ping_id.wrapping_add(1);
+        Due::Ping(self.ping_id.to_be_bytes())
+    }
+
+    /// Turns what happened since the last call into instants.
+    fn observe(&mut self, now: Nanos, closing: bool) {
+        if core::mem::take(&mut self.heard) {
+            self.life_due = NEVER;
+        }
+        if core::mem::take(&mut self.pong_heard) {
+            self.round_trip = now.saturating_sub(self.ping_sent);
+            self.ping_sent = NEVER;
+        }
+        if self.next_ping == NEVER && self.ping_interval > 0 {
+            self.next_ping = after(now, self.ping_interval);
+        }
+        if closing && self.close_due == NEVER {
+            self.close_due = after(now, self.close_timeout);
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn nanos(now: Duration) -> Nanos {
+    Nanos::try_from(now.as_nanos()).unwrap_or(NEVER)
+}
+
+fn after(now: Nanos, millis: u32) -> Nanos {
+    now.saturating_add(u64::from(millis) * 1_000_000)
+}
+
+fn instant(at: Nanos) -> Option<Duration> {
+    (at != NEVER).then(|| Duration::from_nanos(at))
+}

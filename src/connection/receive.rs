@@ -1,0 +1,257 @@
+//! From bytes to messages and control frames: the receive half of a connection.
+//!
+//! The steps can each be called alone: [`Receiver::check`] holds a header against the rules,
+//! [`take_payload`] unmasks and assembles what has arrived of a payload, [`take_control`] takes a
+//! control frame. [`Receiver::whole_message`] does all at once for the common frame.
+
+use core::ops::Range;
+
+use super::MessageKind;
+use crate::{
+    buffer::RecvBuf,
+    config::Config,
+    error::ProtocolError,
+    frame::{FrameHeader, Opcode, unmask},
+    utf8::Utf8,
+};
+
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    max_frame_size: usize,
+    max_message_size: usize,
+    max_fragments: u32,
+    /// Whether the peer must mask: it is the client (RFC 6455 §5.1).
+    masked: bool,
+}
+
+/// Something whole, and where it is in the buffer.
+#[derive(Debug, Clone)]
+pub(crate) enum Received {
+    Message(MessageKind, Range<usize>),
+    Control(Opcode, Range<usize>),
+}
+
+/// A message of which some part has arrived. Lives in the buffer, beside the bytes it describes.
+#[derive(Debug)]
+pub(crate) struct Assembly {
+    kind: MessageKind,
+    fragments: u32,
+    utf8: Utf8,
+    /// The frame under way, or the last one.
+    payload: Payload,
+}
+
+/// What has come of a frame's payload, and what is still to come, in bytes.
+#[derive(Debug)]
+struct Payload {
+    fin: bool,
+    key: Option<[u8; 4]>,
+    done: usize,
+    remaining: usize,
+}
+
+impl Receiver {
+    pub(crate) fn new(masked: bool, config: &Config) -> Self {
+        Self {
+            max_frame_size: config.max_frame_size,
+            max_message_size: config.max_message_size,
+            max_fragments: config.max_fragments,
+            masked,
+        }
+    }
+
+    /// The next message or control frame that has arrived whole.
+    #[inline]
+    pub(crate) fn receive(&self, input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
+        match self.whole_message(input) {
+            Some(received) => Ok(Some(received)),
+            None => self.receive_any(input),
+        }
+    }
+
+    /// The short way for an unfragmented data frame that is here with all of its payload: one
+    /// load for the whole header. Whatever is unusual is left to the long way.
+    #[inline]
+    fn whole_message(&self, input: &mut RecvBuf) -> Option<Received> {
+        if input.assembly.is_some() {
+            return None;
+        }
+        let unread = input.unread();
+        let head = u64::from_le_bytes(*unread.first_chunk()?);
+        let kind = match head as u8 {
+            0x81 => MessageKind::Text,
+            0x82 => MessageKind::Binary,
+            _ => return None,
+        };
+        if (head & 0x8000 != 0) != self.masked {
+            return None;
+        }
+        let (len, header_len, key) = match (head >> 8) as u8 & 0x7F {
+            126 => match u16::swap_bytes((head >> 16) as u16) {
+                0..126 => return None,
+                len => (usize::from(len), 4, (head >> 32) as u32),
+            },
+            127 => return None,
+            len => (usize::from(len), 2, (head >> 16) as u32),
+        };
+        let header_len = header_len + if self.masked { 4 } else { 0 };
+        if header_len + len > unread.len()
+            || len > self.max_frame_size
+            || len > self.max_message_size
+        {
+            return None;
+        }
+        input.consume(header_len);
+        if self.masked {
+            unmask(&mut input.unread_mut()[..len], key.to_le_bytes(), 0);
+        }
+        Some(Received::Message(kind, input.consume(len)))
+    }
+
+    /// The long way: plain and complete.
+    #[inline(never)]
+    fn receive_any(&self, input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
+        loop {
+            if input
+                .assembly
+                .as_ref()
+                .is_none_or(Assembly::is_between_frames)
+            {
+                let Some((header, len)) = FrameHeader::decode(input.unread())? else {
+                    return Ok(None);
+                };
+                self.check(&header, input)?;
+                if header.opcode.is_control() {
+                    return Ok(take_control(&header, len, input));
+                }
+                input.consume(len);
+                begin_payload(&header, input);
+            }
+            let received = take_payload(input)?;
+            if received.is_some() || input.unread().is_empty() {
+                return Ok(received);
+            }
+        }
+    }
+
+    /// Whether this frame is allowed at this point, and within the limits.
+    fn check(&self, header: &FrameHeader, input: &RecvBuf) -> Result<(), ProtocolError> {
+        // "MUST be 0 unless an extension is negotiated that defines meanings" (§5.2)
+        if header.rsv1 || header.rsv2 || header.rsv3 {
+            return Err(ProtocolError::ReservedBit);
+        }
+        // "a client MUST mask all frames", "a server MUST NOT mask any frames" (§5.1)
+        match (self.masked, header.mask) {
+            (true, None) => return Err(ProtocolError::UnmaskedFrame),
+            (false, Some(_)) => return Err(ProtocolError::MaskedFrame),
+            _ => {}
+        }
+        if header.opcode.is_control() {
+            return Ok(());
+        }
+        match (header.opcode, &input.assembly) {
+            (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (Opcode::Continuation, Some(message)) => {
+                if message.fragments >= self.max_fragments {
+                    return Err(ProtocolError::TooManyFragments);
+                }
+            }
+            // "The fragments of one message MUST NOT be interleaved between the fragments of
+            // another message" (§5.4)
+            (_, Some(_)) => return Err(ProtocolError::InterleavedMessage),
+            (_, None) => {}
+        }
+        // A length that does not fit into the address space is above any limit.
+        let len = usize::try_from(header.len).unwrap_or(usize::MAX);
+        if len > self.max_frame_size {
+            return Err(ProtocolError::FrameTooBig);
+        }
+        if len > self.max_message_size - input.message.len().min(self.max_message_size) {
+            return Err(ProtocolError::MessageTooBig);
+        }
+        Ok(())
+    }
+}
+
+impl Assembly {
+    fn is_between_frames(&self) -> bool {
+        self.payload.remaining == 0
+    }
+}
+
+/// A control frame, if all of it is here. Else its header stays, to be read again with the rest:
+/// a whole control frame has at most 139 bytes.
+fn take_control(header: &FrameHeader, header_len: usize, input: &mut RecvBuf) -> Option<Received> {
+    let len = header.len as usize;
+    if input.unread().len() < header_len + len {
+        return None;
+    }
+    input.consume(header_len);
+    if let Some(key) = header.mask {
+        unmask(&mut input.unread_mut()[..len], key, 0);
+    }
+    Some(Received::Control(header.opcode, input.consume(len)))
+}
+
+/// Begins a message, or its next fragment, whose payload follows in the buffer.
+fn begin_payload(header: &FrameHeader, input: &mut RecvBuf) {
+    let payload = Payload {
+        fin: header.fin,
+        key: header.mask,
+        done: 0,
+        remaining: header.len as usize,
+    };
+    match &mut input.assembly {
+        Some(message) => {
+            message.fragments += 1;
+            message.payload = payload;
+        }
+        None => {
+            let kind = match header.opcode {
+                Opcode::Text => MessageKind::Text,
+                _ => MessageKind::Binary,
+            };
+            input.begin_message(Assembly {
+                kind,
+                fragments: 1,
+                utf8: Utf8::default(),
+                payload,
+            });
+        }
+    }
+}
+
+/// What has arrived of the payload goes to the end of the message, unmasked and, for text,
+/// checked. Returns the message, where that was the rest of it.
+fn take_payload(input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
+    let Some(mut message) = input.assembly.take() else {
+        return Ok(None);
+    };
+    let payload = &mut message.payload;
+    let n = payload.remaining.min(input.unread().len());
+    let piece = input.append_to_message(n);
+    let ascii = payload
+        .key
+        .is_some_and(|key| unmask(piece, key, payload.done as u64));
+    payload.done += n;
+    payload.remaining -= n;
+    let is_last = payload.fin && payload.remaining == 0;
+
+    if message.kind == MessageKind::Text {
+        // Text is refused at the first wrong byte, not at the end of the message (§8.1).
+        if !(ascii && message.utf8.is_complete()) {
+            message
+                .utf8
+                .push(piece)
+                .map_err(|_| ProtocolError::InvalidUtf8)?;
+        }
+        if is_last && !message.utf8.is_complete() {
+            return Err(ProtocolError::InvalidUtf8);
+        }
+    }
+    if is_last {
+        return Ok(Some(Received::Message(message.kind, input.end_message())));
+    }
+    input.assembly = Some(message);
+    Ok(None)
+}

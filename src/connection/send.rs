@@ -1,0 +1,191 @@
+//! From messages to bytes: fragments, frames, masks. The send half of a connection.
+
+use bytes::BytesMut;
+
+use super::{CloseFrame, MessageKind};
+use crate::{
+    config::Config,
+    error::SendError,
+    frame::{FrameHeader, MAX_CONTROL_PAYLOAD, Opcode, apply_mask},
+    seed::MaskKeys,
+    utf8::Utf8,
+};
+
+#[derive(Debug)]
+pub(crate) struct Sender {
+    /// The keys of a client; a server masks nothing (RFC 6455 §5.1).
+    mask_keys: Option<MaskKeys>,
+    fragment_size: usize,
+    message: Option<Outgoing>,
+    pong_backlog: u32,
+    last_pong: Option<LastPong>,
+}
+
+/// A message that is sent in pieces as they become known.
+#[derive(Debug)]
+struct Outgoing {
+    kind: MessageKind,
+    next: Opcode,
+    utf8: Utf8,
+}
+
+/// A pong at the very end of `out`, which a later one may replace.
+#[derive(Debug, Clone, Copy)]
+struct LastPong {
+    out_len: u32,
+    frame_len: u8,
+}
+
+impl Sender {
+    pub(crate) fn new(mask_keys: Option<MaskKeys>, config: &Config) -> Self {
+        Self {
+            mask_keys,
+            fragment_size: config.fragment_size.max(1),
+            message: None,
+            pong_backlog: u32::try_from(config.pong_backlog).unwrap_or(u32::MAX),
+            last_pong: None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_client(&self) -> bool {
+        self.mask_keys.is_some()
+    }
+
+    /// A whole message.
+    #[inline]
+    pub(crate) fn message(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), SendError> {
+        if self.message.is_some() {
+            return Err(SendError::MessageInProgress);
+        }
+        self.fragments(opcode, payload, true, out);
+        Ok(())
+    }
+
+    pub(crate) fn start_message(&mut self, kind: MessageKind) -> Result<(), SendError> {
+        if self.message.is_some() {
+            return Err(SendError::MessageInProgress);
+        }
+        let next = match kind {
+            MessageKind::Text => Opcode::Text,
+            MessageKind::Binary => Opcode::Binary,
+        };
+        self.message = Some(Outgoing {
+            kind,
+            next,
+            utf8: Utf8::default(),
+        });
+        Ok(())
+    }
+
+    /// A piece of the started message; with `fin`, the last one.
+    pub(crate) fn continue_message(
+        &mut self,
+        piece: &[u8],
+        fin: bool,
+        out: &mut BytesMut,
+    ) -> Result<(), SendError> {
+        let message = self.message.as_mut().ok_or(SendError::NoMessage)?;
+        if message.kind == MessageKind::Text {
+            let mut utf8 = message.utf8;
+            utf8.push(piece).map_err(|_| SendError::InvalidUtf8)?;
+            if fin && !utf8.is_complete() {
+                return Err(SendError::InvalidUtf8);
+            }
+            message.utf8 = utf8;
+        }
+        let opcode = core::mem::replace(&mut message.next, Opcode::Continuation);
+        if fin {
+            self.message = None;
+        }
+        self.fragments(opcode, piece, fin, out);
+        Ok(())
+    }
+
+    pub(crate) fn control(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), SendError> {
+        if payload.len() > MAX_CONTROL_PAYLOAD {
+            return Err(SendError::ControlTooLong);
+        }
+        self.frame(true, opcode, &[payload], out);
+        Ok(())
+    }
+
+    pub(crate) fn close(
+        &mut self,
+        CloseFrame { code, reason }: CloseFrame<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), SendError> {
+        let code = code.map(|code| u16::from(code).to_be_bytes());
+        let code = code.as_ref().map_or(&[][..], |code| code);
+        if code.len() + reason.len() > MAX_CONTROL_PAYLOAD {
+            return Err(SendError::ReasonTooLong);
+        }
+        self.frame(true, Opcode::Close, &[code, reason.as_bytes()], out);
+        Ok(())
+    }
+
+    /// The answer to a ping. Where `out` has passed the backlog and ends with an earlier answer,
+    /// that one is replaced: "the endpoint MAY elect to send a Pong frame for only the most
+    /// recently processed Ping frame" (RFC 6455 §5.5.3).
+    pub(crate) fn pong(&mut self, payload: &[u8], out: &mut BytesMut) {
+        if let Some(last) = self.last_pong
+            && out.len() > self.pong_backlog as usize
+            // The caller takes bytes from the front only, and whatever this side appends forgets
+            // the pong: so it is still there, and whole, if `out` has not become too short for it.
+            && (usize::from(last.frame_len)..=last.out_len as usize).contains(&out.len())
+        {
+            out.truncate(out.len() - usize::from(last.frame_len));
+        }
+        let before = out.len();
+        self.frame(true, Opcode::Pong, &[payload], out);
+        self.last_pong = u32::try_from(out.len()).ok().map(|out_len| LastPong {
+            out_len,
+            frame_len: (out.len() - before) as u8,
+        });
+    }
+
+    /// A message, or a part of one, in frames of at most `fragment_size` (§5.4).
+    #[inline]
+    fn fragments(&mut self, mut opcode: Opcode, mut payload: &[u8], fin: bool, out: &mut BytesMut) {
+        while payload.len() > self.fragment_size {
+            let (fragment, rest) = payload.split_at(self.fragment_size);
+            self.frame(false, opcode, &[fragment], out);
+            opcode = Opcode::Continuation;
+            payload = rest;
+        }
+        self.frame(fin, opcode, &[payload], out);
+    }
+
+    /// The only writer of frames.
+    #[inline]
+    fn frame(&mut self, fin: bool, opcode: Opcode, payload: &[&[u8]], out: &mut BytesMut) {
+        let len: usize = payload.iter().map(|part| part.len()).sum();
+        let mask = self.mask_keys.as_mut().map(MaskKeys::next_key);
+        let header = FrameHeader {
+            fin,
+            mask,
+            ..FrameHeader::new(opcode, len as u64)
+        };
+        let header = header.encode_unchecked();
+        out.reserve(header.len() + len);
+        out.extend_from_slice(&header);
+        let start = out.len();
+        for part in payload {
+            out.extend_from_slice(part);
+        }
+        if let Some(key) = mask {
+            apply_mask(&mut out[start..], key, 0);
+        }
+        self.last_pong = None;
+    }
+}

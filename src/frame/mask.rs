@@ -1,0 +1,66 @@
+/// Masks or unmasks `payload` in place (RFC 6455 §5.3).
+///
+/// `offset` is the position of `payload[0]` within the frame's whole payload, in bytes: a payload
+/// that arrives in pieces is unmasked piece by piece. Applying the same mask twice restores the
+/// bytes.
+///
+/// ```
+/// use websocket_proto::frame::apply_mask;
+///
+/// let key = [0x37, 0xfa, 0x21, 0x3d];
+/// let mut whole = *b"masked in one go, or in two";
+/// let mut pieces = whole;
+/// apply_mask(&mut whole, key, 0);
+/// apply_mask(&mut pieces[..7], key, 0);
+/// apply_mask(&mut pieces[7..], key, 7);
+/// assert_eq!(whole, pieces);
+/// ```
+#[inline]
+pub fn apply_mask(payload: &mut [u8], key: [u8; 4], offset: u64) {
+    unmask(payload, key, offset);
+}
+
+/// Masks in place and reports whether the result is ASCII, in the same pass.
+///
+/// Whole words in the middle (32-byte blocks, which the compiler turns into vector instructions),
+/// and one word that overlaps them at the end, so that no loop over single bytes is left for
+/// payloads of 8 bytes and more.
+#[inline]
+pub(crate) fn unmask(payload: &mut [u8], key: [u8; 4], offset: u64) -> bool {
+    let key = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
+    let wide = u64::from(key) << 32 | u64::from(key);
+    let len = payload.len();
+
+    let Some(&last) = payload.last_chunk::<8>() else {
+        let mut seen = 0;
+        for (byte, key) in payload.iter_mut().zip(wide.to_le_bytes()) {
+            *byte ^= key;
+            seen |= *byte;
+        }
+        return seen.is_ascii();
+    };
+    // Taken before the words below overwrite a part of it.
+    let last = u64::from_le_bytes(last) ^ wide.rotate_right(8 * (len % 4) as u32);
+
+    let mut seen = last;
+    let (blocks, rest) = payload.as_chunks_mut::<32>();
+    for block in blocks {
+        seen |= unmask_words(block, wide);
+    }
+    seen |= unmask_words(rest, wide);
+    if let Some(end) = payload.last_chunk_mut::<8>() {
+        *end = last.to_le_bytes();
+    }
+    seen & 0x8080_8080_8080_8080 == 0
+}
+
+#[inline(always)]
+fn unmask_words(bytes: &mut [u8], wide: u64) -> u64 {
+    let mut seen = 0;
+    for word in bytes.as_chunks_mut::<8>().0 {
+        let plain = u64::from_le_bytes(*word) ^ wide;
+        seen |= plain;
+        *word = plain.to_le_bytes();
+    }
+    seen
+}
