@@ -66,8 +66,8 @@ impl<'b> Headers<'b> {
             .map(|header| header.value)
     }
 
-    /// The elements of a list that may be spread over several fields of this name: "the
-    /// combined field value consists of the list of corresponding field line values [...],
+    /// The elements of a list that may be spread over several fields of this name: "its combined
+    /// field value consists of the list of corresponding field line values within that section,
     /// concatenated in order, with each field line value separated by a comma" (RFC 9110 §5.3).
     pub(super) fn list(self, name: &str) -> impl Iterator<Item = &'b str> + use<'b, '_> {
         self.filter(move |header| header.is(name))

@@ -128,16 +128,17 @@ impl HeadScan {
 
                 (Place::LastCr, b'\n') => return Ok(Some(self.scanned)),
                 (Place::LineCr, b'\n') => Place::Next,
-                // "A recipient of such a bare CR MUST consider that element to be invalid" (RFC
-                // 9112 §2.2). It leaves open whether a bare LF is; readings that differ are what
-                // smuggles requests, so it is refused as well.
+                // "A recipient of such a bare CR MUST consider that element to be invalid or
+                // replace each bare CR with SP", and "MAY recognize a single LF as a line
+                // terminator" (RFC 9112 §2.2). Readings that differ smuggle requests past a
+                // proxy, so both are refused.
                 (Place::LineCr | Place::FirstCr | Place::LastCr, _) | (_, b'\n') => {
                     return Err(HttpError::LineEnding);
                 }
 
                 // "A server that receives an obs-fold in a request message [...] MUST either
-                // reject the message by sending a 400 (Bad Request) response [...]" (RFC 9112
-                // §5.2).
+                // reject the message by sending a 400 (Bad Request) [...] or replace each
+                // received obs-fold" (RFC 9112 §5.2).
                 (Place::Next, b' ' | b'\t') => return Err(HttpError::FoldedField),
                 (Place::Next, b'\r') => Place::LastCr,
                 (Place::Line, b'\r') => Place::LineCr,
@@ -243,9 +244,10 @@ impl<'b> ResponseHead<'b> {
 
 fn syntax_error(error: Error) -> ParseError {
     ParseError::Http(match error {
-        Error::HeaderName | Error::HeaderValue | Error::NewLine => HttpError::Field,
+        Error::HeaderName | Error::HeaderValue => HttpError::Field,
         Error::TooManyHeaders => HttpError::TooManyFields,
-        Error::Status | Error::Token | Error::Version => HttpError::StartLine,
+        // All lines end with CRLF, so `NewLine` is about what the first one has before it.
+        Error::Status | Error::Token | Error::Version | Error::NewLine => HttpError::StartLine,
     })
 }
 

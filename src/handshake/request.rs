@@ -365,22 +365,7 @@ fn check_fields<'b>(
         _ => return Err(RequestError::Key),
     };
 
-    match found.origin {
-        // "if this header field is not present [...], the server SHOULD NOT treat it as a
-        // browser" client (§4.2.1, item 7).
-        Single::Missing => {}
-        Single::One(origin) => {
-            // What is refused here cannot look like no origin at all to the application.
-            let is_text = !origin.is_empty() && origin.is_ascii();
-            match core::str::from_utf8(origin) {
-                Ok(origin) if is_text && origins.allow(origin, host) => {}
-                _ if is_text => return Err(RequestError::OriginNotAllowed),
-                _ => return Err(RequestError::InvalidOrigin),
-            }
-        }
-        Single::Many => return Err(RequestError::InvalidOrigin),
-    }
-
+    check_origin(found.origin, host, origins)?;
     if found.malformed_subprotocol {
         return Err(RequestError::Subprotocols);
     }
@@ -394,4 +379,20 @@ fn check_fields<'b>(
         accept_key,
         subprotocols: found.subprotocols.into(),
     })
+}
+
+fn check_origin(origin: Single<'_>, host: &str, origins: &Origins) -> Result<(), RequestError> {
+    let origin = match origin {
+        // "A connection attempt lacking this header field SHOULD NOT be interpreted as coming
+        // from a browser client." (§4.2.1, item 7)
+        Single::Missing => return Ok(()),
+        // What is not text would look like no origin to the application, so it is an error even
+        // where any origin is accepted.
+        Single::One(origin) if !origin.is_empty() && origin.is_ascii() => origin,
+        Single::One(_) | Single::Many => return Err(RequestError::InvalidOrigin),
+    };
+    match core::str::from_utf8(origin) {
+        Ok(origin) if origins.allow(origin, host) => Ok(()),
+        _ => Err(RequestError::OriginNotAllowed),
+    }
 }

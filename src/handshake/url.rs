@@ -123,8 +123,8 @@ impl<'a> Request<'a> {
             return Err(HeadError::InvalidOrigin);
         }
         // "The elements that comprise this value MUST be non-empty strings with characters in the
-        // range U+0021 to U+007E not including separator characters [...] and MUST all be unique
-        // strings." (§4.1, item 10)
+        // range U+0021 to U+007E not including separator characters as defined in [RFC2616] and
+        // MUST all be unique strings." (§4.1, item 10)
         for (at, name) in self.subprotocols.iter().enumerate() {
             if !is_token(name.as_bytes()) || self.subprotocols[..at].contains(name) {
                 return Err(HeadError::InvalidSubprotocol);
