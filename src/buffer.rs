@@ -129,6 +129,11 @@ impl RecvBuf {
         self.raw = self.end;
     }
 
+    /// Keeps the first `n` unread bytes, and drops what is behind them.
+    pub(crate) fn truncate_unread(&mut self, n: usize) {
+        self.end = self.end.min(self.raw.saturating_add(n));
+    }
+
     /// Whether bytes have arrived since the last call.
     #[inline]
     pub(crate) fn take_heard(&mut self) -> bool {
