@@ -3,7 +3,7 @@
 //!
 //! A number in the name of a test is a row of the list of what has broken WebSocket libraries.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use bytes::BytesMut;
 use proptest::{collection::vec, prelude::*, sample::Index};

@@ -2,7 +2,7 @@
 //!
 //! A number in the name of a test is a row of the list of what has broken WebSocket libraries.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use bytes::BytesMut;
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -466,6 +466,57 @@ fn no_response_when_the_stream_ends() {
     let error = opening.next(&mut input, &mut out).unwrap_err();
     assert_eq!(error, RequestError::EndOfStream);
     assert!(out.is_empty() && input.unread().is_empty());
+}
+
+#[test]
+fn the_first_rule_in_the_order_of_the_errors_is_reported() {
+    let bad = [
+        "P@T * HTTP/1.0",
+        "Content-Length: 5",
+        "Host: ?",
+        "Upgrade: x",
+        "Connection: x",
+        "Sec-WebSocket-Version: 12",
+        "Sec-WebSocket-Version: 11",
+        "Sec-WebSocket-Key: x",
+        "Origin: \u{e9}",
+        "Sec-WebSocket-Protocol: (",
+        "Sec-WebSocket-Extensions: (",
+    ];
+    let mut lines: Vec<String> = bad.map(Into::into).to_vec();
+    let key = format!("Sec-WebSocket-Key: {KEY}");
+    // The line that is mended to get to the next error.
+    let steps = [
+        (
+            RequestError::Http(HttpError::StartLine),
+            0,
+            "PUT * HTTP/1.0",
+        ),
+        (RequestError::HttpVersion, 0, "PUT * HTTP/1.1"),
+        (RequestError::Method, 0, "GET * HTTP/1.1"),
+        (RequestError::Target, 0, "GET / HTTP/1.1"),
+        (RequestError::Body, 1, "Content-Length: 0"),
+        (RequestError::Host, 2, "Host: example.com"),
+        (RequestError::Upgrade, 3, "Upgrade: websocket"),
+        (RequestError::Connection, 4, "Connection: upgrade"),
+        (RequestError::DuplicateVersion, 5, "X: y"),
+        (RequestError::Version, 6, "Sec-WebSocket-Version: 13"),
+        (RequestError::Key, 7, &key),
+        (RequestError::InvalidOrigin, 8, "Origin: https://evil.com"),
+        (
+            RequestError::OriginNotAllowed,
+            8,
+            "Origin: https://example.com",
+        ),
+        (RequestError::Subprotocols, 9, "Sec-WebSocket-Protocol: a"),
+        (RequestError::Extensions, 10, "Sec-WebSocket-Extensions: a"),
+    ];
+    let request = |lines: &[String]| (lines.join("\r\n") + "\r\n\r\n").into_bytes();
+    for (error, at, mended) in steps {
+        refuses(&request(&lines), error, error.status().unwrap());
+        lines[at] = mended.into();
+    }
+    accepts(&request(&lines));
 }
 
 // --- what has broken others --------------------------------------------------------------------

@@ -1,6 +1,6 @@
 //! What a server answers: the head of a 101, or a whole response that is not one.
 
-use alloc::{format, string::String};
+use alloc::format;
 
 use bytes::BytesMut;
 
@@ -58,18 +58,17 @@ impl<'a> Accept<'a> {
         {
             return Err(HeadError::SubprotocolNotOffered);
         }
-        write_status(out, 101);
-        write(
-            out,
-            &["Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "],
+        write_status(101, out);
+        out.extend_from_slice(
+            b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );
         out.extend_from_slice(key);
-        write(out, &["\r\n"]);
+        out.extend_from_slice(b"\r\n");
         if let Some(name) = self.subprotocol {
-            write(out, &["Sec-WebSocket-Protocol: ", name, "\r\n"]);
+            write(out, format_args!("Sec-WebSocket-Protocol: {name}\r\n"));
         }
         self.fields.write(out);
-        write(out, &["\r\n"]);
+        out.extend_from_slice(b"\r\n");
         Ok(())
     }
 }
@@ -123,28 +122,26 @@ impl<'a> Reject<'a> {
             return Err(HeadError::InvalidStatus);
         }
         self.fields.check(&RESERVED)?;
-        self.write_checked(out, self.body.len());
+        self.write_checked(self.body.len(), out);
         Ok(())
     }
 
-    fn write_checked(&self, out: &mut BytesMut, content_length: usize) {
-        write_status(out, self.status);
+    fn write_checked(&self, content_length: usize, out: &mut BytesMut) {
+        write_status(self.status, out);
         // "The server MUST send an Upgrade header field in a 426 response" (RFC 9110 §15.5.22);
         // a "|Sec-WebSocket-Version| header field indicating the version(s) the server is capable
         // of understanding" (RFC 6455 §4.2.2).
         if self.status == 426 {
-            write(
-                out,
-                &[
-                    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade, close\r\n",
-                ],
-            );
+            out.extend_from_slice(b"Connection: Upgrade, close\r\nUpgrade: websocket\r\n");
+            out.extend_from_slice(b"Sec-WebSocket-Version: 13\r\n");
         } else {
-            write(out, &["Connection: close\r\n"]);
+            out.extend_from_slice(b"Connection: close\r\n");
         }
         self.fields.write(out);
-        let length = format!("Content-Length: {content_length}\r\n\r\n");
-        write(out, &[&length]);
+        write(
+            out,
+            format_args!("Content-Length: {content_length}\r\n\r\n"),
+        );
         out.extend_from_slice(self.body);
     }
 }
@@ -174,21 +171,23 @@ pub(super) fn write_error(error: RequestError, is_head: bool, out: &mut BytesMut
     if !is_head {
         response = response.body(text.as_bytes());
     }
-    response.write_checked(out, text.len());
+    response.write_checked(text.len(), out);
 }
 
 /// Answers the peer where the application's own answer cannot be sent. It is not told why.
 pub(super) fn write_internal_error(out: &mut BytesMut) {
-    let text = b"the server failed to answer the opening\n";
+    let body = b"the server failed to answer the opening\n";
     Reject::new(500)
         .header("Content-Type", "text/plain; charset=utf-8")
-        .body(text)
-        .write_checked(out, text.len());
+        .body(body)
+        .write_checked(body.len(), out);
 }
 
-fn write_status(out: &mut BytesMut, status: u16) {
-    let line: String = format!("HTTP/1.1 {status} {}\r\n", reason(status));
-    write(out, &[&line]);
+/// "A server MUST send the space that separates the status-code from the reason-phrase even when
+/// the reason-phrase is absent" (RFC 9112 §4).
+fn write_status(status: u16, out: &mut BytesMut) {
+    let reason = reason(status);
+    write(out, format_args!("HTTP/1.1 {status} {reason}\r\n"));
 }
 
 /// The reason phrase of the statuses in use (RFC 9110 §15, RFC 6585). Clients ignore it.
@@ -217,7 +216,6 @@ fn reason(status: u16) -> &'static str {
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
-        // "The reason phrase [...] MAY be empty" (RFC 9112 §4).
         _ => "",
     }
 }

@@ -2,6 +2,7 @@
 //! small grammars of their values.
 
 use alloc::vec::Vec;
+use core::fmt::{self, Write as _};
 
 use bytes::BytesMut;
 
@@ -122,7 +123,7 @@ impl<'a> OwnFields<'a> {
 
     pub(super) fn write(&self, out: &mut BytesMut) {
         for (name, value) in &self.0 {
-            write(out, &[name, ": ", value, "\r\n"]);
+            write(out, format_args!("{name}: {value}\r\n"));
         }
     }
 }
@@ -266,8 +267,7 @@ const fn is_value_char(byte: u8) -> bool {
 }
 
 /// Appends text to `out`.
-pub(super) fn write(out: &mut BytesMut, parts: &[&str]) {
-    for part in parts {
-        out.extend_from_slice(part.as_bytes());
-    }
+pub(super) fn write(out: &mut BytesMut, text: fmt::Arguments<'_>) {
+    // A `BytesMut` grows, and the strings and numbers that are written do not fail.
+    let _ = out.write_fmt(text);
 }

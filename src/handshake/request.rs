@@ -119,8 +119,7 @@ impl fmt::Debug for Request<'_> {
 /// The response with [`status`](Self::status) is already in `out` when the error is returned; its
 /// body says the same as the error. Every later call repeats the error.
 ///
-/// Where a request breaks several rules, the first in the order of this list is reported; only
-/// an unending head is reported before anything else is looked at.
+/// Where a request breaks several rules, the first in the order of this list is reported.
 ///
 /// ```
 /// use bytes::BytesMut;

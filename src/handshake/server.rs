@@ -240,6 +240,33 @@ impl Handshake {
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # What does not compile
+///
+/// A decision is made once:
+///
+/// ```compile_fail,E0382
+/// # use websocket_proto::handshake::server::{Accept, Pending, Reject};
+/// # fn decide(pending: Pending, out: &mut bytes::BytesMut) {
+/// pending.reject(Reject::new(404), out);
+/// pending.accept(Accept::new(), out);
+/// # }
+/// ```
+///
+/// The request is a view of the receive buffer, and ends with the next read:
+///
+/// ```compile_fail,E0499
+/// # use websocket_proto::RecvBuf;
+/// # use websocket_proto::handshake::server::{Handshake, RequestError};
+/// # fn read(opening: &mut Handshake, input: &mut RecvBuf, out: &mut bytes::BytesMut)
+/// #     -> Result<(), RequestError> {
+/// if let Some((request, pending)) = opening.next(input, out)? {
+///     let room = input.spare(4096);
+///     println!("{}", request.path());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "the peer waits for `accept` or `reject`"]
 pub struct Pending {

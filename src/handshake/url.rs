@@ -1,6 +1,6 @@
 //! What a client asks for: a WebSocket URI (RFC 6455 §3) and what goes along with it.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 
 use bytes::BytesMut;
 use fluent_uri::Uri;
@@ -141,28 +141,28 @@ impl<'a> Request<'a> {
     /// Writes the request (RFC 6455 §4.1). It has passed [`check`](Self::check).
     pub(super) fn write(&self, key: &[u8], out: &mut BytesMut) {
         let path = if self.path.is_empty() { "/" } else { self.path };
-        write(out, &["GET ", path]);
+        write(out, format_args!("GET {path}"));
         if let Some(query) = self.query {
-            write(out, &["?", query]);
+            write(out, format_args!("?{query}"));
         }
-        write(out, &[" HTTP/1.1\r\nHost: ", self.host]);
+        write(out, format_args!(" HTTP/1.1\r\nHost: {}", self.host));
         if self.port != default_port(self.secure) {
-            write(out, &[&format!(":{}", self.port)]);
+            write(out, format_args!(":{}", self.port));
         }
-        write(
-            out,
-            &["\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "],
+        out.extend_from_slice(
+            b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ",
         );
         out.extend_from_slice(key);
-        write(out, &["\r\nSec-WebSocket-Version: 13\r\n"]);
+        out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
         if let Some(origin) = self.origin {
-            write(out, &["Origin: ", origin, "\r\n"]);
+            write(out, format_args!("Origin: {origin}\r\n"));
         }
         if !self.subprotocols.is_empty() {
-            write(out, &["Sec-WebSocket-Protocol: ", &self.offers(), "\r\n"]);
+            let offers = self.offers();
+            write(out, format_args!("Sec-WebSocket-Protocol: {offers}\r\n"));
         }
         self.fields.write(out);
-        write(out, &["\r\n"]);
+        out.extend_from_slice(b"\r\n");
     }
 }
 

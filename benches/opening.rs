@@ -1,0 +1,123 @@
+//! The openings: what one costs, and that its work grows with its bytes and not with their
+//! square. Compare the throughput of one group at its sizes: it must not fall.
+
+use bytes::BytesMut;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use websocket_proto::handshake::{
+    client,
+    server::{Accept, Handshake, Origins, RequestError},
+};
+use websocket_proto::{Config, RecvBuf, Seed};
+
+const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
+    Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\nOrigin: https://example.com\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
+    Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.5\r\n\
+    Sec-WebSocket-Protocol: chat\r\n\
+    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
+
+/// The request with a further line.
+fn request_with(line: &str) -> Vec<u8> {
+    let head = REQUEST.trim_end();
+    format!("{head}\r\n{line}\r\n\r\n").into_bytes()
+}
+
+/// Reads a request in pieces of `size` bytes and accepts it.
+fn open(request: &[u8], size: usize, config: Config) -> Result<BytesMut, RequestError> {
+    let mut opening = Handshake::new(config, Origins::SameOrigin);
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    for piece in request.chunks(size) {
+        input.extend_from_slice(piece);
+        if let Some((_, pending)) = opening.next(&mut input, &mut out)? {
+            pending
+                .accept(Accept::new(), &mut out)
+                .expect("a plain 101");
+        }
+    }
+    Ok(out)
+}
+
+fn generous() -> Config {
+    let mut config = Config::new();
+    config.max_head_size = 1 << 20;
+    config
+}
+
+fn server(criterion: &mut Criterion) {
+    let config = Config::new();
+    assert!(open(REQUEST.as_bytes(), 4096, config).is_ok());
+    criterion.bench_function("server/browser", |bencher| {
+        bencher.iter(|| open(REQUEST.as_bytes(), 4096, config));
+    });
+}
+
+fn client(criterion: &mut Criterion) {
+    let request = client::Request::new("wss://example.com/chat").expect("a URL");
+    criterion.bench_function("client/start", |bencher| {
+        bencher.iter(|| {
+            let mut out = BytesMut::new();
+            let seed = Seed::from([7; 32]);
+            client::Handshake::start(&request, seed, Config::new(), &mut out).map(|_| out)
+        });
+    });
+}
+
+/// FIELD 1: a head that arrives byte by byte.
+fn byte_by_byte(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("byte_by_byte");
+    for size in [8_000, 16_000, 32_000] {
+        let request = request_with(&format!("X: {}", "x".repeat(size)));
+        assert!(open(&request, 1, generous()).is_ok());
+        group.throughput(Throughput::Bytes(request.len() as u64));
+        group.bench_with_input(
+            BenchmarkId::from_parameter(size),
+            &request,
+            |bencher, request| {
+                bencher.iter(|| open(request, 1, generous()));
+            },
+        );
+    }
+    group.finish();
+}
+
+/// FIELD 3: lists that are slow to read for others.
+fn lists(criterion: &mut Criterion) {
+    type Case = (&'static str, fn(usize) -> String, bool);
+    let cases: [Case; 3] = [
+        (
+            "spaces",
+            |n| format!("Sec-WebSocket-Protocol: a{}b", " ".repeat(n)),
+            false,
+        ),
+        (
+            "quotes",
+            |n| format!("Sec-WebSocket-Extensions: a; b=\"{}", "\\\"".repeat(n / 2)),
+            false,
+        ),
+        (
+            "names",
+            |n| format!("Sec-WebSocket-Protocol: {}", "a,".repeat(n / 2)),
+            true,
+        ),
+    ];
+    for (name, line, opens) in cases {
+        let mut group = criterion.benchmark_group(format!("lists/{name}"));
+        for size in [50_000, 100_000] {
+            let request = request_with(&line(size));
+            assert_eq!(open(&request, 4096, generous()).is_ok(), opens);
+            group.throughput(Throughput::Bytes(request.len() as u64));
+            group.bench_with_input(
+                BenchmarkId::from_parameter(size),
+                &request,
+                |bencher, request| {
+                    bencher.iter(|| open(request, 4096, generous()));
+                },
+            );
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, server, client, byte_by_byte, lists);
+criterion_main!(benches);
