@@ -3,11 +3,11 @@
 
 use proptest::{collection::vec, prelude::*};
 
+#[allow(unreachable_pub)]
 #[path = "../fuzz/src/lib.rs"]
 mod bodies;
-mod support;
 
-use support::{
+use bodies::support::{
     Side, frame,
     wire::{self, BINARY, CLOSE, CONTINUATION, TEXT},
 };

@@ -4,7 +4,7 @@
 use websocket_proto::{Config, frame::FrameHeader};
 
 #[path = "../../tests/support/mod.rs"]
-mod support;
+pub mod support;
 
 use support::{Endpoint, Reference, Side, config, frames, wire};
 

@@ -46,10 +46,11 @@ impl Reference {
 
     pub fn feed(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            if self.error.is_none() && !self.close_received {
-                if let Err(error) = self.byte(*byte) {
-                    self.fail(error);
-                }
+            if self.error.is_some() || self.close_received {
+                return;
+            }
+            if let Err(error) = self.byte(*byte) {
+                self.fail(error);
             }
         }
     }
