@@ -4,7 +4,7 @@
 use websocket_proto::{Config, frame::FrameHeader};
 
 #[path = "../../tests/support/mod.rs"]
-pub mod support;
+pub(crate) mod support;
 
 use support::{Endpoint, Reference, Side, config, frames, wire};
 
