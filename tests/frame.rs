@@ -207,6 +207,8 @@ fn every_opcode_is_known_or_refused() {
         for fin in [0, 0x80] {
             let refused = Err(FrameError::ReservedOpcode(bits));
             assert_eq!(FrameHeader::decode(&[fin | bits, 0]), refused);
+            // From two bytes, also where more would belong to the header.
+            assert_eq!(FrameHeader::decode(&[fin | bits, 0xFF]), refused);
         }
     }
     let control = OPCODES.map(Opcode::is_control);

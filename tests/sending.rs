@@ -387,3 +387,16 @@ fn a_reply_can_be_sent_while_the_event_is_looked_at() {
     pair.drive();
     assert_eq!(pair.client.events, [OwnedEvent::text("echo?")]);
 }
+
+#[test]
+fn debugging_a_client_does_not_tell_its_keys() {
+    let mut client = open(Side::Client);
+    client.ws.send_text("x", &mut client.out).expect("open");
+    let key = client.out[2..6].to_vec();
+    let debug = format!("{:?} {:?}", client.ws, Side::Client.role());
+    let (seed, key) = (format!("{:?}", [7; 32]), format!("{key:?}"));
+    assert!(
+        !debug.contains(&seed[1..]) && !debug.contains(&key[1..key.len() - 1]),
+        "{debug}"
+    );
+}
