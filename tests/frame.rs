@@ -48,7 +48,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn a_header_survives_a_round_trip_or_is_refused_both_ways(header in headers(), tail: [u8; 3]) {

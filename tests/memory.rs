@@ -262,7 +262,7 @@ fn sizes_of_types() {
         size_of::<Connection>()
     );
     assert!(size_of::<RecvBuf>() <= 128, "{}", size_of::<RecvBuf>());
-    assert!(size_of::<Event<'_>>() <= 4 * size_of::<usize>());
+    assert_eq!(size_of::<Event<'_>>(), 3 * size_of::<usize>());
     assert_eq!(size_of::<CloseFrame<'_>>(), 3 * size_of::<usize>());
     assert!(size_of::<FrameHeader>() <= 24);
     assert!(size_of::<ProtocolError>() <= 8);
