@@ -193,15 +193,20 @@ impl RecvBuf {
         }
     }
 
-    /// Moves the message and the unread bytes to the front.
+    /// Moves the message and the unread bytes to the front, unless they are there: a long message
+    /// that waits for its rest must not be copied onto itself at every read.
     fn compact(&mut self) {
         let mut kept = 0;
         if self.assembly.is_some() {
             kept = self.message.len();
-            self.memory.copy_within(self.message.clone(), 0);
+            if self.message.start > 0 {
+                self.memory.copy_within(self.message.clone(), 0);
+            }
         }
         self.message = 0..kept;
-        self.memory.copy_within(self.raw..self.end, kept);
+        if self.raw > kept {
+            self.memory.copy_within(self.raw..self.end, kept);
+        }
         self.end = kept + self.end - self.raw;
         self.raw = kept;
     }

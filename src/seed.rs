@@ -17,12 +17,10 @@ use rand_chacha::{
 /// ```
 /// use websocket_proto::Seed;
 ///
-/// # #[cfg(feature = "getrandom")] {
-/// let seed = Seed::from_os()?;            // feature `getrandom`
-/// # }
-/// let seed = Seed::from([7; 32]);         // or from a source of your own; this one is for a test
 /// # #[cfg(feature = "getrandom")]
-/// # Ok::<(), getrandom::Error>(())
+/// let seed = Seed::from_os()?;            // feature `getrandom`
+/// let seed = Seed::from([7; 32]);         // or from a source of your own; this one is for a test
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Seed([u8; 32]);
 

@@ -127,8 +127,9 @@ fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
+/// Stops short of `NEVER`: an instant that is not reached must not fall due.
 fn nanos(now: Duration) -> Nanos {
-    Nanos::try_from(now.as_nanos()).unwrap_or(NEVER)
+    Nanos::try_from(now.as_nanos()).map_or(NEVER - 1, |now| now.min(NEVER - 1))
 }
 
 fn after(now: Nanos, millis: u32) -> Nanos {

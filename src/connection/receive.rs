@@ -161,11 +161,14 @@ impl Receiver {
             (_, Some(_)) => return Err(ProtocolError::InterleavedMessage),
             (_, None) => {}
         }
-        // A length that does not fit into the address space is above any limit.
-        let len = usize::try_from(header.len).unwrap_or(usize::MAX);
-        if len > self.max_frame_size {
+        // A length that does not fit into the address space is above any limit, even if that is
+        // `usize::MAX`.
+        let Some(len) = usize::try_from(header.len)
+            .ok()
+            .filter(|len| *len <= self.max_frame_size)
+        else {
             return Err(ProtocolError::FrameTooBig);
-        }
+        };
         if len > self.max_message_size - input.message.len().min(self.max_message_size) {
             return Err(ProtocolError::MessageTooBig);
         }

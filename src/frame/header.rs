@@ -71,8 +71,8 @@ impl FrameHeader {
 
     /// Reads a header from the start of `input`, and says how many bytes it took.
     ///
-    /// `Ok(None)` means that `input` ends inside the header. What the bytes at hand already rule
-    /// out is reported without waiting for the rest.
+    /// `Ok(None)` means that `input` ends inside the header. A reserved opcode and a malformed
+    /// control frame are reported from the first two bytes, a wrong length once all of it is here.
     ///
     /// # Errors
     ///

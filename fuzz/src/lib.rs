@@ -1,0 +1,97 @@
+//! The bodies of the fuzz targets: plain functions that panic where bytes break a promise.
+//! `tests/fuzz_bodies.rs` runs the same functions as ordinary tests.
+
+use websocket_proto::{Config, frame::FrameHeader};
+
+#[path = "../../tests/support/mod.rs"]
+pub(crate) mod support;
+
+use support::{Endpoint, Reference, Side, config, frames, wire};
+
+/// A header that decodes encodes to the same bytes, from a prefix of which nothing else decodes.
+pub fn header_decode(data: &[u8]) {
+    let whole = FrameHeader::decode(data);
+    for cut in 0..data.len().min(FrameHeader::MAX_LEN) {
+        let prefix = FrameHeader::decode(&data[..cut]);
+        assert!(prefix == Ok(None) || prefix == whole);
+    }
+    match whole {
+        Ok(Some((header, len))) => {
+            let encoded = header.encode().expect("what decodes can be encoded");
+            assert_eq!(encoded[..], data[..len]);
+        }
+        Ok(None) => assert!(data.len() < FrameHeader::MAX_LEN),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// What a server makes of the bytes; see [`receive`].
+pub fn server_receive(data: &[u8]) {
+    receive(Side::Server, data);
+}
+
+/// What a client makes of the bytes; see [`receive`].
+pub fn client_receive(data: &[u8]) {
+    receive(Side::Client, data);
+}
+
+/// The first byte says how many of the next ones are sizes of reads; the rest is the stream.
+/// However it is cut, it means the same, and the same as to the reference decoder; what is sent in
+/// return are whole legal frames; each event takes bytes away, so that the work is bounded; and
+/// the memory is bounded by the limits.
+fn receive(side: Side, data: &[u8]) {
+    let [sizes, data @ ..] = data else { return };
+    let (sizes, stream) = data.split_at(usize::from(sizes % 8).min(data.len()));
+
+    let mut reference = Reference::new(side, limits());
+    reference.feed(stream);
+    reference.end();
+
+    let whole = feed(side, [stream]);
+    assert_eq!(whole.events, reference.events);
+    assert_eq!(whole.error, reference.error);
+    let replies = frames(&whole.out);
+    assert_eq!(wire::contents(&replies), wire::contents(&reference.replies));
+
+    for sizes in [&[0; 4096][..], sizes] {
+        let cut = feed(side, cut(stream, sizes));
+        assert_eq!(cut.events, whole.events);
+        assert_eq!(cut.error, whole.error);
+        assert_eq!(cut.out, whole.out);
+        // A message, a control frame that is not complete, and one read; twice, for growth.
+        let most = limits().max_message_size + 139 + 256;
+        assert!(cut.input.capacity() <= 2 * most);
+    }
+}
+
+fn limits() -> Config {
+    config(|c| {
+        c.max_frame_size = 1000;
+        c.max_message_size = 1500;
+        c.max_fragments = 10;
+        c.pong_backlog = 60;
+    })
+}
+
+/// Pieces of these sizes plus one, again and again.
+fn cut<'a>(mut rest: &'a [u8], sizes: &[u8]) -> Vec<&'a [u8]> {
+    let mut pieces = Vec::new();
+    for size in sizes.iter().chain([&255]).cycle() {
+        let (piece, left) = rest.split_at((usize::from(*size) + 1).min(rest.len()));
+        if piece.is_empty() {
+            break;
+        }
+        pieces.push(piece);
+        rest = left;
+    }
+    pieces
+}
+
+fn feed<'a>(side: Side, pieces: impl IntoIterator<Item = &'a [u8]>) -> Endpoint {
+    let mut endpoint = Endpoint::new(side, limits());
+    for piece in pieces {
+        endpoint.feed(piece);
+    }
+    endpoint.end();
+    endpoint
+}

@@ -1,0 +1,359 @@
+//! Proves the closing handshake (RFC 6455 §5.5.1, §7.1): a table of all orders in which the two
+//! Close frames and the end of the stream can come, in both roles; the codes and reasons of both
+//! sides, to be read afterwards; and that nothing is sent behind a Close frame.
+
+use websocket_proto::{Config, MessageKind, ProtocolError, ReadyState, SendError};
+
+mod support;
+
+use support::{
+    Endpoint, OwnedEvent, Pair, SIDES, Side, code, frame, said, secs,
+    wire::{self, CLOSE, CONTINUATION, PONG, TEXT},
+};
+
+use ReadyState::{Closed, Closing, Open};
+
+/// What can happen to an open connection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Step {
+    /// The application closes, with 1000 "ours".
+    Ours,
+    /// The peer's Close frame arrives, with 3000 "theirs".
+    Theirs,
+    /// The stream ends.
+    End,
+}
+
+/// What a connection has come to.
+struct Row {
+    steps: &'static [Step],
+    server: ReadyState,
+    client: ReadyState,
+    /// The code and reason of our Close frame.
+    sent: Option<(u16, &'static str)>,
+    received: bool,
+    error: Option<ProtocolError>,
+}
+
+const fn row(
+    steps: &'static [Step],
+    [server, client]: [ReadyState; 2],
+    sent: Option<(u16, &'static str)>,
+    received: bool,
+    error: Option<ProtocolError>,
+) -> Row {
+    Row {
+        steps,
+        server,
+        client,
+        sent,
+        received,
+        error,
+    }
+}
+
+const OURS: Option<(u16, &str)> = Some((1000, "ours"));
+/// A reply repeats the code (§5.5.1).
+const REPLY: Option<(u16, &str)> = Some((3000, ""));
+const CUT: Option<ProtocolError> = Some(ProtocolError::EndOfStream);
+
+/// All orders of all subsets of the three. A server is done with the second Close frame; a client
+/// waits for the server to end the stream (§7.1.1).
+const TABLE: [Row; 16] = {
+    use Step::{End, Ours, Theirs};
+    [
+        row(&[], [Open, Open], None, false, None),
+        row(&[Ours], [Closing, Closing], OURS, false, None),
+        row(&[Theirs], [Closed, Closing], REPLY, true, None),
+        row(&[End], [Closed, Closed], None, false, CUT),
+        row(&[Ours, Theirs], [Closed, Closing], OURS, true, None),
+        row(&[Ours, End], [Closed, Closed], OURS, false, CUT),
+        row(&[Theirs, Ours], [Closed, Closing], REPLY, true, None),
+        row(&[Theirs, End], [Closed, Closed], REPLY, true, None),
+        row(&[End, Ours], [Closed, Closed], None, false, CUT),
+        row(&[End, Theirs], [Closed, Closed], None, false, CUT),
+        row(&[Ours, Theirs, End], [Closed, Closed], OURS, true, None),
+        row(&[Ours, End, Theirs], [Closed, Closed], OURS, false, CUT),
+        row(&[Theirs, Ours, End], [Closed, Closed], REPLY, true, None),
+        row(&[Theirs, End, Ours], [Closed, Closed], REPLY, true, None),
+        row(&[End, Ours, Theirs], [Closed, Closed], None, false, CUT),
+        row(&[End, Theirs, Ours], [Closed, Closed], None, false, CUT),
+    ]
+};
+
+#[test]
+fn the_table() {
+    for side in SIDES {
+        for Row {
+            steps,
+            server,
+            client,
+            sent,
+            received,
+            error,
+        } in TABLE
+        {
+            let expected = if side == Side::Server { server } else { client };
+            let mut peer = Endpoint::new(side, Config::new());
+            for (i, step) in steps.iter().enumerate() {
+                match step {
+                    Step::Ours => {
+                        let result = peer.ws.close(code(1000), "ours", &mut peer.out);
+                        let first = if i == 0 {
+                            Ok(())
+                        } else {
+                            Err(SendError::NotOpen)
+                        };
+                        assert_eq!(result, first);
+                    }
+                    Step::Theirs => peer.feed(&wire::close(3000, "theirs").to(side).bytes()),
+                    Step::End => peer.end(),
+                }
+            }
+            let what = format!("{side:?} {steps:?}");
+            assert_eq!(peer.ws.state(), expected, "{what}");
+            assert_eq!(peer.ws.is_done(), expected == Closed, "{what}");
+            assert_eq!((peer.ws.error(), peer.error), (error, error), "{what}");
+
+            let sent = sent.map(|(code, reason)| (Some(code), reason.to_owned()));
+            assert_eq!(said(peer.ws.close_sent()), sent, "{what}");
+            let theirs = received.then(|| (Some(3000), "theirs".to_owned()));
+            assert_eq!(said(peer.ws.close_received()), theirs, "{what}");
+            let event = theirs.map(|(code, reason)| OwnedEvent::Close(code, reason));
+            assert_eq!(peer.events, event.into_iter().collect::<Vec<_>>(), "{what}");
+
+            let on_the_wire: Vec<_> = sent
+                .into_iter()
+                .map(|(code, reason)| wire::close(code.expect("a code"), reason))
+                .collect();
+            let flushed = peer.flush();
+            assert_eq!(
+                wire::contents(&flushed),
+                wire::contents(&on_the_wire),
+                "{what}"
+            );
+
+            // A connection that is closing has until the close timeout, one that is closed needs
+            // no timer, and neither sends keepalive pings.
+            let due = match expected {
+                Open => Some(secs(120)),
+                Closing => Some(secs(110)),
+                Closed => None,
+            };
+            assert_eq!(peer.ws.deadline(secs(100)), due, "{what}");
+            if expected != Open {
+                nothing_can_be_sent(&mut peer);
+            }
+        }
+    }
+}
+
+fn nothing_can_be_sent(peer: &mut Endpoint) {
+    let out = peer.out.len();
+    let (ws, not_open) = (&mut peer.ws, Err(SendError::NotOpen));
+    assert_eq!(ws.send_text("x", &mut peer.out), not_open);
+    assert_eq!(ws.send_binary(b"x", &mut peer.out), not_open);
+    assert_eq!(ws.start_message(MessageKind::Text), not_open);
+    assert_eq!(ws.send_fragment(b"x", &mut peer.out), not_open);
+    assert_eq!(ws.finish_message(b"x", &mut peer.out), not_open);
+    assert_eq!(ws.send_ping(b"x", &mut peer.out), not_open);
+    assert_eq!(ws.send_pong(b"x", &mut peer.out), not_open);
+    assert_eq!(ws.close(code(1000), "", &mut peer.out), not_open);
+    assert_eq!(peer.out.len(), out);
+}
+
+#[test]
+fn either_side_closes_and_both_know_what_was_said() {
+    for chunk in [1, usize::MAX] {
+        for side in SIDES {
+            let mut pair = Pair::new();
+            pair.chunk = chunk;
+            let first = pair.of(side);
+            first
+                .ws
+                .close(code(4001), "enough", &mut first.out)
+                .expect("open");
+            pair.drive();
+
+            let (ours, reply) = (
+                (Some(4001), "enough".to_owned()),
+                (Some(4001), String::new()),
+            );
+            let first = pair.of(side);
+            assert!(first.ws.is_done());
+            assert_eq!(said(first.ws.close_sent()), Some(ours.clone()));
+            assert_eq!(said(first.ws.close_received()), Some(reply.clone()));
+            assert_eq!(first.events, [OwnedEvent::Close(Some(4001), String::new())]);
+            let second = pair.of(side.peer());
+            assert!(second.ws.is_done());
+            assert_eq!(said(second.ws.close_sent()), Some(reply));
+            assert_eq!(said(second.ws.close_received()), Some(ours));
+            assert_eq!(
+                second.events,
+                [OwnedEvent::Close(Some(4001), "enough".into())]
+            );
+            assert_eq!((pair.client.error, pair.server.error), (None, None));
+        }
+    }
+}
+
+#[test]
+fn both_sides_close_at_once() {
+    let mut pair = Pair::new();
+    pair.client
+        .ws
+        .close(code(1000), "client", &mut pair.client.out)
+        .expect("open");
+    pair.server
+        .ws
+        .close(code(1001), "server", &mut pair.server.out)
+        .expect("open");
+    pair.drive();
+    assert_eq!(
+        pair.client.events,
+        [OwnedEvent::Close(Some(1001), "server".into())]
+    );
+    assert_eq!(
+        pair.server.events,
+        [OwnedEvent::Close(Some(1000), "client".into())]
+    );
+    assert!(pair.client.ws.is_done() && pair.server.ws.is_done());
+    assert_eq!((pair.client.error, pair.server.error), (None, None));
+}
+
+#[test]
+fn an_empty_close_gets_an_empty_reply() {
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, Config::new());
+        peer.feed(&frame(true, CLOSE, "").to(side).bytes());
+        assert_eq!(peer.events, [OwnedEvent::Close(None, String::new())]);
+        assert_eq!(said(peer.ws.close_received()), Some((None, String::new())));
+        assert_eq!(said(peer.ws.close_sent()), Some((None, String::new())));
+        assert_eq!(wire::contents(&peer.flush()), [(true, CLOSE, vec![])]);
+    }
+}
+
+#[test]
+fn a_close_ends_a_message_that_is_under_way() {
+    for side in SIDES {
+        // Theirs, while they send a message, and while we do.
+        let mut peer = Endpoint::new(side, Config::new());
+        peer.ws.start_message(MessageKind::Text).expect("open");
+        peer.ws.send_fragment(b"half", &mut peer.out).expect("open");
+        peer.feed(&frame(false, TEXT, "half").to(side).bytes());
+        peer.feed(&wire::close(1001, "").to(side).bytes());
+        assert_eq!(peer.events, [OwnedEvent::Close(Some(1001), String::new())]);
+        peer.feed(&frame(true, CONTINUATION, "of it").to(side).bytes());
+        assert_eq!((peer.events.len(), peer.error), (1, None));
+        nothing_can_be_sent(&mut peer);
+        let [half, close] = &peer.flush()[..] else {
+            panic!("a fragment and a Close frame")
+        };
+        assert_eq!(
+            (half.fin, half.opcode, close.close_code()),
+            (false, TEXT, 1001)
+        );
+
+        // Ours, the same.
+        let mut peer = Endpoint::new(side, Config::new());
+        peer.ws.start_message(MessageKind::Text).expect("open");
+        peer.ws.send_fragment(b"half", &mut peer.out).expect("open");
+        peer.ws
+            .close(code(1000), "", &mut peer.out)
+            .expect("between fragments");
+        nothing_can_be_sent(&mut peer);
+        assert_eq!(peer.flush().len(), 2);
+    }
+}
+
+#[test]
+fn events_still_come_after_our_close_but_nothing_is_answered() {
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, Config::new());
+        peer.feed(&frame(false, TEXT, "late, ").to(side).bytes());
+        peer.ws.close(code(1000), "", &mut peer.out).expect("open");
+        peer.flush();
+        let rest = [
+            wire::ping("anyone?"),
+            frame(true, CONTINUATION, "but here"),
+            wire::close(1000, ""),
+        ];
+        peer.feed(&rest.map(|frame| frame.to(side).bytes()).concat());
+        let expected = [
+            OwnedEvent::Ping(b"anyone?".to_vec()),
+            OwnedEvent::text("late, but here"),
+            OwnedEvent::Close(Some(1000), String::new()),
+        ];
+        assert_eq!(peer.events, expected);
+        assert_eq!(peer.flush(), []);
+    }
+}
+
+#[test]
+fn a_violation_after_our_close_is_an_error_without_a_second_close() {
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, Config::new());
+        peer.ws
+            .close(code(1000), "ours", &mut peer.out)
+            .expect("open");
+        peer.feed(&frame(true, TEXT, b"\xFF").to(side).bytes());
+        assert_eq!(peer.error, Some(ProtocolError::InvalidUtf8));
+        assert!(peer.ws.is_done());
+        assert_eq!(peer.flush().len(), 1);
+        assert_eq!(
+            said(peer.ws.close_sent()),
+            Some((Some(1000), "ours".into()))
+        );
+        peer.end();
+        assert_eq!(
+            peer.error,
+            Some(ProtocolError::InvalidUtf8),
+            "the first error stays"
+        );
+    }
+}
+
+#[test]
+fn what_an_error_said_can_be_read() {
+    let mut peer = Endpoint::new(Side::Server, Config::new());
+    peer.feed(&wire::text("not masked").bytes());
+    let reason = ProtocolError::UnmaskedFrame.to_string();
+    assert_eq!(said(peer.ws.close_sent()), Some((Some(1002), reason)));
+    assert_eq!(peer.ws.close_received(), None);
+}
+
+#[test]
+fn pings_before_the_close_are_answered_before_the_reply() {
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, Config::new());
+        let frames = [wire::ping("last"), wire::close(1000, "")];
+        peer.feed(&frames.map(|frame| frame.to(side).bytes()).concat());
+        let opcodes: Vec<u8> = peer.flush().iter().map(|frame| frame.opcode).collect();
+        assert_eq!(opcodes, [PONG, CLOSE]);
+    }
+}
+
+#[test]
+fn a_reason_holds_123_bytes() {
+    for (longest, too_long) in [
+        ("x".repeat(123), "x".repeat(124)),
+        ("é".repeat(61) + "x", "é".repeat(62)),
+        ("😀".repeat(30) + "xyz", "😀".repeat(31)),
+    ] {
+        for side in SIDES {
+            let mut pair = Pair::new();
+            let first = pair.of(side);
+            let refused = first.ws.close(code(1000), &too_long, &mut first.out);
+            assert_eq!(refused, Err(SendError::ReasonTooLong));
+            assert!(first.out.is_empty() && first.ws.close_sent().is_none());
+            assert_eq!(first.ws.state(), Open);
+            first
+                .ws
+                .close(code(1000), &longest, &mut first.out)
+                .expect("fits");
+            pair.drive();
+            let heard = OwnedEvent::Close(Some(1000), longest.clone());
+            assert_eq!(pair.of(side.peer()).events, [heard]);
+        }
+    }
+}

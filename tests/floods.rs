@@ -1,0 +1,145 @@
+//! Proves that a million of something is as good as one: pings whose answers nobody reads cost
+//! bounded output, and the last of them is answered (RFC 6455 §5.5.3); pings in one buffer cost no
+//! stack; and the mask keys of a million frames are no more alike than chance makes them (§5.3,
+//! §10.3). The numbers in the names are those of the list of known failures of the field.
+
+use std::collections::HashSet;
+
+use bytes::{Buf, BytesMut};
+use websocket_proto::Config;
+
+mod support;
+
+use support::{
+    Endpoint, Frame, Random, SIDES, Side, config, frames,
+    wire::{self, PONG},
+};
+
+/// The longest pong: header, mask, 125 bytes.
+const MAX_PONG: usize = 2 + 4 + 125;
+
+fn numbered_ping(side: Side, i: u32) -> Vec<u8> {
+    wire::ping(i.to_be_bytes()).to(side).bytes()
+}
+
+#[test]
+fn field_11_ten_pings_get_ten_pongs() {
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, Config::new());
+        let pings: Vec<u8> = (0..10).flat_map(|i| numbered_ping(side, i)).collect();
+        peer.feed(&pings);
+        let pongs: Vec<_> = (0..10_u32)
+            .map(|i| (true, PONG, i.to_be_bytes().to_vec()))
+            .collect();
+        assert_eq!(wire::contents(&peer.flush()), pongs);
+        assert_eq!(peer.events.len(), 10);
+    }
+}
+
+#[test]
+fn field_11_a_million_pings_in_one_buffer_and_nobody_reads() {
+    const PINGS: u32 = 1_000_000;
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, Config::new());
+        for i in 0..PINGS {
+            peer.input.extend_from_slice(&numbered_ping(side, i));
+        }
+        let mut pings = 0;
+        while peer
+            .ws
+            .next_event(&mut peer.input, &mut peer.out)
+            .expect("legal")
+            .is_some()
+        {
+            pings += 1;
+        }
+        assert_eq!(pings, PINGS);
+        assert!(
+            peer.out.len() <= Config::new().pong_backlog + MAX_PONG,
+            "{}",
+            peer.out.len()
+        );
+        let pongs = peer.flush();
+        // The first ones in order, up to the backlog, then the last one of all.
+        let (last, first) = pongs.split_last().expect("pongs");
+        assert_eq!(last.payload, (PINGS - 1).to_be_bytes());
+        assert!(first.len() > 1000);
+        assert!(
+            first
+                .iter()
+                .zip(0_u32..)
+                .all(|(pong, i)| pong.payload == i.to_be_bytes())
+        );
+        assert!(pongs.iter().all(|pong| pong.opcode == PONG));
+    }
+}
+
+#[test]
+fn field_11_pings_while_the_output_trickles_away() {
+    for (side, backlog) in [(Side::Server, 0), (Side::Client, 100), (Side::Server, 1000)] {
+        let mut random = Random(backlog as u64);
+        let mut peer = Endpoint::new(side, config(|c| c.pong_backlog = backlog));
+        let (mut flushed, mut sent_data) = (BytesMut::new(), 0);
+        for i in 0..50_000_u32 {
+            // Of all lengths, so that a pong is replaced by longer and by shorter ones.
+            let mut payload = i.to_be_bytes().to_vec();
+            payload.resize(4 + random.below(122), b'.');
+            peer.feed(&wire::ping(payload).to(side).bytes());
+            if random.below(8) == 0 {
+                peer.ws
+                    .send_binary(&i.to_be_bytes(), &mut peer.out)
+                    .expect("open");
+                sent_data += 1;
+            }
+            assert_eq!(peer.events.pop().map(|_| peer.events.len()), Some(0));
+            // Whatever the socket takes: often nothing, often half a frame.
+            let n = random.below(80).min(peer.out.len());
+            flushed.extend_from_slice(&peer.out[..n]);
+            peer.out.advance(n);
+        }
+        flushed.extend_from_slice(&peer.out);
+        let sent = frames(&flushed);
+        let (pongs, data): (Vec<_>, Vec<_>) = sent.iter().partition(|f| f.opcode == PONG);
+        assert_eq!(data.len(), sent_data, "a pong took data with it");
+        let number = |f: &&Frame| u32::from_be_bytes(f.payload[..4].try_into().expect("4"));
+        assert!(
+            pongs.iter().map(number).is_sorted_by(|a, b| a < b),
+            "out of order"
+        );
+        assert_eq!(
+            sent.iter().map(|f| number(&f)).max(),
+            Some(49_999),
+            "the last is answered"
+        );
+        assert!(pongs.len() < 50_000, "nothing was ever replaced");
+    }
+}
+
+#[test]
+fn field_13_fresh_mask_keys() {
+    const FRAMES: usize = 1_000_000;
+    let mut client = Endpoint::new(Side::Client, Config::new());
+    let mut keys = HashSet::with_capacity(FRAMES);
+    let (mut bits, mut repeats, mut last) = ([0_u32; 32], 0, None);
+    for _ in 0..FRAMES {
+        client.ws.send_text("hi", &mut client.out).expect("open");
+        let key: [u8; 4] = client.out[2..6].try_into().expect("4");
+        client.out.clear();
+        repeats += usize::from(last.replace(key) == Some(key));
+        let key = u32::from_be_bytes(key);
+        keys.insert(key);
+        for (bit, count) in bits.iter_mut().enumerate() {
+            *count += key >> bit & 1;
+        }
+    }
+    // n²/2^33 = 116 of 10^6 random 32-bit numbers are expected to collide, with a deviation of 11;
+    // none would mean a counter, which can be predicted.
+    let collisions = FRAMES - keys.len();
+    assert!((60..=180).contains(&collisions), "{collisions}");
+    assert!(repeats <= 1, "{repeats} keys used twice in a row");
+    // Each bit is set half of the time: 500 000, with a deviation of 500.
+    assert!(
+        bits.iter().all(|count| count.abs_diff(500_000) < 3000),
+        "{bits:?}"
+    );
+}

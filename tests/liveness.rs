@@ -1,0 +1,366 @@
+//! Proves the timers (RFC 6455 §5.5.2, §7.1.1) on a clock that only moves when told to: pings at
+//! their interval, any byte as a sign of life, both deadlines, the round trip, and that neither an
+//! early call nor a huge duration does harm.
+
+use core::time::Duration;
+
+use bytes::BytesMut;
+use websocket_proto::{Config, ProtocolError, ReadyState};
+
+mod support;
+
+use support::{
+    Endpoint, OwnedEvent, Pair, SIDES, Side, code, config, frame, secs,
+    wire::{self, CLOSE, PING, TEXT},
+};
+
+/// A ping every 30 s, an answer within 10 s, a close within 5 s.
+fn timers() -> Config {
+    config(|c| {
+        c.ping_interval = Some(secs(30));
+        c.pong_timeout = secs(10);
+        c.close_timeout = secs(5);
+    })
+}
+
+fn timeout(peer: &mut Endpoint, now: Duration) -> Result<(), ProtocolError> {
+    peer.ws.handle_timeout(now, &mut peer.out)
+}
+
+#[test]
+fn a_ping_goes_out_at_every_interval() {
+    let mut pair = Pair::with(timers(), config(|c| c.ping_interval = None));
+    pair.advance(secs(29));
+    assert_eq!(pair.server.events, []);
+    pair.advance(secs(1));
+    assert_eq!(pair.server.events.len(), 1);
+    pair.advance(secs(300));
+    let pings = pair.server.take_events();
+    assert_eq!(pings.len(), 11);
+    assert!(
+        pings
+            .iter()
+            .all(|event| matches!(event, OwnedEvent::Ping(_)))
+    );
+    let pongs = pair.client.take_events();
+    let answered = |(ping, pong): (&_, &_)| match (ping, pong) {
+        (OwnedEvent::Ping(sent), OwnedEvent::Pong(got)) => sent == got,
+        _ => false,
+    };
+    assert!(pings.iter().zip(&pongs).all(answered) && pings.len() == pongs.len());
+    let distinct: std::collections::HashSet<_> = pings.iter().map(|p| format!("{p:?}")).collect();
+    assert_eq!(
+        distinct.len(),
+        pings.len(),
+        "an old pong could pass for a new one"
+    );
+    assert_eq!((pair.client.error, pair.server.error), (None, None));
+}
+
+#[test]
+fn two_sides_with_keepalive_live_for_days() {
+    for chunk in [1, usize::MAX] {
+        let mut pair = Pair::new();
+        pair.chunk = chunk;
+        pair.advance(secs(3 * 24 * 3600));
+        assert_eq!((pair.client.error, pair.server.error), (None, None));
+        assert!(pair.client.events.len() > 20_000);
+    }
+}
+
+#[test]
+fn a_peer_that_falls_silent_is_given_up_at_the_deadline() {
+    for side in SIDES {
+        // The network loses what goes to this side, and nothing of what it sends.
+        let mut pair = Pair::with(timers(), timers());
+        match side {
+            Side::Server => pair.reaches_server = false,
+            Side::Client => pair.reaches_client = false,
+        }
+        pair.drive();
+        pair.advance(secs(40) - Duration::from_nanos(1));
+        assert_eq!(pair.of(side).error, None);
+        pair.advance(Duration::from_nanos(1));
+        let error = ProtocolError::PongTimeout;
+        assert_eq!(pair.of(side).error, Some(error));
+        let told = OwnedEvent::Close(Some(1011), error.to_string());
+        assert_eq!(pair.of(side.peer()).events.last(), Some(&told));
+    }
+}
+
+#[test]
+fn the_pong_deadline_to_the_nanosecond() {
+    for side in SIDES {
+        let tick = Duration::from_nanos(1);
+        let mut peer = Endpoint::new(side, timers());
+        assert_eq!(peer.ws.deadline(secs(100)), Some(secs(130)));
+        assert_eq!(timeout(&mut peer, secs(130) - tick), Ok(()));
+        assert_eq!(peer.flush(), [], "too early");
+        assert_eq!(timeout(&mut peer, secs(130)), Ok(()));
+        let [ping] = &peer.flush()[..] else {
+            panic!("one ping")
+        };
+        assert_eq!(ping.opcode, PING);
+        assert_eq!(timeout(&mut peer, secs(130)), Ok(()));
+        assert_eq!(peer.flush(), [], "nothing is due twice");
+
+        assert_eq!(peer.ws.deadline(secs(131)), Some(secs(140)));
+        assert_eq!(timeout(&mut peer, secs(140) - tick), Ok(()));
+        assert_eq!(peer.flush(), []);
+        assert_eq!(
+            timeout(&mut peer, secs(140)),
+            Err(ProtocolError::PongTimeout)
+        );
+        let [close] = &peer.flush()[..] else {
+            panic!("one Close frame")
+        };
+        assert_eq!(close.close_code(), 1011);
+        assert!(peer.ws.is_done());
+        assert_eq!(peer.ws.deadline(secs(141)), None);
+        assert_eq!(
+            timeout(&mut peer, secs(150)),
+            Err(ProtocolError::PongTimeout)
+        );
+        assert_eq!(peer.flush(), []);
+    }
+}
+
+#[test]
+fn any_byte_proves_life() {
+    for side in SIDES {
+        // Not the pong, but whatever comes: even the first byte of a frame that never ends.
+        let signs = [
+            wire::pong("unsolicited").to(side).bytes(),
+            wire::text("busy").to(side).bytes(),
+            frame(false, TEXT, "").to(side).bytes(),
+            vec![0x81],
+        ];
+        for sign in signs {
+            let mut peer = Endpoint::new(side, timers());
+            peer.ws.deadline(secs(0));
+            assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
+            assert_eq!(peer.ws.deadline(secs(39)), Some(secs(40)));
+            peer.feed(&sign);
+            assert_eq!(peer.ws.deadline(secs(39)), Some(secs(60)), "{sign:02x?}");
+            assert_eq!(timeout(&mut peer, secs(40)), Ok(()));
+            assert_eq!(peer.ws.round_trip_time(), None);
+            // The next ping needs another sign of life.
+            assert_eq!(timeout(&mut peer, secs(60)), Ok(()));
+            assert_eq!(
+                timeout(&mut peer, secs(70)),
+                Err(ProtocolError::PongTimeout)
+            );
+        }
+    }
+}
+
+#[test]
+fn what_came_before_the_ping_does_not_answer_it() {
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, timers());
+        peer.ws.deadline(secs(0));
+        peer.feed(&wire::text("hello").to(side).bytes());
+        assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
+        assert_eq!(peer.ws.deadline(secs(31)), Some(secs(40)));
+        assert_eq!(
+            timeout(&mut peer, secs(40)),
+            Err(ProtocolError::PongTimeout)
+        );
+    }
+}
+
+#[test]
+fn a_timeout_longer_than_the_interval_starts_at_the_first_ping() {
+    let slow = config(|c| {
+        c.ping_interval = Some(secs(10));
+        c.pong_timeout = secs(35);
+    });
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, slow);
+        peer.ws.deadline(secs(0));
+        for now in [10, 20, 30, 40] {
+            assert_eq!(timeout(&mut peer, secs(now)), Ok(()), "{now}");
+        }
+        assert_eq!(peer.flush().len(), 4);
+        assert_eq!(peer.ws.deadline(secs(41)), Some(secs(45)));
+        assert_eq!(
+            timeout(&mut peer, secs(45)),
+            Err(ProtocolError::PongTimeout)
+        );
+    }
+}
+
+#[test]
+fn the_round_trip_is_measured_by_the_answer_to_the_last_ping() {
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, timers());
+        assert_eq!(peer.ws.round_trip_time(), None);
+        peer.ws.deadline(secs(0));
+        let ask = |peer: &mut Endpoint, now: Duration| {
+            assert_eq!(timeout(peer, now), Ok(()));
+            peer.flush().pop().expect("a ping").payload
+        };
+        let first = ask(&mut peer, secs(30));
+        peer.feed(&wire::pong("something else").to(side).bytes());
+        peer.ws.deadline(secs(31));
+        assert_eq!(peer.ws.round_trip_time(), None);
+
+        peer.feed(&wire::pong(&first).to(side).bytes());
+        peer.ws.deadline(secs(31));
+        assert_eq!(peer.ws.round_trip_time(), Some(secs(1)));
+        // The same answer again measures nothing.
+        peer.feed(&wire::pong(&first).to(side).bytes());
+        peer.ws.deadline(secs(50));
+        assert_eq!(peer.ws.round_trip_time(), Some(secs(1)));
+
+        let second = ask(&mut peer, secs(60));
+        peer.feed(&wire::pong(&first).to(side).bytes());
+        peer.ws.deadline(secs(61));
+        assert_eq!(
+            peer.ws.round_trip_time(),
+            Some(secs(1)),
+            "an answer to an old ping"
+        );
+        peer.feed(&wire::pong(&second).to(side).bytes());
+        peer.ws.deadline(secs(60) + Duration::from_millis(1500));
+        assert_eq!(peer.ws.round_trip_time(), Some(Duration::from_millis(1500)));
+    }
+}
+
+#[test]
+fn a_close_that_is_not_answered_times_out() {
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, timers());
+        peer.ws.deadline(secs(0));
+        peer.ws.close(code(1000), "", &mut peer.out).expect("open");
+        assert_eq!(peer.ws.deadline(secs(7)), Some(secs(12)));
+        // Bytes do not extend it.
+        peer.feed(&wire::text("still talking").to(side).bytes());
+        assert_eq!(peer.ws.deadline(secs(8)), Some(secs(12)));
+        assert_eq!(timeout(&mut peer, secs(11)), Ok(()));
+        assert_eq!(
+            timeout(&mut peer, secs(12)),
+            Err(ProtocolError::CloseTimeout)
+        );
+        assert!(peer.ws.is_done());
+        assert_eq!(peer.ws.deadline(secs(13)), None);
+        assert_eq!(
+            peer.flush().len(),
+            1,
+            "one Close frame, and no ping while closing"
+        );
+    }
+}
+
+#[test]
+fn a_client_waits_for_the_end_of_the_stream_but_not_for_ever() {
+    let mut client = Endpoint::new(Side::Client, timers());
+    client.feed(&wire::close(1000, "").bytes());
+    assert_eq!(client.ws.state(), ReadyState::Closing);
+    assert_eq!(client.ws.deadline(secs(50)), Some(secs(55)));
+    assert_eq!(timeout(&mut client, secs(54)), Ok(()));
+    assert!(!client.ws.is_done());
+    // Both Close frames were seen: no error.
+    assert_eq!(timeout(&mut client, secs(55)), Ok(()));
+    assert!(client.ws.is_done());
+    assert_eq!(
+        (client.ws.error(), client.ws.deadline(secs(56))),
+        (None, None)
+    );
+    assert_eq!(client.ws.end_of_stream(), Ok(()));
+
+    let mut server = Endpoint::new(Side::Server, timers());
+    server.feed(&wire::close(1000, "").to(Side::Server).bytes());
+    assert_eq!(
+        server.ws.deadline(secs(50)),
+        None,
+        "closes the stream itself, at once"
+    );
+}
+
+#[test]
+fn no_pings_where_they_are_switched_off() {
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, config(|c| c.ping_interval = None));
+        assert_eq!(peer.ws.deadline(secs(0)), None);
+        assert_eq!(timeout(&mut peer, secs(1_000_000)), Ok(()));
+        assert_eq!(peer.ws.deadline(secs(1_000_000)), None);
+        assert!(peer.out.is_empty());
+        peer.ws.close(code(1000), "", &mut peer.out).expect("open");
+        assert_eq!(peer.ws.deadline(secs(1_000_001)), Some(secs(1_000_011)));
+    }
+}
+
+#[test]
+fn a_late_call_sends_one_ping_not_all_that_were_missed() {
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, timers());
+        peer.ws.deadline(secs(0));
+        assert_eq!(timeout(&mut peer, secs(1000)), Ok(()));
+        assert_eq!(peer.flush().len(), 1);
+        assert_eq!(peer.ws.deadline(secs(1000)), Some(secs(1010)));
+        peer.feed(&wire::text("").to(side).bytes());
+        assert_eq!(peer.ws.deadline(secs(1001)), Some(secs(1030)));
+    }
+}
+
+#[test]
+fn durations_of_any_size_do_no_harm() {
+    let extremes = [
+        Duration::ZERO,
+        Duration::from_nanos(1),
+        secs(1),
+        Duration::MAX,
+    ];
+    let instants = [
+        Duration::ZERO,
+        secs(1),
+        Duration::from_nanos(u64::MAX - 1),
+        Duration::from_nanos(u64::MAX),
+        secs(u64::MAX),
+        Duration::MAX,
+    ];
+    for side in SIDES {
+        for interval in extremes {
+            for limit in extremes {
+                let config = config(|c| {
+                    c.ping_interval = Some(interval);
+                    c.pong_timeout = limit;
+                    c.close_timeout = limit;
+                });
+                let mut peer = Endpoint::new(side, config);
+                for now in instants {
+                    let due = peer.ws.deadline(now);
+                    assert!(due.is_none_or(|due| due <= Duration::from_nanos(u64::MAX)));
+                    let mut out = BytesMut::new();
+                    let _ = peer.ws.handle_timeout(now, &mut out);
+                    assert!(
+                        wire::frames(&out)
+                            .iter()
+                            .all(|f| [PING, CLOSE].contains(&f.opcode))
+                    );
+                }
+            }
+        }
+        // At the end of time nothing is late that was never asked for.
+        for now in instants {
+            let mut peer = Endpoint::new(side, timers());
+            peer.ws.deadline(now);
+            assert_eq!(timeout(&mut peer, now), Ok(()), "{now:?}: no ping was sent");
+            assert!(peer.out.is_empty());
+            peer.ws.close(code(1000), "", &mut peer.out).expect("open");
+            peer.ws.deadline(now);
+            assert_eq!(
+                timeout(&mut peer, now),
+                Ok(()),
+                "{now:?}: the time has just begun"
+            );
+        }
+        let patient = config(|c| c.pong_timeout = Duration::MAX);
+        let mut peer = Endpoint::new(side, patient);
+        peer.ws.deadline(secs(0));
+        assert_eq!(timeout(&mut peer, secs(20)), Ok(()));
+        assert_eq!(timeout(&mut peer, secs(24 * 3600)), Ok(()));
+        assert_eq!(peer.ws.error(), None);
+    }
+}

@@ -1,0 +1,273 @@
+//! Proves what a connection costs: no heap while it is idle, no allocation once the buffers are
+//! warm, nothing for what a peer only announces, a bounded multiple of what it sends, and at most
+//! 256 bytes for the connection itself. Allocations are counted thread by thread by the allocator
+//! of `allocation_counter`, so the tests do not disturb each other. The numbers in the names are
+//! those of the list of known failures of the field.
+
+use core::mem::size_of;
+
+use allocation_counter::{AllocationInfo, measure};
+use bytes::BytesMut;
+use websocket_proto::{
+    CloseFrame, Config, Connection, Event, MessageKind, ProtocolError, RecvBuf, Seed, SendError,
+    frame::{CloseCode, FrameHeader},
+};
+
+mod support;
+
+use support::{
+    SIDES, Side, config, frame, secs,
+    wire::{self, BINARY, CONTINUATION, TEXT},
+};
+
+/// Takes all events without keeping any, and says how many bytes of messages they had.
+fn drain(ws: &mut Connection, input: &mut RecvBuf, out: &mut BytesMut) -> usize {
+    let mut total = 0;
+    while let Some(event) = ws.next_event(input, out).expect("legal") {
+        total += match event {
+            Event::Text(text) => text.len(),
+            Event::Binary(bytes) => bytes.len(),
+            _ => 0,
+        };
+    }
+    total
+}
+
+/// A bit of everything, as this side receives it.
+fn traffic(side: Side) -> Vec<u8> {
+    let frames = [
+        frame(false, TEXT, "frag"),
+        wire::ping("in between"),
+        frame(false, CONTINUATION, "men\u{e9}"),
+        frame(true, CONTINUATION, vec![b'x'; 3000]),
+        frame(true, BINARY, vec![7; 20_000]),
+        wire::text("short"),
+    ];
+    frames.map(|frame| frame.to(side).bytes()).concat()
+}
+
+/// The same in the other direction.
+fn talk(ws: &mut Connection, out: &mut BytesMut) {
+    ws.send_text("hello", out).expect("open");
+    ws.send_binary(&[7; 20_000], out).expect("open");
+    ws.send_ping(b"ping", out).expect("open");
+    ws.start_message(MessageKind::Text).expect("open");
+    ws.send_fragment(b"half a character \xC3", out)
+        .expect("open");
+    ws.finish_message(b"\xA9", out).expect("open");
+}
+
+#[test]
+fn an_idle_connection_holds_no_heap() {
+    for side in SIDES {
+        let traffic = traffic(side);
+        let info = measure(|| {
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            let mut ws = Connection::assume_opened(side.role(), Config::new());
+            for piece in traffic.chunks(777) {
+                input.extend_from_slice(piece);
+                drain(&mut ws, &mut input, &mut out);
+            }
+            talk(&mut ws, &mut out);
+            let ping_at = ws.deadline(secs(1)).expect("keepalive");
+            ws.handle_timeout(ping_at, &mut out).expect("alive");
+            assert!(input.capacity() > 0 && out.capacity() > 0);
+
+            input.release();
+            assert_eq!(input.capacity(), 0);
+            out = BytesMut::new();
+            // Not dropped, so whatever they hold is counted.
+            core::mem::forget((ws, input, out));
+        });
+        assert!(info.count_total > 0, "nothing was measured");
+        assert_eq!((info.count_current, info.bytes_current), (0, 0), "{side:?}");
+    }
+}
+
+#[test]
+fn release_does_nothing_while_something_is_under_way() {
+    let frames = [
+        frame(false, TEXT, "half "),
+        wire::ping(""),
+        frame(true, CONTINUATION, "of it"),
+    ];
+    let wire = frames.map(|frame| frame.to(Side::Server).bytes()).concat();
+    let mut ws = Connection::assume_opened(Side::Server.role(), Config::new());
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    let (last, before) = wire.split_last().expect("bytes");
+    for byte in before {
+        input.extend_from_slice(&[*byte]);
+        drain(&mut ws, &mut input, &mut out);
+        // Between the header of the ping and that of the next fragment nothing is unread, but
+        // there is still the first half of the message.
+        input.release();
+        assert!(input.capacity() > 0 && !input.is_idle());
+    }
+    input.extend_from_slice(&[*last]);
+    let event = ws.next_event(&mut input, &mut out);
+    assert_eq!(event, Ok(Some(Event::Text("half of it"))));
+    assert!(input.is_idle());
+    input.release();
+    assert_eq!(input.capacity(), 0);
+}
+
+#[test]
+fn no_allocations_once_warm() {
+    for side in SIDES {
+        let traffic = traffic(side);
+        let mut ws = Connection::assume_opened(side.role(), Config::new());
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        let mut round = |n: u64| {
+            // In other pieces each round, so that reads end in headers, payloads and characters.
+            for piece in traffic.chunks(1000 + n as usize) {
+                input.spare(4096)[..piece.len()].copy_from_slice(piece);
+                input.filled(piece.len());
+                assert!(ws.deadline(secs(n)).is_some());
+                drain(&mut ws, &mut input, &mut out);
+            }
+            talk(&mut ws, &mut out);
+            out.clear();
+        };
+        (0..3).for_each(&mut round);
+        let info = measure(|| (3..1003).for_each(&mut round));
+        assert_eq!(info.count_total, 0, "{side:?}: {info:?}");
+    }
+}
+
+fn unlimited() -> Config {
+    config(|c| {
+        c.max_frame_size = usize::MAX;
+        c.max_message_size = usize::MAX;
+        c.max_fragments = u32::MAX;
+    })
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn field_05_a_declared_terabyte_reserves_nothing() {
+    for side in SIDES {
+        for opcode in [TEXT, BINARY] {
+            let claim = |opcode, payload: &[u8]| {
+                let lie = frame(true, opcode, payload).claiming(1 << 40);
+                lie.to(side).bytes()
+            };
+            let start = frame(false, opcode, "abc").to(side).bytes();
+            let second = [start, claim(CONTINUATION, b"")].concat();
+            for wire in [claim(opcode, b""), claim(opcode, &[b'x'; 100]), second] {
+                let info = measure(|| {
+                    let mut ws = Connection::assume_opened(side.role(), unlimited());
+                    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+                    for byte in &wire {
+                        input.spare(4096)[0] = *byte;
+                        input.filled(1);
+                        drain(&mut ws, &mut input, &mut out);
+                    }
+                    assert!(!input.is_idle());
+                });
+                assert!(info.bytes_total <= 64 << 10, "{side:?}: {info:?}");
+            }
+        }
+    }
+}
+
+/// Feeds a message in `fragments` pieces of `payload`, a few KiB a read, and measures the peak.
+fn tiny_fragments(side: Side, payload: &str, fragments: usize) -> AllocationInfo {
+    let start = frame(false, TEXT, payload).to(side).bytes();
+    let more = frame(false, CONTINUATION, payload).to(side).bytes();
+    let last = frame(true, CONTINUATION, payload).to(side).bytes();
+    let reads = more.repeat(500);
+    measure(|| {
+        let mut ws = Connection::assume_opened(side.role(), unlimited());
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        let mut total = 0;
+        input.extend_from_slice(&start);
+        for _ in 0..fragments / 500 {
+            input.extend_from_slice(&reads);
+            total += drain(&mut ws, &mut input, &mut out);
+        }
+        assert_eq!(total, 0, "not finished yet");
+        input.extend_from_slice(&last);
+        total += drain(&mut ws, &mut input, &mut out);
+        assert_eq!(total, payload.len() * (fragments + 2));
+    })
+}
+
+#[test]
+fn field_07_tiny_fragments_cost_their_payload() {
+    // What is held is at most twice the payload and a few reads, as the capacity doubles; while a
+    // vector moves into a bigger one, old and new exist at once: half as much again.
+    const READS: u64 = 32 << 10;
+    for side in SIDES {
+        for (payload, fragments) in [("", 1_000_000), ("x", 1_000_000), ("\u{e9}", 10_000)] {
+            let info = tiny_fragments(side, payload, fragments);
+            let bytes = (payload.len() * fragments) as u64;
+            assert!(
+                info.bytes_max <= 3 * bytes + READS,
+                "{side:?} {payload:?}: {info:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_silent_peer_costs_no_more_than_it_sent() {
+    // A message of 1 MiB that never ends, then a flood of pings cut so that a read never ends
+    // between two of them: the buffer must not grow with them.
+    let side = Side::Server;
+    let ping = wire::ping("").to(side).bytes();
+    let shifted = [&ping[3..], &ping[..3]].concat();
+    let start = frame(false, BINARY, vec![1; 1 << 20]).to(side).bytes();
+    let mut ws = Connection::assume_opened(side.role(), Config::new());
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    for piece in [&start[..], &ping[..3]] {
+        input.extend_from_slice(piece);
+        drain(&mut ws, &mut input, &mut out);
+    }
+    let before = input.capacity();
+    let info = measure(|| {
+        for _ in 0..2000 {
+            input.spare(4096)[..6].copy_from_slice(&shifted);
+            input.filled(6);
+            drain(&mut ws, &mut input, &mut out);
+            out.clear();
+        }
+    });
+    assert!(
+        input.capacity() <= 2 * (before + 4096),
+        "{before} {}",
+        input.capacity()
+    );
+    assert!(info.count_total <= 4, "{info:?}");
+}
+
+#[test]
+fn the_record_of_a_close_is_all_that_is_allocated_at_the_end() {
+    for side in SIDES {
+        let close = wire::close(1000, "a reason").to(side).bytes();
+        let mut ws = Connection::assume_opened(side.role(), Config::new());
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::with_capacity(200));
+        input.extend_from_slice(&close);
+        let info = measure(|| {
+            drain(&mut ws, &mut input, &mut out);
+        });
+        assert!(info.bytes_total <= 256, "{info:?}");
+    }
+}
+
+#[test]
+fn sizes_of_types() {
+    assert!(
+        size_of::<Connection>() <= 256,
+        "{}",
+        size_of::<Connection>()
+    );
+    assert!(size_of::<RecvBuf>() <= 128, "{}", size_of::<RecvBuf>());
+    assert_eq!(size_of::<Event<'_>>(), 3 * size_of::<usize>());
+    assert_eq!(size_of::<CloseFrame<'_>>(), 3 * size_of::<usize>());
+    assert!(size_of::<FrameHeader>() <= 24);
+    assert!(size_of::<ProtocolError>() <= 8);
+    assert_eq!(size_of::<SendError>(), 1);
+    assert_eq!(size_of::<CloseCode>(), 2);
+    assert_eq!(size_of::<Seed>(), 32);
+    assert!(size_of::<Config>() <= 160, "{}", size_of::<Config>());
+}

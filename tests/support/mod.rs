@@ -1,0 +1,292 @@
+//! What the tests share: two connections joined in memory under a virtual clock ([`Pair`]), the
+//! bytes that peers send with any mistake in them ([`wire`]), and an oracle ([`reference`]).
+//! Nothing in here reads a clock, a socket or entropy.
+
+#![allow(dead_code, unreachable_pub, unused_imports)]
+
+use core::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use websocket_proto::{
+    CloseFrame, Config, Connection, Event, ProtocolError, RecvBuf, Role, Seed, frame::CloseCode,
+};
+
+pub mod reference;
+pub mod wire;
+
+pub use reference::Reference;
+pub use wire::{Frame, frame, frames};
+
+pub const SIDES: [Side; 2] = [Side::Server, Side::Client];
+
+/// Which end is under test. Frames `to` a server are masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Server,
+    Client,
+}
+
+impl Side {
+    pub fn role(self) -> Role {
+        match self {
+            Side::Server => Role::Server,
+            Side::Client => Role::Client(Seed::from([7; 32])),
+        }
+    }
+
+    pub fn peer(self) -> Side {
+        match self {
+            Side::Server => Side::Client,
+            Side::Client => Side::Server,
+        }
+    }
+}
+
+/// The defaults, but for what `change` changes.
+pub fn config(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = Config::new();
+    change(&mut config);
+    config
+}
+
+pub fn code(code: u16) -> CloseCode {
+    CloseCode::try_from(code).expect("a code that may be sent")
+}
+
+pub fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// An event that outlives the buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnedEvent {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(Option<u16>, String),
+}
+
+impl OwnedEvent {
+    pub fn text(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Event<'_>> for OwnedEvent {
+    fn from(event: Event<'_>) -> Self {
+        match event {
+            Event::Text(text) => Self::Text(text.into()),
+            Event::Binary(bytes) => Self::Binary(bytes.into()),
+            Event::Ping(bytes) => Self::Ping(bytes.into()),
+            Event::Pong(bytes) => Self::Pong(bytes.into()),
+            Event::Close(CloseFrame { code, reason }) => {
+                Self::Close(code.map(u16::from), reason.into())
+            }
+            other => panic!("an event that the tests do not know: {other:?}"),
+        }
+    }
+}
+
+/// Code and reason of a Close frame, in a form that compares easily.
+pub fn said(close: Option<CloseFrame<'_>>) -> Option<(Option<u16>, String)> {
+    close.map(|CloseFrame { code, reason }| (code.map(u16::from), reason.to_owned()))
+}
+
+/// A connection with its buffers, and what has come out of it.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub ws: Connection,
+    pub input: RecvBuf,
+    pub out: BytesMut,
+    pub events: Vec<OwnedEvent>,
+    pub error: Option<ProtocolError>,
+}
+
+impl Endpoint {
+    pub fn new(side: Side, config: Config) -> Self {
+        Self {
+            ws: Connection::assume_opened(side.role(), config),
+            input: RecvBuf::new(),
+            out: BytesMut::new(),
+            events: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// One read of `bytes`, and all events that it brings.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+        self.drain();
+    }
+
+    /// The same, read into a spare room of at least `spare` bytes.
+    pub fn feed_into(&mut self, bytes: &[u8], spare: usize) {
+        let room = self.input.spare(spare.max(bytes.len()));
+        room[..bytes.len()].copy_from_slice(bytes);
+        self.input.filled(bytes.len());
+        self.drain();
+    }
+
+    /// Takes events until there are none. An error has to repeat.
+    pub fn drain(&mut self) {
+        loop {
+            let before = self.input.unread().len();
+            match self.ws.next_event(&mut self.input, &mut self.out) {
+                Ok(Some(event)) => {
+                    self.events.push(event.into());
+                    assert!(self.input.unread().len() < before, "an event without bytes");
+                    assert_eq!(self.error, None, "an event after an error");
+                }
+                Ok(None) => return assert_eq!(self.error, None, "the error does not repeat"),
+                Err(error) => return self.failed(error),
+            }
+        }
+    }
+
+    pub fn end(&mut self) {
+        if let Err(error) = self.ws.end_of_stream() {
+            self.failed(error);
+        }
+    }
+
+    fn failed(&mut self, error: ProtocolError) {
+        assert!(
+            self.error.is_none_or(|first| first == error),
+            "{:?} became {error:?}",
+            self.error
+        );
+        self.error = Some(error);
+        assert_eq!(self.ws.error(), Some(error));
+    }
+
+    /// Takes the events seen so far.
+    pub fn take_events(&mut self) -> Vec<OwnedEvent> {
+        core::mem::take(&mut self.events)
+    }
+
+    /// Flushes `out`, and says which frames were in it.
+    pub fn flush(&mut self) -> Vec<Frame> {
+        let sent = frames(&self.out);
+        self.out.clear();
+        sent
+    }
+
+    fn timeout_if_due(&mut self, now: Duration) {
+        if self.ws.deadline(now).is_some_and(|due| due <= now)
+            && let Err(error) = self.ws.handle_timeout(now, &mut self.out)
+        {
+            self.failed(error);
+        }
+    }
+}
+
+/// A client and a server joined by two pipes, under a clock that moves when it is told to.
+#[derive(Debug)]
+pub struct Pair {
+    pub client: Endpoint,
+    pub server: Endpoint,
+    pub now: Duration,
+    /// The most bytes of one read.
+    pub chunk: usize,
+    /// Whether bytes get through to the client, and to the server. Lost for ever, where not.
+    pub reaches_client: bool,
+    pub reaches_server: bool,
+    ended: [bool; 2],
+}
+
+impl Pair {
+    pub fn new() -> Self {
+        Self::with(Config::new(), Config::new())
+    }
+
+    pub fn with(client: Config, server: Config) -> Self {
+        Self {
+            client: Endpoint::new(Side::Client, client),
+            server: Endpoint::new(Side::Server, server),
+            now: secs(1000),
+            chunk: usize::MAX,
+            reaches_client: true,
+            reaches_server: true,
+            ended: [false; 2],
+        }
+    }
+
+    pub fn of(&mut self, side: Side) -> &mut Endpoint {
+        match side {
+            Side::Server => &mut self.server,
+            Side::Client => &mut self.client,
+        }
+    }
+
+    /// Moves bytes both ways until both pipes are empty, and ends a stream whose other end is done.
+    pub fn drive(&mut self) {
+        while !(self.client.out.is_empty() && self.server.out.is_empty()) {
+            let (client, server) = (&mut self.client, &mut self.server);
+            move_bytes(client, server, self.chunk, self.reaches_server);
+            move_bytes(server, client, self.chunk, self.reaches_client);
+        }
+        for side in SIDES {
+            let done = self.of(side).ws.is_done();
+            if done && !core::mem::replace(&mut self.ended[side as usize], true) {
+                self.of(side.peer()).end();
+            }
+        }
+        // What happened is taken to have happened now.
+        self.client.ws.deadline(self.now);
+        self.server.ws.deadline(self.now);
+    }
+
+    /// Lets time pass, with everything that falls due meanwhile.
+    pub fn advance(&mut self, by: Duration) {
+        let until = self.now + by;
+        self.drive();
+        while let Some(next) = self.next_deadline().filter(|next| *next <= until) {
+            self.now = self.now.max(next);
+            self.client.timeout_if_due(self.now);
+            self.server.timeout_if_due(self.now);
+            self.drive();
+        }
+        self.now = until;
+        self.drive();
+    }
+
+    pub fn next_deadline(&mut self) -> Option<Duration> {
+        let client = self.client.ws.deadline(self.now);
+        let server = self.server.ws.deadline(self.now);
+        client.into_iter().chain(server).min()
+    }
+}
+
+fn move_bytes(from: &mut Endpoint, to: &mut Endpoint, chunk: usize, arrive: bool) {
+    while !from.out.is_empty() {
+        let n = from.out.len().min(chunk);
+        if arrive {
+            to.feed(&from.out[..n]);
+        }
+        from.out.advance(n);
+    }
+}
+
+/// A small deterministic generator (SplitMix64), for bulk that needs no shrinking.
+#[derive(Debug, Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    pub fn bytes(&mut self, n: usize) -> Vec<u8> {
+        let words = core::iter::repeat_with(|| self.next().to_le_bytes());
+        words.take(n.div_ceil(8)).flatten().take(n).collect()
+    }
+}

@@ -1,0 +1,280 @@
+//! An oracle for the receive half: RFC 6455 read aloud, one byte at a time, slow and plain. It
+//! shares the types of the errors with the crate, and nothing else.
+
+use websocket_proto::{Config, ProtocolError, frame::FrameError};
+
+use super::{Frame, OwnedEvent, Side, frame, wire};
+
+pub struct Reference {
+    side: Side,
+    config: Config,
+    header: Vec<u8>,
+    /// The frame whose header is complete, with the payload so far.
+    frame: Option<Frame>,
+    /// The fragmented message under way.
+    message: Option<Message>,
+    /// Whether the side under test has sent a Close frame already.
+    pub close_sent: bool,
+    close_received: bool,
+    pub events: Vec<OwnedEvent>,
+    pub error: Option<ProtocolError>,
+    /// What must have been sent in reply, as long as nothing is flushed.
+    pub replies: Vec<Frame>,
+}
+
+struct Message {
+    is_text: bool,
+    payload: Vec<u8>,
+    fragments: u32,
+}
+
+impl Reference {
+    pub fn new(side: Side, config: Config) -> Self {
+        Self {
+            side,
+            config,
+            header: Vec::new(),
+            frame: None,
+            message: None,
+            close_sent: false,
+            close_received: false,
+            events: Vec::new(),
+            error: None,
+            replies: Vec::new(),
+        }
+    }
+
+    pub fn feed(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if self.error.is_some() || self.close_received {
+                return;
+            }
+            if let Err(error) = self.byte(*byte) {
+                self.fail(error);
+            }
+        }
+    }
+
+    pub fn end(&mut self) {
+        if self.error.is_none() && !(self.close_received && self.close_sent) {
+            self.error = Some(ProtocolError::EndOfStream);
+        }
+    }
+
+    fn byte(&mut self, byte: u8) -> Result<(), ProtocolError> {
+        if let Some(frame) = &mut self.frame {
+            let key = frame.key.map_or(0, |key| key[frame.payload.len() % 4]);
+            frame.payload.push(byte ^ key);
+            if !is_control(frame.opcode) {
+                self.data_byte(byte ^ key)?;
+            }
+        } else {
+            self.header.push(byte);
+            let Some(frame) = self.parse_header()? else {
+                return Ok(());
+            };
+            self.header.clear();
+            self.begin(&frame)?;
+            self.frame = Some(frame);
+        }
+        let complete = |frame: &Frame| frame.claimed == Some(frame.payload.len() as u64);
+        match self.frame.take_if(|frame| complete(frame)) {
+            Some(frame) => self.finish(frame),
+            None => Ok(()),
+        }
+    }
+
+    /// §5.2, in the order in which the bytes come.
+    fn parse_header(&self) -> Result<Option<Frame>, ProtocolError> {
+        let header = &self.header;
+        if header.len() < 2 {
+            return Ok(None);
+        }
+        let (fin, rsv, opcode) = (header[0] & 0x80 != 0, header[0] >> 4 & 7, header[0] & 0xF);
+        let (masked, short) = (header[1] & 0x80 != 0, header[1] & 0x7F);
+        if matches!(opcode, 3..=7 | 0xB..=0xF) {
+            return Err(FrameError::ReservedOpcode(opcode).into());
+        }
+        if is_control(opcode) && !fin {
+            return Err(FrameError::FragmentedControl.into());
+        }
+        if is_control(opcode) && short > 125 {
+            return Err(FrameError::ControlTooLong.into());
+        }
+        let extended = match short {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        if header.len() < 2 + extended {
+            return Ok(None);
+        }
+        let mut len = u64::from(short);
+        if extended > 0 {
+            len = header[2..2 + extended]
+                .iter()
+                .fold(0, |len, byte| len * 256 + u64::from(*byte));
+        }
+        if (short == 126 && len < 126) || (short == 127 && len < 65_536) {
+            return Err(FrameError::NonMinimalLength.into());
+        }
+        if len >= 1 << 63 {
+            return Err(FrameError::LengthTopBit.into());
+        }
+        let mut key = None;
+        if masked {
+            let Some(bytes) = header.get(2 + extended..6 + extended) else {
+                return Ok(None);
+            };
+            key = Some([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
+        Ok(Some(Frame {
+            key,
+            ..frame(fin, opcode, []).rsv(rsv).claiming(len)
+        }))
+    }
+
+    /// What a header means here and now.
+    fn begin(&mut self, frame: &Frame) -> Result<(), ProtocolError> {
+        if frame.rsv != 0 {
+            return Err(ProtocolError::ReservedBit);
+        }
+        if self.side == Side::Server && frame.key.is_none() {
+            return Err(ProtocolError::UnmaskedFrame);
+        }
+        if self.side == Side::Client && frame.key.is_some() {
+            return Err(ProtocolError::MaskedFrame);
+        }
+        if is_control(frame.opcode) {
+            return Ok(());
+        }
+        let mut message = match (frame.opcode, self.message.take()) {
+            (wire::CONTINUATION, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (wire::CONTINUATION, Some(message)) => message,
+            (_, Some(_)) => return Err(ProtocolError::InterleavedMessage),
+            (opcode, None) => Message {
+                is_text: opcode == wire::TEXT,
+                payload: Vec::new(),
+                fragments: 0,
+            },
+        };
+        message.fragments += 1;
+        if message.fragments > self.config.max_fragments {
+            return Err(ProtocolError::TooManyFragments);
+        }
+        let len = frame.claimed.map_or(0, u128::from);
+        if len > self.config.max_frame_size as u128 {
+            return Err(ProtocolError::FrameTooBig);
+        }
+        if message.payload.len() as u128 + len > self.config.max_message_size as u128 {
+            return Err(ProtocolError::MessageTooBig);
+        }
+        self.message = Some(message);
+        Ok(())
+    }
+
+    fn data_byte(&mut self, byte: u8) -> Result<(), ProtocolError> {
+        let message = self.message.as_mut().expect("a message is under way");
+        message.payload.push(byte);
+        if message.is_text {
+            // Only the last character can be incomplete.
+            let tail = message.payload.len().saturating_sub(8);
+            let tail = (tail..message.payload.len())
+                .find(|at| message.payload[*at] & 0xC0 != 0x80)
+                .unwrap_or(tail);
+            if let Err(error) = core::str::from_utf8(&message.payload[tail..])
+                && error.error_len().is_some()
+            {
+                return Err(ProtocolError::InvalidUtf8);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, frame: Frame) -> Result<(), ProtocolError> {
+        let payload = frame.payload;
+        match frame.opcode {
+            wire::PING => {
+                if !self.close_sent {
+                    self.pong(&payload);
+                }
+                self.events.push(OwnedEvent::Ping(payload));
+            }
+            wire::PONG => self.events.push(OwnedEvent::Pong(payload)),
+            wire::CLOSE => return self.close(&payload),
+            _ if frame.fin => {
+                let message = self.message.take().expect("a message is under way");
+                self.events.push(if message.is_text {
+                    let text = String::from_utf8(message.payload);
+                    OwnedEvent::Text(text.map_err(|_| ProtocolError::InvalidUtf8)?)
+                } else {
+                    OwnedEvent::Binary(message.payload)
+                });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, payload: &[u8]) -> Result<(), ProtocolError> {
+        let mut code = None;
+        let mut reason = String::new();
+        if payload.len() == 1 {
+            return Err(ProtocolError::TruncatedCloseCode);
+        }
+        if payload.len() >= 2 {
+            let number = u16::from(payload[0]) * 256 + u16::from(payload[1]);
+            match number {
+                1000..=1003 | 1007..=1014 | 3000..=4999 => code = Some(number),
+                _ => return Err(ProtocolError::InvalidCloseCode(number)),
+            }
+            reason =
+                String::from_utf8(payload[2..].to_vec()).map_err(|_| ProtocolError::InvalidUtf8)?;
+        }
+        if !self.close_sent {
+            let echo = if code.is_some() { &payload[..2] } else { &[] };
+            self.reply(frame(true, wire::CLOSE, echo));
+        }
+        self.close_sent = true;
+        self.close_received = true;
+        self.events.push(OwnedEvent::Close(code, reason));
+        Ok(())
+    }
+
+    fn fail(&mut self, error: ProtocolError) {
+        self.error = Some(error);
+        let code = error
+            .close_code()
+            .expect("errors of the receive half have a code");
+        if !self.close_sent {
+            self.reply(wire::close(code.into(), error.to_string()));
+        }
+        self.close_sent = true;
+    }
+
+    /// §5.5.3: only the most recent ping need be answered, which is what a full `out` leads to.
+    fn pong(&mut self, payload: &[u8]) {
+        let queued: usize = self.replies.iter().map(|reply| reply.bytes().len()).sum();
+        if queued > self.config.pong_backlog
+            && self
+                .replies
+                .last()
+                .is_some_and(|reply| reply.opcode == wire::PONG)
+        {
+            self.replies.pop();
+        }
+        self.reply(wire::pong(payload));
+    }
+
+    fn reply(&mut self, frame: Frame) {
+        let masked = (self.side == Side::Client).then_some([0; 4]);
+        self.replies.push(Frame {
+            key: masked,
+            ..frame
+        });
+    }
+}
+
+fn is_control(opcode: u8) -> bool {
+    opcode >= 8
+}
