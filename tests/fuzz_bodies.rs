@@ -99,4 +99,33 @@ proptest! {
         bodies::client_receive(&noise);
         bodies::client_receive(&[at.get(&seeds(Side::Client)), &noise[..]].concat());
     }
+
+    #[test]
+    fn openings_hold(first: u8, fields in fields(), noise in vec(any::<u8>(), 0..100)) {
+        for data in [fields.as_bytes(), &noise] {
+            let data = [&[first], data].concat();
+            bodies::server_opening(&data);
+            bodies::client_opening(&data);
+        }
+    }
+}
+
+/// Header fields that matter to an opening, with values that are mostly wrong, and a body.
+fn fields() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec![
+        "Host",
+        "Upgrade",
+        "Connection",
+        "Origin",
+        "Sec-WebSocket-Key",
+        "Sec-WebSocket-Version",
+        "Sec-WebSocket-Protocol",
+        "Sec-WebSocket-Extensions",
+        "Sec-WebSocket-Accept",
+        "X",
+        "Content-Length",
+    ]);
+    let value = "(websocket|upgrade|chat|13|http://example.com|[ -~]{0,20})";
+    let field = (name, value).prop_map(|(name, value)| format!("{name}: {value}\r\n"));
+    (vec(field, 0..4), "(\r\n[a-z]{0,20})?").prop_map(|(fields, end)| fields.concat() + &end)
 }

@@ -3,8 +3,11 @@
 
 use websocket_proto::{Config, frame::FrameHeader};
 
+mod openings;
 #[path = "../../tests/support/mod.rs"]
 pub(crate) mod support;
+
+pub use openings::{client_opening, server_opening};
 
 use support::{Endpoint, Reference, Side, config, frames, wire};
 
