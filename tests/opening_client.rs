@@ -118,7 +118,10 @@ fn outcome<'a>(
                     body: response.body().to_vec(),
                 };
             }
-            Err(error) => outcome = Outcome::Failed(error),
+            Err(error) => {
+                assert!(input.unread().is_empty(), "the input is dropped");
+                outcome = Outcome::Failed(error);
+            }
         }
     }
     match &mut outcome {

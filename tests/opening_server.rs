@@ -83,7 +83,10 @@ fn outcome<'a>(
                     .expect("a plain 101");
                 result = Ok(Some(seen));
             }
-            Err(error) => result = Err(error),
+            Err(error) => {
+                assert!(input.unread().is_empty(), "the input is dropped");
+                result = Err(error);
+            }
         }
     }
     if result.is_err() {
@@ -131,7 +134,7 @@ fn refuses(request: &[u8], error: RequestError, status: u16) -> Outcome {
 fn assert_refused(outcome: &Outcome, error: RequestError, status: u16) {
     assert_eq!(outcome.result, Err(error));
     assert_eq!(error.status(), Some(status));
-    assert!(outcome.left.is_empty(), "the input is dropped");
+    assert!(outcome.left.is_empty(), "it is dropped later on, too");
     let (head, body) = outcome.out.split_once("\r\n\r\n").expect("a whole head");
     assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
     assert!(head.contains("close"), "{head}");
@@ -162,7 +165,7 @@ fn the_request_of_rfc_6455_1_3() {
         b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
           Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
           Origin: http://example.com\r\nSec-WebSocket-Protocol: chat, superchat\r\n\
-          Sec-WebSocket-Version: 13\r\n\r\n",
+          Sec-WebSocket-Version: 13\r\nX: first\r\nX: second\r\n\r\n",
     );
     let origins = Origins::listed(["http://example.com"]).unwrap();
     let mut opening = Handshake::new(Config::new(), origins);
@@ -176,7 +179,9 @@ fn the_request_of_rfc_6455_1_3() {
         ["chat", "superchat"]
     );
     assert_eq!(request.extensions().count(), 0);
-    assert_eq!(request.headers().count(), 7);
+    assert_eq!(request.headers().count(), 9);
+    assert_eq!(request.header("x"), Some(&b"first"[..]));
+    assert_eq!(request.header("y"), None);
     assert!(out.is_empty());
 
     pending
@@ -270,7 +275,7 @@ fn targets_in_all_forms() {
 }
 
 #[test]
-fn extensions_over_several_lines_and_with_quoted_commas() {
+fn extensions_over_several_lines() {
     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
     input.extend_from_slice(&with(&[
         "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, , x-a;q=\"\\b\"",
@@ -318,6 +323,8 @@ fn malformed_extensions_are_refused() {
     ] {
         let line = format!("Sec-WebSocket-Extensions: {value}");
         refuses(&with(&[&line]), RequestError::Extensions, 400);
+        let lines = [&line, "Sec-WebSocket-Extensions: fine"];
+        refuses(&with(&lines), RequestError::Extensions, 400);
     }
 }
 
@@ -690,6 +697,11 @@ fn field_15_a_body_is_refused() {
         RequestError::Body,
         413,
     );
+    refuses(
+        &with(&["Content-Length: 5", "Content-Length: 0"]),
+        RequestError::Body,
+        413,
+    );
     accepts(&with(&["Content-Length: 0"]));
 }
 
@@ -908,6 +920,7 @@ fn field_17_a_list_of_origins_and_any() {
     }
     for origin in [
         "http://example.org",
+        "http://example.org:443",
         "https://example.org:8443",
         "https://example.org.",
         "https://example.org.evil",
@@ -930,6 +943,8 @@ fn field_17_a_list_of_origins_and_any() {
 
     for entry in [
         "null",
+        "1https://example.com",
+        "h_ttps://example.com",
         "*",
         "example.com",
         "https://example.com/",

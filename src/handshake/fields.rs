@@ -171,10 +171,14 @@ pub enum HeadError {
     InvalidOrigin,
 }
 
-/// The elements of a list (RFC 9110 §5.6.1): without the white space around them, without empty
-/// ones, and not parted inside a quoted string.
+/// The elements of a list (RFC 9110 §5.6.1), without the white space around them and without
+/// empty ones.
+///
+/// It needs no eye for quoted strings: in the lists of an opening they hold tokens only (RFC 6455
+/// §9.1), so never a comma.
 pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    split_unquoted(value, b',').filter(|element| !element.is_empty())
+    let elements = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    elements.filter(|element| !element.is_empty())
 }
 
 /// Whether the value is a list with this element, in whatever case.
@@ -184,7 +188,7 @@ pub(super) fn lists(value: &[u8], element: &str) -> bool {
 
 /// Whether this is one `extension` of the list in `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
 pub(super) fn is_extension(offer: &[u8]) -> bool {
-    let mut parts = split_unquoted(offer, b';');
+    let mut parts = offer.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
     parts.next().is_some_and(is_token)
         && parts.all(|param| {
             let Some(equals) = param.iter().position(|&byte| byte == b'=') else {
@@ -216,23 +220,6 @@ fn is_quoted_token(value: &[u8]) -> bool {
         empty = false;
     }
     !empty
-}
-
-/// The parts between separators outside of quoted strings, without the white space around them.
-fn split_unquoted(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
-    let (mut quoted, mut escaped) = (false, false);
-    value
-        .split(move |&byte| {
-            if escaped {
-                escaped = false;
-            } else if quoted && byte == b'\\' {
-                escaped = true;
-            } else if byte == b'"' {
-                quoted = !quoted;
-            }
-            byte == separator && !quoted
-        })
-        .map(<[u8]>::trim_ascii)
 }
 
 /// `token` (RFC 9110 §5.6.2).

@@ -44,8 +44,8 @@ pub(super) fn encode_key(nonce: [u8; 16]) -> [u8; 24] {
 /// Whether this is "a base64-encoded [...] value that, when decoded, is 16 bytes in length"
 /// (§4.2.1, item 5).
 pub(super) fn is_key(key: &[u8]) -> bool {
-    // Room for what 24 digits can be at most.
-    key.len() == 24 && BASE64.decode_slice(key, &mut [0; 18]) == Ok(16)
+    // Room for what 24 digits can be at most; more of them is an error.
+    BASE64.decode_slice(key, &mut [0; 18]) == Ok(16)
 }
 
 fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
