@@ -19,8 +19,8 @@ use crate::connection::Assembly;
 ///
 /// It starts without heap memory, grows with the bytes that arrive (never with what a peer
 /// announces), and gives everything back on [`release`](Self::release). The position inside a
-/// half-received frame or message is kept here too, so a buffer stays with its connection until
-/// [`is_idle`](Self::is_idle).
+/// half-received frame or message is kept here too, so a buffer stays with its connection while
+/// it is not [idle](Self::is_idle).
 ///
 /// ```
 /// use websocket_proto::RecvBuf;
@@ -113,13 +113,13 @@ impl RecvBuf {
         self.memory.capacity()
     }
 
-    /// Gives heap memory back: all of it where the buffer [is idle](Self::is_idle), else all that
-    /// holds nothing. For connections that are about to wait long.
+    /// Gives all heap memory back if the buffer [is idle](Self::is_idle), and does nothing
+    /// otherwise. Call it before a long wait.
     pub fn release(&mut self) {
-        self.close_gap_if_drained();
-        self.compact();
-        self.memory.truncate(self.end);
-        self.memory.shrink_to_fit();
+        if self.is_idle() {
+            self.memory = Vec::new();
+            (self.raw, self.end) = (0, 0);
+        }
     }
 
     /// Drops everything that has arrived.
@@ -127,6 +127,11 @@ impl RecvBuf {
         self.assembly = None;
         self.message = 0..0;
         self.raw = self.end;
+    }
+
+    /// Keeps the first `n` unread bytes, and drops what is behind them.
+    pub(crate) fn truncate_unread(&mut self, n: usize) {
+        self.end = self.end.min(self.raw.saturating_add(n));
     }
 
     /// Whether bytes have arrived since the last call.

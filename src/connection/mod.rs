@@ -1,6 +1,7 @@
 //! An open connection: what arrived, what the application wants, time, and state.
 
-use core::{fmt::Write as _, time::Duration};
+use alloc::string::ToString;
+use core::time::Duration;
 
 use bytes::BytesMut;
 
@@ -8,7 +9,7 @@ use crate::{
     buffer::RecvBuf,
     config::Config,
     error::{ProtocolError, SendError},
-    frame::{CloseCode, MAX_CONTROL_PAYLOAD, Opcode, parse_close},
+    frame::{CloseCode, Opcode, parse_close},
     seed::{MaskKeys, Seed},
 };
 
@@ -272,13 +273,12 @@ impl Connection {
         if let Some(code) = error.close_code()
             && !self.closing.sent
         {
-            let mut reason = Reason::default();
-            // A reason that does not fit is cut off, which is no error.
-            let _ = write!(reason, "{error}");
+            // The rule goes with the code, for whoever looks at the other end.
+            let reason = &error.to_string();
             self.write_close(
                 CloseFrame {
                     code: Some(code),
-                    reason: reason.as_str(),
+                    reason,
                 },
                 out,
             );
@@ -534,36 +534,5 @@ impl Connection {
     /// [`deadline`](Self::deadline) after the pong.
     pub fn round_trip_time(&self) -> Option<Duration> {
         self.liveness.round_trip()
-    }
-}
-
-/// The reason of a Close frame: text that is cut off where there is no more room.
-struct Reason {
-    bytes: [u8; MAX_CONTROL_PAYLOAD - 2],
-    len: usize,
-}
-
-impl Default for Reason {
-    fn default() -> Self {
-        Self {
-            bytes: [0; MAX_CONTROL_PAYLOAD - 2],
-            len: 0,
-        }
-    }
-}
-
-impl Reason {
-    fn as_str(&self) -> &str {
-        core::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
-    }
-}
-
-impl core::fmt::Write for Reason {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        let room = self.bytes.len() - self.len;
-        let text = &text[..text.floor_char_boundary(room)];
-        self.bytes[self.len..self.len + text.len()].copy_from_slice(text.as_bytes());
-        self.len += text.len();
-        Ok(())
     }
 }

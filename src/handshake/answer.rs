@@ -1,0 +1,222 @@
+//! What a server answers: the head of a 101, or a whole response that is not one.
+
+use alloc::{format, string::String};
+
+use bytes::BytesMut;
+
+use super::{
+    HeadError,
+    fields::{OwnFields, write},
+    key::AcceptKey,
+    request::RequestError,
+};
+
+/// How a server accepts an opening: which subprotocol it chooses, and what it adds to the
+/// response.
+///
+/// ```
+/// use websocket_proto::handshake::server::Accept;
+///
+/// let plain = Accept::new();
+/// let answer = Accept::new().subprotocol("chat").header("Set-Cookie", "id=7; HttpOnly");
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Accept<'a> {
+    subprotocol: Option<&'a str>,
+    fields: OwnFields<'a>,
+}
+
+impl<'a> Accept<'a> {
+    /// No subprotocol, no further header fields.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Chooses a subprotocol, one of those that the client offers. Its names are case-sensitive.
+    pub fn subprotocol(mut self, name: &'a str) -> Self {
+        self.subprotocol = Some(name);
+        self
+    }
+
+    /// Adds a header field. The name of one that the opening writes itself, or a value with a
+    /// control character, is a [`HeadError`] of [`Pending::accept`](super::server::Pending::accept).
+    pub fn header(mut self, name: &'a str, value: &'a str) -> Self {
+        self.fields.push(name, value);
+        self
+    }
+
+    /// Writes the response, unless there is something wrong with it.
+    pub(super) fn write(
+        &self,
+        key: &AcceptKey,
+        offered: &str,
+        out: &mut BytesMut,
+    ) -> Result<(), HeadError> {
+        self.fields.check(&RESERVED)?;
+        if let Some(name) = self.subprotocol
+            && !offered.split_terminator(',').any(|offer| offer == name)
+        {
+            return Err(HeadError::SubprotocolNotOffered);
+        }
+        write_status(out, 101);
+        write(
+            out,
+            &["Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "],
+        );
+        out.extend_from_slice(key);
+        write(out, &["\r\n"]);
+        if let Some(name) = self.subprotocol {
+            write(out, &["Sec-WebSocket-Protocol: ", name, "\r\n"]);
+        }
+        self.fields.write(out);
+        write(out, &["\r\n"]);
+        Ok(())
+    }
+}
+
+/// How a server rejects an opening: a response of 300 to 599, after which it closes the stream.
+///
+/// `Content-Length` and `Connection: close` are added to it.
+///
+/// ```
+/// use websocket_proto::handshake::server::Reject;
+///
+/// let unauthorized = Reject::new(401)
+///     .header("WWW-Authenticate", "Bearer")
+///     .header("Content-Type", "text/plain")
+///     .body(b"please log in\n");
+/// let moved = Reject::new(308).header("Location", "https://ws.example.com/");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Reject<'a> {
+    status: u16,
+    fields: OwnFields<'a>,
+    body: &'a [u8],
+}
+
+impl<'a> Reject<'a> {
+    /// A response with this status and an empty body.
+    pub fn new(status: u16) -> Self {
+        Self {
+            status,
+            fields: OwnFields::default(),
+            body: b"",
+        }
+    }
+
+    /// Adds a header field. The name of one that the opening writes itself, or a value with a
+    /// control character, is a [`HeadError`] of [`Pending::reject`](super::server::Pending::reject).
+    pub fn header(mut self, name: &'a str, value: &'a str) -> Self {
+        self.fields.push(name, value);
+        self
+    }
+
+    /// Sets the body.
+    pub fn body(mut self, body: &'a [u8]) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// Writes the response, unless there is something wrong with it.
+    pub(super) fn write(&self, out: &mut BytesMut) -> Result<(), HeadError> {
+        if !(300..=599).contains(&self.status) {
+            return Err(HeadError::InvalidStatus);
+        }
+        self.fields.check(&RESERVED)?;
+        self.write_checked(out, self.body.len());
+        Ok(())
+    }
+
+    fn write_checked(&self, out: &mut BytesMut, content_length: usize) {
+        write_status(out, self.status);
+        // "The server MUST send an Upgrade header field in a 426 response" (RFC 9110 §15.5.22);
+        // a "|Sec-WebSocket-Version| header field indicating the version(s) the server is capable
+        // of understanding" (RFC 6455 §4.2.2).
+        if self.status == 426 {
+            write(
+                out,
+                &[
+                    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade, close\r\n",
+                ],
+            );
+        } else {
+            write(out, &["Connection: close\r\n"]);
+        }
+        self.fields.write(out);
+        let length = format!("Content-Length: {content_length}\r\n\r\n");
+        write(out, &[&length]);
+        out.extend_from_slice(self.body);
+    }
+}
+
+/// What the opening writes itself, besides `Sec-WebSocket-*`.
+const RESERVED: [&str; 4] = [
+    "Upgrade",
+    "Connection",
+    "Content-Length",
+    "Transfer-Encoding",
+];
+
+/// Tells the peer what was wrong with its request; nothing, where nobody listens.
+pub(super) fn write_error(error: RequestError, is_head: bool, out: &mut BytesMut) {
+    let Some(status) = error.status() else {
+        return;
+    };
+    let text = format!("{error}\n");
+    let mut response = Reject::new(status).header("Content-Type", "text/plain; charset=utf-8");
+    // "The origin server MUST generate an Allow header field in a 405 response" (RFC 9110
+    // §15.5.6).
+    if error == RequestError::Method {
+        response = response.header("Allow", "GET");
+    }
+    // "The HEAD method is identical to GET except that the server MUST NOT send content in the
+    // response" (RFC 9110 §9.3.2).
+    if !is_head {
+        response = response.body(text.as_bytes());
+    }
+    response.write_checked(out, text.len());
+}
+
+/// Answers the peer where the application's own answer cannot be sent. It is not told why.
+pub(super) fn write_internal_error(out: &mut BytesMut) {
+    Reject::new(500)
+        .header("Content-Type", "text/plain; charset=utf-8")
+        .body(b"the server failed to answer the opening\n")
+        .write_checked(out, 40);
+}
+
+fn write_status(out: &mut BytesMut, status: u16) {
+    let line: String = format!("HTTP/1.1 {status} {}\r\n", reason(status));
+    write(out, &[&line]);
+}
+
+/// The reason phrase of the statuses in use (RFC 9110 §15, RFC 6585). Clients ignore it.
+fn reason(status: u16) -> &'static str {
+    match status {
+        101 => "Switching Protocols",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        410 => "Gone",
+        413 => "Content Too Large",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        // "The reason phrase [...] MAY be empty" (RFC 9112 §4).
+        _ => "",
+    }
+}

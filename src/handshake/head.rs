@@ -1,0 +1,302 @@
+//! From bytes to one HTTP/1.1 head: where it ends, and whether it is one.
+
+use core::mem::MaybeUninit;
+
+use httparse::{Error, Status};
+
+use super::fields::{Headers, is_token_char};
+
+/// The bytes are not the head of an HTTP/1.1 request or response, or too much of one.
+///
+/// Both roles report it, as [`RequestError::Http`] and [`ResponseError::Http`].
+///
+/// ```
+/// use bytes::BytesMut;
+/// use websocket_proto::{Config, RecvBuf};
+/// use websocket_proto::handshake::{HttpError, server::{Handshake, Origins, RequestError}};
+///
+/// let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
+/// let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+/// input.extend_from_slice(&[0x16]);                  // the first byte of a TLS ClientHello
+/// let error = opening.next(&mut input, &mut out).unwrap_err();
+/// assert_eq!(error, RequestError::Http(HttpError::FirstByte));
+/// ```
+///
+/// [`RequestError::Http`]: super::server::RequestError::Http
+/// [`ResponseError::Http`]: super::client::ResponseError::Http
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The first byte cannot begin a message of HTTP/1.1, as where the peer speaks TLS. 400.
+    #[error("the first byte does not begin an HTTP/1.1 message (RFC 9112 §2.1)")]
+    FirstByte,
+    /// A line that ends with LF alone, or a CR that no LF follows. 400.
+    #[error("a line does not end with CRLF (RFC 9112 §2.2)")]
+    LineEnding,
+    /// A header field that continues on a second line. 400.
+    #[error("a header field is folded over several lines (RFC 9112 §5.2)")]
+    FoldedField,
+    /// A request line or status line that is malformed. 400.
+    #[error("the first line is malformed (RFC 9112 §3, §4)")]
+    StartLine,
+    /// A header field that is malformed: no name, a name that is not a token, a space before the
+    /// colon, or a control character in the value. 400.
+    #[error("a header field is malformed (RFC 9112 §5)")]
+    Field,
+    /// More bytes than [`Config::max_head_size`](crate::Config::max_head_size). 431.
+    #[error("the head is longer than this endpoint accepts (RFC 6585 §5)")]
+    HeadTooLong,
+    /// More header fields than [`Config::max_headers`](crate::Config::max_headers). 431.
+    #[error("there are more header fields than this endpoint accepts (RFC 6585 §5)")]
+    TooManyFields,
+}
+
+/// What a head may begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Request,
+    Response,
+}
+
+/// Finds the end of a head that arrives in pieces. It looks at no byte twice.
+#[derive(Debug)]
+pub(super) struct HeadScan {
+    kind: Kind,
+    place: Place,
+    /// How many bytes have been looked at.
+    scanned: usize,
+}
+
+/// The place in the head that the next byte is for.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// The first byte of all, or behind empty lines.
+    First,
+    /// Behind the CR of an empty line before the head.
+    FirstCr,
+    /// Inside of a line.
+    Line,
+    /// Behind the CR of a line.
+    LineCr,
+    /// At the start of a line that is not the first.
+    Next,
+    /// Behind the CR of the empty line that ends the head.
+    LastCr,
+}
+
+impl HeadScan {
+    pub(super) const fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            place: Place::First,
+            scanned: 0,
+        }
+    }
+
+    /// The length of the head at the start of `bytes`, or `None` where its end is not here yet.
+    ///
+    /// Each call is given what the last one was given, and whatever has arrived since. The first
+    /// byte that is against a rule decides, and the limit counts as one: so the answer does not
+    /// depend on how the bytes were split.
+    pub(super) fn find_end(
+        &mut self,
+        bytes: &[u8],
+        limit: usize,
+    ) -> Result<Option<usize>, HttpError> {
+        let window = &bytes[..bytes.len().min(limit)];
+        while let Some(rest @ [byte, ..]) = window.get(self.scanned..) {
+            if let Place::Line = self.place {
+                let skip = rest.iter().take_while(|&&b| b != b'\r' && b != b'\n');
+                let skip = skip.count();
+                if skip > 0 {
+                    self.scanned += skip;
+                    continue;
+                }
+            }
+            self.scanned += 1;
+            self.place = match (self.place, byte) {
+                // "a server that is expecting to receive and parse a request-line SHOULD ignore
+                // at least one empty line (CRLF) received prior to the request-line" (RFC 9112
+                // §2.2).
+                (Place::First, b'\r') if self.kind == Kind::Request => Place::FirstCr,
+                (Place::FirstCr, b'\n') => Place::First,
+                (Place::First, b'H') if self.kind == Kind::Response => Place::Line,
+                (Place::First, &byte) if self.kind == Kind::Request && is_token_char(byte) => {
+                    Place::Line
+                }
+                (Place::First, _) => return Err(HttpError::FirstByte),
+
+                (Place::LastCr, b'\n') => return Ok(Some(self.scanned)),
+                (Place::LineCr, b'\n') => Place::Next,
+                // "A recipient of such a bare CR MUST consider that element to be invalid or
+                // replace each bare CR with SP", and "MAY recognize a single LF as a line
+                // terminator" (RFC 9112 §2.2). Readings that differ smuggle requests past a
+                // proxy, so both are refused.
+                (Place::LineCr | Place::FirstCr | Place::LastCr, _) | (_, b'\n') => {
+                    return Err(HttpError::LineEnding);
+                }
+
+                // "A server that receives an obs-fold in a request message [...] MUST either
+                // reject the message by sending a 400 (Bad Request) [...] or replace each
+                // received obs-fold" (RFC 9112 §5.2).
+                (Place::Next, b' ' | b'\t') => return Err(HttpError::FoldedField),
+                (Place::Next, b'\r') => Place::LastCr,
+                (Place::Line, b'\r') => Place::LineCr,
+                (Place::Line | Place::Next, _) => Place::Line,
+            };
+        }
+        if bytes.len() > limit {
+            return Err(HttpError::HeadTooLong);
+        }
+        Ok(None)
+    }
+}
+
+/// The most header fields that there is room for.
+const MAX_FIELDS: usize = 128;
+
+/// Why a whole head cannot be read. A version that this endpoint does not speak is not malformed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ParseError {
+    Http(HttpError),
+    Version,
+}
+
+/// The parts of a request head.
+#[derive(Debug, Clone)]
+pub(super) struct RequestHead<'b> {
+    pub(super) method: &'b [u8],
+    pub(super) target: &'b [u8],
+    pub(super) fields: Headers<'b>,
+}
+
+impl<'b> RequestHead<'b> {
+    /// Parses a whole head, of HTTP/1.1 and no other version.
+    pub(super) fn parse(head: &'b [u8], max_fields: usize) -> Result<Self, ParseError> {
+        let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let room = &mut room[..max_fields.min(MAX_FIELDS)];
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(head, room) {
+            Ok(Status::Complete(len)) if len == head.len() => {}
+            Ok(_) => return Err(ParseError::Http(HttpError::StartLine)),
+            Err(Error::Version) if names_a_version(head) => return Err(ParseError::Version),
+            Err(error) => return Err(syntax_error(error)),
+        }
+        if request.version != Some(1) {
+            return Err(ParseError::Version);
+        }
+        Ok(Self::split(head))
+    }
+
+    /// The parts of a head that has been parsed before.
+    pub(super) fn split(head: &'b [u8]) -> Self {
+        let (line, fields) = split_start_line(head);
+        let mut words = line.split(|&byte| byte == b' ');
+        Self {
+            method: words.next().unwrap_or_default(),
+            target: words.next().unwrap_or_default(),
+            fields,
+        }
+    }
+}
+
+/// The parts of a response head.
+#[derive(Debug, Clone)]
+pub(super) struct ResponseHead<'b> {
+    /// The status line up to the status: `HTTP/1.1`.
+    pub(super) version: &'b [u8],
+    pub(super) status: u16,
+    pub(super) reason: &'b [u8],
+    pub(super) fields: Headers<'b>,
+}
+
+impl<'b> ResponseHead<'b> {
+    /// Parses a whole head, of HTTP/1.1 or HTTP/1.0.
+    pub(super) fn parse(head: &'b [u8], max_fields: usize) -> Result<Self, ParseError> {
+        let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let room = &mut room[..max_fields.min(MAX_FIELDS)];
+        let mut response = httparse::Response::new(&mut []);
+        let parser = httparse::ParserConfig::default();
+        match parser.parse_response_with_uninit_headers(&mut response, head, room) {
+            Ok(Status::Complete(len)) if len == head.len() => Ok(Self::split(head)),
+            Ok(_) => Err(ParseError::Http(HttpError::StartLine)),
+            Err(Error::Version) => Err(ParseError::Version),
+            Err(error) => Err(syntax_error(error)),
+        }
+    }
+
+    /// The parts of a head that has been parsed before.
+    pub(super) fn split(head: &'b [u8]) -> Self {
+        let (line, fields) = split_start_line(head);
+        let mut words = line.splitn(3, |&byte| byte == b' ');
+        let version = words.next().unwrap_or_default();
+        let digits = words.next().unwrap_or_default();
+        Self {
+            version,
+            status: digits
+                .iter()
+                .fold(0, |status, digit| 10 * status + u16::from(digit & 0x0F)),
+            reason: words.next().unwrap_or_default(),
+            fields,
+        }
+    }
+}
+
+fn syntax_error(error: Error) -> ParseError {
+    ParseError::Http(match error {
+        Error::HeaderName | Error::HeaderValue => HttpError::Field,
+        Error::TooManyHeaders => HttpError::TooManyFields,
+        // All lines end with CRLF, so `NewLine` is about what the first one has before it.
+        Error::Status | Error::Token | Error::Version | Error::NewLine => HttpError::StartLine,
+    })
+}
+
+/// Whether the request line ends with an `HTTP-version` (RFC 9112 §2.3), whichever it is.
+fn names_a_version(head: &[u8]) -> bool {
+    let (line, _) = split_start_line(head);
+    matches!(
+        line.splitn(3, |&byte| byte == b' ').nth(2),
+        Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
+            if major.is_ascii_digit() && minor.is_ascii_digit()
+    )
+}
+
+/// The first line of a head in which [`HeadScan`] has found the end, and the field lines.
+fn split_start_line(head: &[u8]) -> (&[u8], Headers<'_>) {
+    let head = head.trim_ascii_start();
+    let end = head.iter().position(|&byte| byte == b'\r');
+    let (line, lines) = head.split_at(end.unwrap_or(head.len()));
+    (line, Headers::new(lines.get(2..).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// FIELD 1: the work is linear, as a byte that was looked at is never looked at again. Were
+    /// it, the LF in its place would be an error.
+    #[test]
+    fn field_01_no_byte_is_looked_at_twice() {
+        let mut head = b"GET / HTTP/1.1\r\nHost: example.com\r\nX: ".to_vec();
+        head.resize(16_380, b'x');
+        head.extend_from_slice(b"\r\n\r\n");
+
+        let mut scan = HeadScan::new(Kind::Request);
+        let mut seen = Vec::new();
+        for (at, &byte) in head.iter().enumerate() {
+            seen.push(byte);
+            let end = (at + 1 == head.len()).then_some(head.len());
+            assert_eq!(scan.find_end(&seen, 16_384), Ok(end), "byte {at}");
+            seen[at] = b'\n';
+        }
+    }
+
+    #[test]
+    fn a_shorter_buffer_than_before_is_no_panic() {
+        let mut scan = HeadScan::new(Kind::Request);
+        assert_eq!(scan.find_end(b"GET /", 100), Ok(None));
+        assert_eq!(scan.find_end(b"G", 100), Ok(None));
+    }
+}

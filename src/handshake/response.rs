@@ -1,0 +1,188 @@
+//! The response to an opening as the client sees it, and the rules for it (RFC 6455 §4.1).
+
+use core::fmt;
+
+use super::{
+    HttpError,
+    fields::{Headers, list, lists},
+    head::{ParseError, ResponseHead},
+    key::AcceptKey,
+};
+
+/// The final response to an opening: a view of the bytes in the receive buffer.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use websocket_proto::{Config, RecvBuf, Seed};
+/// use websocket_proto::handshake::client::{Answer, Handshake, Request};
+///
+/// let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+/// let request = Request::new("ws://example.com/")?;
+/// let mut opening = Handshake::start(&request, Seed::from([7; 32]), Config::new(), &mut out)?;
+///
+/// input.extend_from_slice(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\ngo ");
+/// let Some(Answer::Refused(response)) = opening.next(&mut input)? else { unreachable!() };
+/// assert_eq!((response.status(), response.reason()), (403, "Forbidden"));
+/// assert_eq!(response.header("content-length"), Some(&b"7"[..]));
+/// assert_eq!(response.body(), b"go ");
+///
+/// input.extend_from_slice(b"away");
+/// let Some(Answer::Refused(response)) = opening.next(&mut input)? else { unreachable!() };
+/// assert_eq!(response.body(), b"go away");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Response<'b> {
+    head: ResponseHead<'b>,
+    body: &'b [u8],
+}
+
+impl<'b> Response<'b> {
+    pub(super) fn new(head: &'b [u8], body: &'b [u8]) -> Self {
+        Self {
+            head: ResponseHead::split(head),
+            body,
+        }
+    }
+
+    /// The status: 101, or 200 to 999.
+    pub fn status(&self) -> u16 {
+        self.head.status
+    }
+
+    /// The reason phrase; empty where there is none, or where it is not UTF-8.
+    pub fn reason(&self) -> &'b str {
+        core::str::from_utf8(self.head.reason).unwrap_or_default()
+    }
+
+    /// The subprotocol that the server chose, one of those that were offered. The status is 101.
+    pub fn subprotocol(&self) -> Option<&'b str> {
+        core::str::from_utf8(self.header("Sec-WebSocket-Protocol")?).ok()
+    }
+
+    /// The value of the first header field of this name, in whatever case.
+    pub fn header(&self, name: &str) -> Option<&'b [u8]> {
+        self.headers().value(name)
+    }
+
+    /// All header fields.
+    pub fn headers(&self) -> Headers<'b> {
+        self.head.fields.clone()
+    }
+
+    /// What has arrived of the body, up to the limit that
+    /// [`Handshake::next`](super::client::Handshake::next) names. A transfer
+    /// coding such as `chunked` is not undone. Empty with status 101.
+    pub fn body(&self) -> &'b [u8] {
+        self.body
+    }
+}
+
+impl fmt::Debug for Response<'_> {
+    /// Leaves out the header fields, as they hold cookies.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status())
+            .field("reason", &self.reason())
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The server's answer does not open a connection, nor does it refuse one (RFC 6455 §4.1).
+///
+/// A client that fails the opening sends nothing more: close the stream.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use websocket_proto::{Config, RecvBuf, Seed};
+/// use websocket_proto::handshake::client::{Handshake, Request, ResponseError};
+///
+/// let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+/// let request = Request::new("ws://example.com/")?;
+/// let mut opening = Handshake::start(&request, Seed::from([7; 32]), Config::new(), &mut out)?;
+/// input.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n");
+/// assert_eq!(opening.next(&mut input).unwrap_err(), ResponseError::Upgrade);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResponseError {
+    /// Bytes that are not the head of a response, or too many.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// Another version of HTTP than 1.1, or than 1.0 in a response that refuses.
+    #[error("the version of HTTP must be 1.1 (RFC 6455 §4.1)")]
+    HttpVersion,
+    /// Not exactly one `Upgrade`, or it is not `websocket`.
+    #[error("the Upgrade field of the response must be websocket (RFC 6455 §4.1)")]
+    Upgrade,
+    /// `Connection` does not name `upgrade`.
+    #[error("the Connection field of the response must name upgrade (RFC 6455 §4.1)")]
+    Connection,
+    /// Not exactly one `Sec-WebSocket-Accept`, or it does not answer the key that was sent.
+    #[error("the Sec-WebSocket-Accept does not answer the key (RFC 6455 §4.1)")]
+    Accept,
+    /// An extension, as none was offered.
+    #[error("the server chose an extension that was not offered (RFC 6455 §4.1)")]
+    Extension,
+    /// A subprotocol that was not offered, or more than one.
+    #[error("the server chose a subprotocol that was not offered (RFC 6455 §4.1)")]
+    Subprotocol,
+    /// The answer did not arrive within
+    /// [`Config::opening_timeout`](crate::Config::opening_timeout).
+    #[error("the opening took too long (RFC 6455 §7.1.7)")]
+    Timeout,
+    /// The stream ended inside of the head.
+    #[error("the stream ended before the opening was complete (RFC 9112 §8)")]
+    EndOfStream,
+}
+
+impl From<ParseError> for ResponseError {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::Http(error) => Self::Http(error),
+            ParseError::Version => Self::HttpVersion,
+        }
+    }
+}
+
+/// The rules for a response with status 101 (§4.1, items 2 to 6 on the server's response), in the
+/// order in which they are reported.
+pub(super) fn check(
+    head: &ResponseHead<'_>,
+    expected: &AcceptKey,
+    offered: &str,
+) -> Result<(), ResponseError> {
+    let values = |name: &'static str| {
+        let fields = head.fields.clone().filter(move |field| field.is(name));
+        fields.map(|field| field.value)
+    };
+    // The value of a field that must be there once.
+    let only = |name| {
+        let mut values = values(name);
+        values.next().filter(|_| values.next().is_none())
+    };
+    if head.version != b"HTTP/1.1" {
+        return Err(ResponseError::HttpVersion);
+    }
+    if !only("Upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
+        return Err(ResponseError::Upgrade);
+    }
+    if !values("Connection").any(|value| lists(value, "upgrade")) {
+        return Err(ResponseError::Connection);
+    }
+    if only("Sec-WebSocket-Accept") != Some(&expected[..]) {
+        return Err(ResponseError::Accept);
+    }
+    if values("Sec-WebSocket-Extensions").next().is_some() {
+        return Err(ResponseError::Extension);
+    }
+    let is_offered = |name: &[u8]| list(offered.as_bytes()).any(|offer| offer == name);
+    if values("Sec-WebSocket-Protocol").next().is_some()
+        && !only("Sec-WebSocket-Protocol").is_some_and(is_offered)
+    {
+        return Err(ResponseError::Subprotocol);
+    }
+    Ok(())
+}

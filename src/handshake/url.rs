@@ -1,0 +1,209 @@
+//! What a client asks for: a WebSocket URI (RFC 6455 §3) and what goes along with it.
+
+use alloc::{format, string::String, vec::Vec};
+
+use bytes::BytesMut;
+use fluent_uri::Uri;
+
+use super::{
+    HeadError,
+    fields::{OwnFields, is_token, write},
+    origin::{Origin, split_authority},
+};
+
+/// The request of an opening that a client is about to send.
+///
+/// It says where to connect to, and borrows everything it is given.
+///
+/// ```
+/// use websocket_proto::handshake::client::Request;
+///
+/// let request = Request::new("wss://example.com/chat?room=7")?
+///     .subprotocol("chat")
+///     .header("Authorization", "Bearer secret");
+/// assert_eq!((request.host(), request.port(), request.is_secure()), ("example.com", 443, true));
+///
+/// let request = Request::new("ws://[::1]:8080")?;
+/// assert_eq!((request.host(), request.port(), request.is_secure()), ("::1", 8080, false));
+/// # Ok::<(), websocket_proto::handshake::client::UrlError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    secure: bool,
+    host: &'a str,
+    port: u16,
+    path: &'a str,
+    query: Option<&'a str>,
+    origin: Option<&'a str>,
+    subprotocols: Vec<&'a str>,
+    fields: OwnFields<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// A request for a `ws` or `wss` URI (RFC 6455 §3). Characters outside of ASCII must be
+    /// encoded already: percent-encoded in the path and query, as Punycode in the host.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`], where it is not such a URI.
+    pub fn new(url: &'a str) -> Result<Self, UrlError> {
+        let uri = Uri::parse(url).map_err(|_| UrlError::Syntax)?;
+        let secure = match uri.scheme().as_str() {
+            scheme if scheme.eq_ignore_ascii_case("ws") => false,
+            scheme if scheme.eq_ignore_ascii_case("wss") => true,
+            _ => return Err(UrlError::Scheme),
+        };
+        if uri.has_fragment() {
+            return Err(UrlError::Fragment);
+        }
+        let authority = uri.authority().ok_or(UrlError::Host)?;
+        if authority.has_userinfo() {
+            return Err(UrlError::UserInfo);
+        }
+        let (host, port) = split_authority(authority.as_str()).ok_or(UrlError::Host)?;
+        let port = port.unwrap_or(default_port(secure));
+        // Resolvers do not decode.
+        if port == 0 || host.contains('%') {
+            return Err(UrlError::Host);
+        }
+        Ok(Self {
+            secure,
+            host,
+            port,
+            path: uri.path().as_str(),
+            query: uri.query().map(|query| query.as_str()),
+            origin: None,
+            subprotocols: Vec::new(),
+            fields: OwnFields::default(),
+        })
+    }
+
+    /// Offers a subprotocol, the preferred one first. A name that is not a token or that comes
+    /// twice is a [`HeadError`] of [`Handshake::start`](super::client::Handshake::start), as is
+    /// whatever else must not be sent.
+    pub fn subprotocol(mut self, name: &'a str) -> Self {
+        self.subprotocols.push(name);
+        self
+    }
+
+    /// Sends an origin such as `https://example.com`, as browsers do (RFC 6454 §7); or `null`.
+    pub fn origin(mut self, origin: &'a str) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// Adds a header field.
+    pub fn header(mut self, name: &'a str, value: &'a str) -> Self {
+        self.fields.push(name, value);
+        self
+    }
+
+    /// The host to connect to; an IPv6 address is without its brackets.
+    pub fn host(&self) -> &'a str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port to connect to: that of the URI, or 80 for `ws` and 443 for `wss`.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the connection is to be made with TLS: the scheme is `wss`.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Checks what the application has added. The URI has been checked before.
+    pub(super) fn check(&self) -> Result<(), HeadError> {
+        self.fields.check(&RESERVED)?;
+        if let Some(origin) = self.origin
+            && origin != "null"
+            && Origin::parse(origin).is_none()
+        {
+            return Err(HeadError::InvalidOrigin);
+        }
+        // "The elements that comprise this value MUST be non-empty strings with characters in the
+        // range U+0021 to U+007E not including separator characters as defined in [RFC2616] and
+        // MUST all be unique strings." (§4.1, item 10)
+        for (at, name) in self.subprotocols.iter().enumerate() {
+            if !is_token(name.as_bytes()) || self.subprotocols[..at].contains(name) {
+                return Err(HeadError::InvalidSubprotocol);
+            }
+        }
+        Ok(())
+    }
+
+    /// The subprotocols as a list.
+    pub(super) fn offers(&self) -> String {
+        self.subprotocols.join(", ")
+    }
+
+    /// Writes the request (RFC 6455 §4.1). It has passed [`check`](Self::check).
+    pub(super) fn write(&self, key: &[u8], out: &mut BytesMut) {
+        let path = if self.path.is_empty() { "/" } else { self.path };
+        write(out, &["GET ", path]);
+        if let Some(query) = self.query {
+            write(out, &["?", query]);
+        }
+        write(out, &[" HTTP/1.1\r\nHost: ", self.host]);
+        if self.port != default_port(self.secure) {
+            write(out, &[&format!(":{}", self.port)]);
+        }
+        write(
+            out,
+            &["\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "],
+        );
+        out.extend_from_slice(key);
+        write(out, &["\r\nSec-WebSocket-Version: 13\r\n"]);
+        if let Some(origin) = self.origin {
+            write(out, &["Origin: ", origin, "\r\n"]);
+        }
+        if !self.subprotocols.is_empty() {
+            write(out, &["Sec-WebSocket-Protocol: ", &self.offers(), "\r\n"]);
+        }
+        self.fields.write(out);
+        write(out, &["\r\n"]);
+    }
+}
+
+/// What the opening writes itself, besides `Sec-WebSocket-*`.
+const RESERVED: [&str; 6] = [
+    "Host",
+    "Origin",
+    "Upgrade",
+    "Connection",
+    "Content-Length",
+    "Transfer-Encoding",
+];
+
+const fn default_port(secure: bool) -> u16 {
+    if secure { 443 } else { 80 }
+}
+
+/// The text is not the URI of a WebSocket (RFC 6455 §3).
+///
+/// ```
+/// use websocket_proto::handshake::client::{Request, UrlError};
+///
+/// assert_eq!(Request::new("https://example.com/").unwrap_err(), UrlError::Scheme);
+/// assert_eq!(Request::new("ws://example.com/#top").unwrap_err(), UrlError::Fragment);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// Not a URI, for instance as a character is not encoded.
+    #[error("this is not a URI (RFC 3986)")]
+    Syntax,
+    /// Another scheme than `ws` and `wss`.
+    #[error("the scheme of a WebSocket URI is ws or wss (RFC 6455 §3)")]
+    Scheme,
+    /// No host, a host that is no name and no address, or a port that is not 1 to 65535.
+    #[error("a WebSocket URI names a host, and a port between 1 and 65535 (RFC 6455 §3)")]
+    Host,
+    /// A user name or a password. Send it as a header field, if it is needed.
+    #[error("a WebSocket URI has no user information (RFC 6455 §3)")]
+    UserInfo,
+    /// A fragment, which "MUST NOT be used on these URIs".
+    #[error("a WebSocket URI has no fragment (RFC 6455 §3)")]
+    Fragment,
+}
