@@ -1,5 +1,130 @@
-//! manual
+//! A WebSocket engine (RFC 6455) without I/O: bytes go in, events come out, and the replies that
+//! the protocol asks for are bytes again. It runs on any transport and any runtime, needs no
+//! clock and no `unsafe`, and is `no_std` with `alloc`.
+//!
+//! ```text
+//!       network                     this crate                        application
+//!
+//!  read ──▶ RecvBuf ──▶ ┌───────────────────────────────────┐
+//!                       │ Connection::next_event            │ ──▶ Event, borrows RecvBuf
+//!                       │   frames · fragments · UTF-8      │
+//!                       │   limits · pong · close           │
+//!  write ◀── BytesMut ◀─│                                   │ ◀── send_text, send_binary, close
+//!  timer ◀── deadline ──│ Connection::handle_timeout        │
+//!                       └───────────────────────────────────┘
+//!  before that: handshake::server or handshake::client, out of which the Connection comes
+//! ```
+//!
+//! # The loop
+//!
+//! An adapter owns the transport and two buffers, and does three things in turn: take all events,
+//! flush, wait. This is a whole one for a server on blocking sockets:
+//!
+//! ```
+//! use std::io::{Read, Write};
+//!
+//! use bytes::BytesMut;
+//! use websocket_proto::{Config, Event, RecvBuf, handshake::server::{Accept, Handshake, Origins}};
+//!
+//! fn serve<S: Read + Write>(socket: &mut S) -> Result<(), Box<dyn std::error::Error>> {
+//!     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+//!     let result = echo(socket, &mut input, &mut out);
+//!     socket.write_all(&out)?;     // after an error, what the peer is told of it: see "The end"
+//!     result
+//! }
+//!
+//! fn echo<S: Read + Write>(
+//!     socket: &mut S,
+//!     input: &mut RecvBuf,
+//!     out: &mut BytesMut,
+//! ) -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
+//!     let mut ws = loop {
+//!         if let Some((request, pending)) = opening.next(input, out)? {
+//!             println!("{} wants {}", request.host(), request.path());
+//!             break pending.accept(Accept::new(), out)?;
+//!         }
+//!         match socket.read(input.spare(4096))? {
+//!             0 => opening.end_of_stream()?,
+//!             n => input.filled(n),
+//!         }
+//!     };
+//!     loop {
+//!         while let Some(event) = ws.next_event(input, out)? {                // 1 take all events
+//!             if let Event::Text(text) = event {
+//!                 ws.send_text(text, out)?;                                   //   reply at will
+//!             }
+//!         }
+//!         socket.write_all(&out.split())?;                                    // 2 flush, always
+//!         if ws.is_done() {
+//!             return Ok(());
+//!         }
+//!         match socket.read(input.spare(4096))? {                             // 3 wait
+//!             0 => ws.end_of_stream()?,
+//!             n => input.filled(n),
+//!         }
+//!     }
+//! }
+//! # struct Peer(std::io::Cursor<Vec<u8>>, Vec<u8>);
+//! # impl Read for Peer {
+//! #     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> { self.0.read(buf) }
+//! # }
+//! # impl Write for Peer {
+//! #     fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> { self.1.write(buf) }
+//! #     fn flush(&mut self) -> std::io::Result<()> { Ok(()) }
+//! # }
+//! # let mut wire = b"GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
+//! #     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+//! #     Sec-WebSocket-Version: 13\r\n\r\n".to_vec();
+//! # wire.extend([0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+//! # wire.extend([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
+//! # let mut peer = Peer(std::io::Cursor::new(wire), Vec::new());
+//! # serve(&mut peer).unwrap();
+//! # assert!(peer.1.starts_with(b"HTTP/1.1 101 "));
+//! # assert!(peer.1.ends_with(b"\r\n\r\n\x81\x05Hello\x88\x02\x03\xe8"));
+//! ```
+//!
+//! What an adapter has to know beyond that:
+//!
+//! - **Flush before you wait.** Pongs, Close frames and refusals are in `out` when the call that
+//!   caused them returns.
+//! - **Back-pressure is `out.len()`.** While more is unsent than you like, take no events and read
+//!   nothing: the peer then has to wait. [`Config::pong_backlog`] bounds what pings alone can add.
+//! - **The end.** When [`Connection::is_done`] or an error says so: flush `out`, shut down writing,
+//!   read and drop until the peer ends the stream (or a few seconds have passed), close. A TCP
+//!   socket that is closed with unread input is reset, and the Close frame may be lost with it.
+//! - **Once you have sent a Close frame**, events still come until the peer's: messages that were
+//!   under way. Replies to them are refused with [`SendError::NotOpen`].
+//! - **Time** is optional: ask [`Connection::deadline`] before each wait, wait no longer than
+//!   that, and then call [`Connection::handle_timeout`]. It sends the keepalive pings, and ends
+//!   connections whose peer has fallen silent. The openings have the same two methods.
+//! - **At rest** a connection owns no heap memory: call [`RecvBuf::release`] before a long wait,
+//!   and replace an empty `out`. In the meantime both keep what they have grown to.
+//! - **An event borrows the [`RecvBuf`]**, not the connection; copy what you keep.
+//!
+//! The examples of the repository do all of it: `echo_blocking`, `echo_tokio`, `client`.
+//!
+//! # Where things are
+//!
+//! | | |
+//! |---|---|
+//! | [`handshake`] | the openings of both roles; out of each comes a [`Connection`] |
+//! | [`Connection`] | events, sending, closing, time |
+//! | [`RecvBuf`] | all receive memory |
+//! | [`Config`] | every limit and timer, with its default |
+//! | [`ProtocolError`], [`SendError`] | whose fault it was: the peer's, or the application's |
+//! | [`frame`] | the wire format alone, for tools and tests |
+//!
+//! # Features
+//!
+//! | | | |
+//! |---|---|---|
+//! | `std` | default | finds the CPU's SIMD instructions for UTF-8 at run time |
+//! | `getrandom` | default | [`Seed::from_os`](crate::Seed) |
+//!
+//! Without both, the crate needs `alloc` alone; a client then brings its own [`Seed`].
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
@@ -19,3 +144,7 @@ pub use config::Config;
 pub use connection::{CloseFrame, Connection, Event, MessageKind, ReadyState, Role};
 pub use error::{ProtocolError, SendError};
 pub use seed::Seed;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

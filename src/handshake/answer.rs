@@ -179,10 +179,11 @@ pub(super) fn write_error(error: RequestError, is_head: bool, out: &mut BytesMut
 
 /// Answers the peer where the application's own answer cannot be sent. It is not told why.
 pub(super) fn write_internal_error(out: &mut BytesMut) {
+    let text = b"the server failed to answer the opening\n";
     Reject::new(500)
         .header("Content-Type", "text/plain; charset=utf-8")
-        .body(b"the server failed to answer the opening\n")
-        .write_checked(out, 40);
+        .body(text)
+        .write_checked(out, text.len());
 }
 
 fn write_status(out: &mut BytesMut, status: u16) {

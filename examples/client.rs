@@ -1,0 +1,344 @@
+//! An interactive client: lines from standard input are messages, replies are printed as they come.
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
+use std::{env, error::Error, future, process::ExitCode, thread, time::Duration};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::{select, sync::mpsc};
+use websocket_proto::handshake::client::{Answer, Handshake, Request, Response};
+use websocket_proto::{
+    CloseFrame, Config, Connection, Event, ReadyState, RecvBuf, Seed, frame::CloseCode,
+};
+
+const USAGE: &str = "usage: client [OPTIONS] URL
+
+Connects to a WebSocket server. Each line of standard input is sent as a text message; what the
+server sends is printed. At the end of the input the client waits for the answers, and closes.
+
+  URL                      ws://HOST[:PORT][/PATH][?QUERY]
+  --header 'NAME: VALUE'   a further header of the request; may be repeated
+  --subprotocol NAME       offers a subprotocol; may be repeated, in order of preference
+  --origin ORIGIN          the Origin header, as a browser would send it
+  --ping SECONDS           sends a ping this often (default 20; 0 sends none)
+  --wait SECONDS           at the end of the input: how long the server must have been silent
+                           before the client closes (default 0.5)
+  --verbose                prints the response, control frames and the close code to standard error
+  --help                   prints this
+
+Exit status: 0 closed properly with 1000, 1001 or no code; 1 any other end; 2 wrong usage.";
+
+/// Unsent bytes above which no further line is read. The socket is read all the same: a server
+/// that waits for us to read, while we wait for it to read, would wait for ever.
+const HIGH_WATER: usize = 1 << 20;
+const READ: usize = 16 << 10;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+#[derive(Default)]
+struct Options {
+    url: String,
+    headers: Vec<(String, String)>,
+    subprotocols: Vec<String>,
+    origin: Option<String>,
+    config: Config,
+    wait: Duration,
+    verbose: bool,
+}
+
+fn main() -> ExitCode {
+    let options = match parse(env::args().skip(1)) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("client: {error}\nTry --help.");
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime
+        .map_err(Failure::from)
+        .and_then(|runtime| runtime.block_on(run(options)))
+    {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("client: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Failure> {
+    let mut options = Options {
+        wait: Duration::from_millis(500),
+        ..Options::default()
+    };
+    let config = &mut options.config;
+    (config.max_frame_size, config.max_message_size) = (64 << 20, 64 << 20);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or(format!("{arg} needs a value"));
+        let seconds = |text: String| {
+            let seconds = text
+                .parse()
+                .ok()
+                .and_then(|s| Duration::try_from_secs_f64(s).ok());
+            seconds.ok_or(format!("{arg} takes a number of seconds, not {text:?}"))
+        };
+        match &*arg {
+            "--help" | "-h" => return Ok(None),
+            "--verbose" => options.verbose = true,
+            "--header" => {
+                let header = value()?;
+                let (name, value) = header
+                    .split_once(':')
+                    .ok_or(format!("no colon in {header:?}"))?;
+                options.headers.push((name.into(), value.trim().into()));
+            }
+            "--subprotocol" => options.subprotocols.push(value()?),
+            "--origin" => options.origin = Some(value()?),
+            "--wait" => options.wait = seconds(value()?)?,
+            "--ping" => {
+                options.config.ping_interval = Some(seconds(value()?)?).filter(|s| !s.is_zero());
+            }
+            flag if flag.starts_with('-') => return Err(format!("unknown option {flag}").into()),
+            _ if !options.url.is_empty() => return Err(format!("more than one URL: {arg}").into()),
+            _ => options.url = arg,
+        }
+    }
+    if options.url.is_empty() {
+        return Err("a URL is needed".into());
+    }
+    Ok(Some(options))
+}
+
+impl Options {
+    fn request(&self) -> Result<Request<'_>, Failure> {
+        let mut request =
+            Request::new(&self.url).map_err(|error| format!("{}: {error}", self.url))?;
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        for name in &self.subprotocols {
+            request = request.subprotocol(name);
+        }
+        if let Some(origin) = &self.origin {
+            request = request.origin(origin);
+        }
+        if request.is_secure() {
+            return Err("wss:// needs TLS, which this example does not have yet: use ws://".into());
+        }
+        Ok(request)
+    }
+}
+
+async fn run(options: Options) -> Result<ExitCode, Failure> {
+    let start = Instant::now();
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    let Options {
+        config, verbose, ..
+    } = &options;
+    let request = match options.request() {
+        Ok(request) => request,
+        Err(error) => {
+            eprintln!("client: {error}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let (host, port) = (request.host(), request.port());
+    let mut opening = Handshake::start(&request, Seed::from_os()?, *config, &mut out)?;
+    let mut socket = timeout(config.opening_timeout, TcpStream::connect((host, port)))
+        .await
+        .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+        .map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
+    socket.write_all_buf(&mut out).await?;
+    let mut ws = loop {
+        match opening.next(&mut input)? {
+            Some(Answer::Accepted(ws, response)) => {
+                if *verbose {
+                    print_head(&response);
+                }
+                break ws;
+            }
+            Some(Answer::Refused(response)) => {
+                if *verbose {
+                    print_head(&response);
+                }
+                return Err(refusal(&response).into());
+            }
+            None => {}
+        }
+        let deadline = start + opening.deadline(start.elapsed()).unwrap_or(Duration::MAX);
+        match timeout_at(deadline, socket.read(input.spare(READ))).await {
+            Ok(Ok(0)) => opening.end_of_stream()?,
+            Ok(n) => input.filled(n?),
+            Err(_) => opening.handle_timeout(start.elapsed())?,
+        }
+    };
+    if io::stdin().is_terminal() {
+        eprintln!("connected; each line is a message, Ctrl-D ends");
+    }
+    let result = converse(&mut ws, &mut socket, &mut input, &mut out, &options).await;
+    // After an error the Close frame is still in `out`; it arrives if what the server has sent is
+    // read before the socket is closed.
+    let linger = async {
+        socket.write_all_buf(&mut out).await?;
+        socket.shutdown().await?;
+        while socket.read(&mut [0; 4096]).await? > 0 {}
+        Ok::<(), io::Error>(())
+    };
+    let _ = timeout(Duration::from_secs(5), linger).await;
+    result?;
+    Ok(match ws.close_received() {
+        Some(CloseFrame {
+            code: None | Some(CloseCode::NORMAL | CloseCode::GOING_AWAY),
+            ..
+        }) => ExitCode::SUCCESS,
+        Some(close) => {
+            eprintln!("client: the server closed with {}", describe(close));
+            ExitCode::FAILURE
+        }
+        None => ExitCode::FAILURE,
+    })
+}
+
+/// The open connection, to its end.
+async fn converse(
+    ws: &mut Connection,
+    socket: &mut TcpStream,
+    input: &mut RecvBuf,
+    out: &mut BytesMut,
+    options: &Options,
+) -> Result<(), Failure> {
+    /// The ping behind the last line: its pong tells that the server has read them all.
+    const LAST: &[u8] = b"end of input";
+    let start = Instant::now();
+    let (reader, mut writer) = socket.split();
+    let mut lines = Some(stdin_lines());
+    let mut silent_at = None;
+    loop {
+        let mut stdout = io::stdout().lock();
+        while let Some(event) = ws.next_event(input, out)? {
+            match event {
+                Event::Text(text) => writeln!(stdout, "{text}")?,
+                Event::Binary(bytes) => writeln!(stdout, "binary: {}", hex(bytes))?,
+                Event::Pong(LAST) => silent_at = Some(Instant::now() + options.wait),
+                _ => {}
+            }
+            match event {
+                Event::Text(_) | Event::Binary(_) => {
+                    silent_at = silent_at.map(|_| Instant::now() + options.wait);
+                }
+                Event::Ping(payload) if options.verbose => eprintln!("< ping {payload:?}"),
+                Event::Pong(payload) if options.verbose => eprintln!("< pong {payload:?}"),
+                Event::Close(close) if options.verbose => eprintln!("< close {}", describe(close)),
+                _ => {}
+            }
+        }
+        stdout.flush()?;
+        drop(stdout);
+        let deadline = ws.deadline(start.elapsed()).map(|at| start + at);
+        if ws.is_done() {
+            return Ok(());
+        }
+        select! {
+            n = writer.write(out), if !out.is_empty() => out.advance(n?),
+            ready = reader.readable() => {
+                match ready.and_then(|()| reader.try_read(input.spare(READ))) {
+                    Ok(0) => ws.end_of_stream()?,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    n => input.filled(n?),
+                }
+            }
+            line = next_line(&mut lines), if out.len() < HIGH_WATER && ws.state() == ReadyState::Open => match line {
+                Some(line) => ws.send_text(&line?, out)?,
+                None => {
+                    lines = None;
+                    ws.send_ping(LAST, out)?;
+                }
+            },
+            () = until(silent_at) => {
+                silent_at = None;
+                let _ = ws.close(CloseCode::NORMAL, "", out); // if still open
+            }
+            () = until(deadline) => ws.handle_timeout(start.elapsed(), out)?,
+            _ = tokio::signal::ctrl_c() => {
+                let _ = ws.close(CloseCode::GOING_AWAY, "interrupted", out); // if still open
+            }
+        }
+    }
+}
+
+/// Lines of standard input. A thread reads them, as a terminal cannot be read without blocking.
+fn stdin_lines() -> mpsc::Receiver<io::Result<String>> {
+    let (sender, receiver) = mpsc::channel(64);
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// `None` at the end of the input; after it, nothing ever.
+async fn next_line(
+    lines: &mut Option<mpsc::Receiver<io::Result<String>>>,
+) -> Option<io::Result<String>> {
+    match lines {
+        Some(lines) => lines.recv().await,
+        None => future::pending().await,
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => future::pending().await,
+    }
+}
+
+fn print_head(response: &Response<'_>) {
+    eprintln!("< {} {}", response.status(), response.reason());
+    for header in response.headers() {
+        eprintln!(
+            "< {}: {}",
+            header.name,
+            String::from_utf8_lossy(header.value)
+        );
+    }
+}
+
+/// What a person needs to know of an answer that is no WebSocket.
+fn refusal(response: &Response<'_>) -> String {
+    let mut text = format!(
+        "the server refused: {} {}",
+        response.status(),
+        response.reason()
+    );
+    if let Some(location) = response.header("Location") {
+        text += &format!("; it points to {}", String::from_utf8_lossy(location));
+    }
+    let body = String::from_utf8_lossy(response.body());
+    if !body.trim().is_empty() {
+        text += &format!("\n{}", body.trim());
+    }
+    text
+}
+
+fn describe(close: CloseFrame<'_>) -> String {
+    match close.code {
+        Some(code) => format!("{code} {}", close.reason).trim_end().into(),
+        None => "no code".into(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

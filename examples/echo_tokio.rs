@@ -1,0 +1,119 @@
+//! An echo server on tokio: keepalive, deadlines, back-pressure, and a goodbye on Ctrl-C.
+use std::{error::Error, io::ErrorKind, time::Duration};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::{select, signal, sync::watch, task::JoinSet};
+use websocket_proto::handshake::server::{Accept, Handshake, Origins};
+use websocket_proto::{Config, Event, ReadyState, RecvBuf, frame::CloseCode};
+
+/// Unsent bytes above which no event is taken and nothing is read: who does not read must wait.
+const HIGH_WATER: usize = 1 << 20;
+const READ: usize = 16 << 10;
+
+type Stop = watch::Receiver<()>;
+type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+
+#[tokio::main]
+async fn main() -> Outcome {
+    let addr = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
+    if addr.starts_with('-') {
+        return Ok(println!(
+            "usage: echo_tokio [ADDR]    default: 127.0.0.1:9001"
+        ));
+    }
+    let listener = TcpListener::bind(&addr)
+        .await
+        .map_err(|error| format!("{addr}: {error}"))?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    let (stop, stopping) = watch::channel(());
+    let mut connections = JoinSet::new();
+    loop {
+        select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => drop(connections.spawn(serve(socket, stopping.clone()))),
+                Err(error) => eprintln!("accept: {error}"),
+            },
+            Some(_) = connections.join_next() => {}
+            _ = signal::ctrl_c() => break,
+        }
+    }
+    println!("closing {} connections", connections.len());
+    stop.send_replace(());
+    connections.join_all().await;
+    Ok(())
+}
+
+async fn serve(mut socket: TcpStream, stopping: Stop) {
+    let mut out = BytesMut::new();
+    if let Err(error) = echo(&mut socket, &mut out, stopping).await {
+        eprintln!("connection: {error}");
+    }
+    // The last word is in `out`: a Close frame, or the status of a refused opening. Closing a
+    // socket with unread input resets it, and may destroy that: shut down writing and drain first.
+    let linger = async {
+        socket.write_all(&out).await?;
+        socket.shutdown().await?;
+        while socket.read(&mut [0; 4096]).await? > 0 {}
+        Ok::<(), std::io::Error>(())
+    };
+    let _ = timeout(Duration::from_secs(5), linger).await;
+}
+
+async fn echo(socket: &mut TcpStream, out: &mut BytesMut, mut stopping: Stop) -> Outcome {
+    let start = Instant::now();
+    let far_away = Duration::from_secs(1 << 30);
+    let (mut config, mut input) = (Config::new(), RecvBuf::new());
+    (config.max_frame_size, config.max_message_size) = (64 << 20, 64 << 20);
+
+    let mut opening = Handshake::new(config, Origins::Any); // an echo server guards nothing
+    let mut ws = loop {
+        if let Some((_request, pending)) = opening.next(&mut input, out)? {
+            break pending.accept(Accept::new(), out)?;
+        }
+        let deadline = start + opening.deadline(start.elapsed()).unwrap_or(far_away);
+        match timeout_at(deadline, socket.read(input.spare(READ))).await {
+            Ok(Ok(0)) => opening.end_of_stream()?,
+            Ok(n) => input.filled(n?),
+            Err(_) => opening.handle_timeout(start.elapsed(), out)?,
+        }
+    };
+
+    let (reader, mut writer) = socket.split();
+    loop {
+        while out.len() < HIGH_WATER
+            && let Some(event) = ws.next_event(&mut input, out)?
+        {
+            match event {
+                _ if ws.state() != ReadyState::Open => {} // nothing may follow our Close frame
+                Event::Text(text) => ws.send_text(text, out)?,
+                Event::Binary(bytes) => ws.send_binary(bytes, out)?,
+                _ => {} // pings have been answered
+            }
+        }
+        if ws.is_done() {
+            return Ok(());
+        }
+        input.release(); // a connection at rest holds no heap memory
+        if out.is_empty() {
+            *out = BytesMut::new();
+        }
+        let deadline = start + ws.deadline(start.elapsed()).unwrap_or(far_away);
+        select! {
+            n = writer.write(out), if !out.is_empty() => out.advance(n?),
+            ready = reader.readable(), if out.len() < HIGH_WATER => {
+                match ready.and_then(|()| reader.try_read(input.spare(READ))) {
+                    Ok(0) => ws.end_of_stream()?,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    n => input.filled(n?),
+                }
+            }
+            () = sleep_until(deadline) => ws.handle_timeout(start.elapsed(), out)?,
+            Ok(()) = stopping.changed() => {
+                let _ = ws.close(CloseCode::GOING_AWAY, "the server stops", out); // if still open
+            }
+        }
+    }
+}
