@@ -38,6 +38,7 @@ GROUPS = [({1, 2, 3, 4, 5, 6, 7, 10}, 300), ({9}, 300), ({12}, 1800), ({13}, 180
 # Groups 12 and 13 are about permessage-deflate.
 CASES = "1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*"
 GOOD = {"OK", "INFORMATIONAL"}
+MISSING = "no result"
 RETRY_AT_MOST = 30
 
 processes = []
@@ -107,8 +108,11 @@ def run_group(agent, role, command, cases, exclude, limit):
                 results[case] = result
     if trouble:
         results["run"] = {"behavior": trouble}
+    missing = [case for case, result in results.items() if result["behavior"] == MISSING]
+    if missing:
+        print(f"FAIL {agent}: no result for {len(missing)} cases: {' '.join(missing)}")
     for case, result in results.items():
-        if fault(result):
+        if fault(result) and case not in missing:
             print(f"FAIL {agent} {case}: {fault(result)}")
     name = ",".join(sorted({case.split(".")[0] for case in cases}, key=int))
     seconds = time.monotonic() - start
@@ -188,7 +192,7 @@ def run_suite(agent, role, command, cases, exclude, limit):
         nothing = f"the suite did not run: {tail(log)}" if cases is None else "no case matches"
         return {}, trouble or nothing
     found = read_reports(folder / "reports", agent)
-    return {case: found.get(case, {"behavior": "no result"}) for case in cases}, trouble
+    return {case: found.get(case, {"behavior": MISSING}) for case in cases}, trouble
 
 
 def spawn_suite(mode, spec, folder):
