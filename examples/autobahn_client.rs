@@ -114,10 +114,10 @@ fn converse(
     };
     // After an error the Close frame is still in `out`; it arrives if what the peer has sent is
     // read before the socket is closed.
-    socket.write_all(&out)?;
-    socket.shutdown(Shutdown::Write)?;
-    let end = Instant::now() + Duration::from_secs(5);
-    while Instant::now() < end && socket.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {}
+    if socket.write_all(&out).is_ok() && socket.shutdown(Shutdown::Write).is_ok() {
+        let end = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < end && socket.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {}
+    }
     Ok(result?)
 }
 
@@ -125,7 +125,15 @@ fn converse(
 fn wait(socket: &mut TcpStream, input: &mut RecvBuf, out: &mut BytesMut) -> io::Result<bool> {
     socket.write_all(&out.split())?;
     match socket.read(input.spare(16 << 10)) {
-        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(true),
-        read => Ok(read.inspect(|&n| input.filled(n))? > 0),
+        Err(error) => match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(true),
+            // An end as well: a clean one, if the closing handshake is complete.
+            ErrorKind::ConnectionReset => Ok(false),
+            _ => Err(error),
+        },
+        Ok(n) => {
+            input.filled(n);
+            Ok(n > 0)
+        }
     }
 }

@@ -234,8 +234,12 @@ async fn converse(
                 Event::Text(_) | Event::Binary(_) => {
                     silent_at = silent_at.map(|_| Instant::now() + options.wait);
                 }
-                Event::Ping(payload) if options.verbose => eprintln!("< ping {payload:?}"),
-                Event::Pong(payload) if options.verbose => eprintln!("< pong {payload:?}"),
+                Event::Ping(payload) if options.verbose => {
+                    eprintln!("< ping {}", payload.escape_ascii())
+                }
+                Event::Pong(payload) if options.verbose => {
+                    eprintln!("< pong {}", payload.escape_ascii())
+                }
                 Event::Close(close) if options.verbose => eprintln!("< close {}", describe(close)),
                 _ => {}
             }
@@ -251,6 +255,10 @@ async fn converse(
             ready = reader.readable() => {
                 match ready.and_then(|()| reader.try_read(input.spare(READ))) {
                     Ok(0) => ws.end_of_stream()?,
+                    // An end as well: a clean one, if the closing handshake is complete.
+                    Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                        ws.end_of_stream()?;
+                    }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     n => input.filled(n?),
                 }

@@ -93,6 +93,8 @@
 //! - **The end.** When [`Connection::is_done`] or an error says so: flush `out`, shut down writing,
 //!   read and drop until the peer ends the stream (or a few seconds have passed), close. A TCP
 //!   socket that is closed with unread input is reset, and the Close frame may be lost with it.
+//!   For the same reason a read may fail with a reset at the end: tell it as
+//!   [`Connection::end_of_stream`], which knows whether the closing handshake was complete.
 //! - **Once you have sent a Close frame**, events still come until the peer's: messages that were
 //!   under way. Replies to them are refused with [`SendError::NotOpen`].
 //! - **Time** is optional: ask [`Connection::deadline`] before each wait, wait no longer than
