@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Our examples against python `websockets` and npm `ws`, each as server and as client.
+#
+#   tests/interop/run.sh          build the examples and test them
+#   tests/interop/run.sh FOLDER   test the programs in FOLDER instead
+#
+# Needs python3 (3.11 or later, with venv) and npm; the two libraries go into target/interop.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+target=${CARGO_TARGET_DIR:-$here/../../target}
+websockets=17.4
+ws=8.23.0
+
+if [ $# = 0 ]; then
+  cargo build --release --examples --manifest-path "$here/../../Cargo.toml"
+  set -- "$target/release/examples"
+fi
+mkdir -p "$target/interop"
+target=$(cd "$target" && pwd)/interop
+
+if ! python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))'; then
+  echo "the interop tests need python3, 3.11 or later, with venv and pip" >&2
+  exit 2
+fi
+if ! { node --version && npm --version; } >/dev/null 2>&1; then
+  echo "the interop tests need node and npm" >&2
+  exit 2
+fi
+if [ ! -e "$target/websockets-$websockets/ready" ]; then
+  rm -rf "$target/websockets-$websockets"
+  python3 -m venv "$target/websockets-$websockets"
+  "$target/websockets-$websockets/bin/pip" -q install --disable-pip-version-check "websockets==$websockets"
+  touch "$target/websockets-$websockets/ready"
+fi
+if [ ! -e "$target/ws-$ws/ready" ]; then
+  rm -rf "$target/ws-$ws"
+  npm install --prefix "$target/ws-$ws" --silent --no-audit --no-fund "ws@$ws"
+  touch "$target/ws-$ws/ready"
+fi
+NODE_PATH=$target/ws-$ws/node_modules exec "$target/websockets-$websockets/bin/python" "$here/run.py" "$1"
