@@ -20,9 +20,8 @@ type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 async fn main() -> Outcome {
     let addr = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
     if addr.starts_with('-') {
-        return Ok(println!(
-            "usage: echo_tokio [ADDR]    default: 127.0.0.1:9001"
-        ));
+        println!("usage: echo_tokio [ADDR]    default: 127.0.0.1:9001");
+        return Ok(());
     }
     let listener = TcpListener::bind(&addr)
         .await

@@ -126,6 +126,11 @@
 //!
 //! Without both, the crate needs `alloc` alone; a client then brings its own [`Seed`].
 #![no_std]
+#![warn(
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    clippy::alloc_instead_of_core
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
