@@ -44,7 +44,7 @@ const KEY: &[u8] = b"\nSec-WebSocket-Key: ";
 
 /// The first byte says whether the noise follows `head`, and how many of the next bytes are sizes
 /// of reads.
-fn opening(data: &[u8], head: &[u8], run: fn(&[&[u8]]) -> (String, Vec<u8>)) {
+fn opening(data: &[u8], head: &[u8], run: impl Fn(&[&[u8]]) -> Outcome) {
     let [first, data @ ..] = data else { return };
     let (sizes, noise) = data.split_at(usize::from(first % 8).min(data.len()));
     let head = if first & 0x80 == 0 { head } else { b"" };
@@ -55,8 +55,10 @@ fn opening(data: &[u8], head: &[u8], run: fn(&[&[u8]]) -> (String, Vec<u8>)) {
     }
 }
 
-/// The outcome, and what was written.
-fn request(pieces: &[&[u8]]) -> (String, Vec<u8>) {
+/// What was said of the head, and the bytes that were written or left over.
+type Outcome = (String, Vec<u8>);
+
+fn request(pieces: &[&[u8]]) -> Outcome {
     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
     let mut opening = server::Handshake::new(limits(), Origins::SameOrigin);
     let mut outcome = None;
@@ -114,8 +116,7 @@ fn start() -> (client::Handshake, BytesMut) {
     (opening.expect("a request"), out)
 }
 
-/// The outcome, and what is left for the connection or has come of the body.
-fn response(pieces: &[&[u8]]) -> (String, Vec<u8>) {
+fn response(pieces: &[&[u8]]) -> Outcome {
     let (mut opening, _) = start();
     let mut input = RecvBuf::new();
     let mut outcome = (String::from("nothing"), Vec::new());
