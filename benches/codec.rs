@@ -18,7 +18,6 @@ const READ: usize = 16 << 10;
 
 fn config() -> Config {
     let mut config = Config::new();
-    config.max_frame_size = 64 << 20;
     config.max_message_size = 64 << 20;
     config
 }

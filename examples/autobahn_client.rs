@@ -77,7 +77,7 @@ fn converse(
     mut on_event: impl FnMut(&mut Connection, Event<'_>, &mut BytesMut),
 ) -> Result<(), Box<dyn Error>> {
     let mut config = Config::new();
-    (config.max_frame_size, config.max_message_size) = (64 << 20, 64 << 20);
+    config.max_message_size = 64 << 20;
     let (start, mut input, mut out) = (Instant::now(), RecvBuf::new(), BytesMut::new());
 
     let request = Request::new(url)?;

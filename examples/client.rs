@@ -80,7 +80,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Fail
         ..Options::default()
     };
     let config = &mut options.config;
-    (config.max_frame_size, config.max_message_size) = (64 << 20, 64 << 20);
+    config.max_message_size = 64 << 20;
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
         let seconds = |text: String| {

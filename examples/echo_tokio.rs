@@ -65,7 +65,7 @@ async fn echo(socket: &mut TcpStream, out: &mut BytesMut, mut stopping: Stop) ->
     let start = Instant::now();
     let far_away = Duration::from_secs(1 << 30);
     let (mut config, mut input) = (Config::new(), RecvBuf::new());
-    (config.max_frame_size, config.max_message_size) = (64 << 20, 64 << 20);
+    config.max_message_size = 64 << 20;
 
     let mut opening = Handshake::new(config, Origins::Any); // an echo server guards nothing
     let mut ws = loop {

@@ -3,8 +3,9 @@ use core::time::Duration;
 /// Every limit and timer of a connection and of its opening, with defaults for a server on the
 /// open internet.
 ///
-/// Sizes are in bytes. A limit that a peer passes ends the connection with the close code named
-/// beside it; the limits on the opening with a status, or a [`ResponseError`].
+/// Sizes are in bytes; the timers of a connection are kept to the millisecond, up to 49 days. A
+/// limit that a peer passes ends the connection with the close code named beside it; the limits
+/// on the opening with a status, or a [`ResponseError`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -12,7 +13,6 @@ use core::time::Duration;
 ///
 /// let mut config = Config::new();
 /// config.max_message_size = 64 << 20;
-/// config.max_frame_size = 64 << 20;
 /// config.ping_interval = Some(Duration::from_secs(60));
 /// ```
 ///
@@ -20,14 +20,17 @@ use core::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The longest payload of one received frame. 1 MiB; 1009.
-    ///
-    /// Checked when the header arrives, before a byte of the payload is stored.
-    pub max_frame_size: usize,
     /// The longest received message, over all of its fragments. 1 MiB; 1009.
     ///
-    /// This bounds the memory that a peer can make a connection hold.
+    /// This bounds the memory that a peer can make a connection hold. A frame that would pass it
+    /// is refused when its header arrives, before a byte of the payload is stored.
     pub max_message_size: usize,
+    /// The longest payload of one received frame, never more than
+    /// [`max_message_size`](Self::max_message_size). As long as that; 1009.
+    ///
+    /// For a peer that is known to fragment: a frame longer than it should send is then an error
+    /// at its header.
+    pub max_frame_size: usize,
     /// The most frames that one received message may consist of. 131,072; 1009.
     ///
     /// Empty fragments cost no memory, but without a limit a message of them never ends. The
@@ -48,6 +51,9 @@ pub struct Config {
     /// 20 s; `None` sends none.
     pub ping_interval: Option<Duration>,
     /// How long after such a ping *anything* must have been received. 20 s; 1011.
+    ///
+    /// An adapter that stops reading, to hold back a peer that does not read, hears nothing
+    /// either: this is also how long it puts up with such a peer.
     pub pong_timeout: Duration,
     /// How long the closing handshake may take, from the Close frame sent to the end of the
     /// stream. 10 s.
@@ -64,8 +70,8 @@ impl Config {
     /// The defaults.
     pub const fn new() -> Self {
         Self {
-            max_frame_size: 1 << 20,
             max_message_size: 1 << 20,
+            max_frame_size: usize::MAX,
             max_fragments: 1 << 17,
             fragment_size: usize::MAX,
             pong_backlog: 16 << 10,

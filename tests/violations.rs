@@ -107,7 +107,7 @@ fn field_04_huge_lengths() {
         (1 << 63) - 1,
     ] {
         let offending = frame(true, BINARY, "").claiming(len);
-        refused_by_both(&[], offending, ProtocolError::FrameTooBig);
+        refused_by_both(&[], offending, ProtocolError::MessageTooBig);
     }
     for len in [1 << 63, u64::MAX - 3, u64::MAX] {
         let offending = frame(true, BINARY, "").claiming(len);
@@ -133,7 +133,7 @@ fn field_04_huge_lengths_without_limits() {
                 // Never complete where it fits into the address space, and refused, not cut
                 // down to its lower bits, where it does not. Nor does the sum overflow.
                 let fits = usize::try_from(len).is_ok();
-                assert_eq!(peer.error, (!fits).then_some(ProtocolError::FrameTooBig));
+                assert_eq!(peer.error, (!fits).then_some(ProtocolError::MessageTooBig));
                 assert_eq!(peer.events, []);
             }
         }

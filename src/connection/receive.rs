@@ -17,6 +17,7 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Receiver {
+    /// At most `max_message_size`.
     max_frame_size: usize,
     max_message_size: usize,
     max_fragments: u32,
@@ -53,7 +54,7 @@ struct Payload {
 impl Receiver {
     pub(crate) fn new(masked: bool, config: &Config) -> Self {
         Self {
-            max_frame_size: config.max_frame_size,
+            max_frame_size: config.max_frame_size.min(config.max_message_size),
             max_message_size: config.max_message_size,
             max_fragments: config.max_fragments,
             masked,
@@ -95,10 +96,7 @@ impl Receiver {
             len => (usize::from(len), 2, (head >> 16) as u32),
         };
         let header_len = header_len + if self.masked { 4 } else { 0 };
-        if header_len + len > unread.len()
-            || len > self.max_frame_size
-            || len > self.max_message_size
-        {
+        if header_len + len > unread.len() || len > self.max_frame_size {
             return None;
         }
         input.consume(header_len);
@@ -161,18 +159,14 @@ impl Receiver {
             (_, Some(_)) => return Err(ProtocolError::InterleavedMessage),
             (_, None) => {}
         }
-        // A length that does not fit into the address space is above any limit, even if that is
-        // `usize::MAX`.
-        let Some(len) = usize::try_from(header.len)
-            .ok()
-            .filter(|len| *len <= self.max_frame_size)
-        else {
-            return Err(ProtocolError::FrameTooBig);
-        };
-        if len > self.max_message_size - input.message.len().min(self.max_message_size) {
-            return Err(ProtocolError::MessageTooBig);
+        // What does not fit into the address space is above any limit.
+        let room = self.max_message_size.saturating_sub(input.message.len());
+        match usize::try_from(header.len) {
+            Ok(len) if len > room => Err(ProtocolError::MessageTooBig),
+            Ok(len) if len > self.max_frame_size => Err(ProtocolError::FrameTooBig),
+            Ok(_) => Ok(()),
+            Err(_) => Err(ProtocolError::MessageTooBig),
         }
-        Ok(())
     }
 }
 

@@ -163,11 +163,11 @@ impl Reference {
             return Err(ProtocolError::TooManyFragments);
         }
         let len = frame.claimed.map_or(0, u128::from);
-        if len > self.config.max_frame_size as u128 {
-            return Err(ProtocolError::FrameTooBig);
-        }
         if message.payload.len() as u128 + len > self.config.max_message_size as u128 {
             return Err(ProtocolError::MessageTooBig);
+        }
+        if len > self.config.max_frame_size as u128 {
+            return Err(ProtocolError::FrameTooBig);
         }
         self.message = Some(message);
         Ok(())
