@@ -161,6 +161,8 @@ fn what_came_before_the_ping_does_not_answer_it() {
         peer.ws.deadline(secs(0));
         peer.feed(&wire::text("hello").to(side).bytes());
         assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
+        // Nor does a call without new bytes.
+        peer.feed(&[]);
         assert_eq!(peer.ws.deadline(secs(31)), Some(secs(40)));
         assert_eq!(
             timeout(&mut peer, secs(40)),
