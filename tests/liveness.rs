@@ -161,6 +161,8 @@ fn what_came_before_the_ping_does_not_answer_it() {
         peer.ws.deadline(secs(0));
         peer.feed(&wire::text("hello").to(side).bytes());
         assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
+        // Nor does a call without new bytes.
+        peer.feed(&[]);
         assert_eq!(peer.ws.deadline(secs(31)), Some(secs(40)));
         assert_eq!(
             timeout(&mut peer, secs(40)),
@@ -249,6 +251,25 @@ fn a_close_that_is_not_answered_times_out() {
             1,
             "one Close frame, and no ping while closing"
         );
+    }
+}
+
+#[test]
+fn a_connection_that_is_closing_has_no_other_deadline() {
+    for side in SIDES {
+        // Neither the ping of second 30 nor, where it was sent, the wait for its answer.
+        for (close_at, pings) in [(28, 0), (38, 1)] {
+            let mut peer = Endpoint::new(side, timers());
+            peer.ws.deadline(secs(0));
+            assert_eq!(timeout(&mut peer, secs(close_at - 8)), Ok(()));
+            assert_eq!(timeout(&mut peer, secs(close_at)), Ok(()));
+            assert_eq!(peer.flush().len(), pings);
+            let (ws, out) = (&mut peer.ws, &mut peer.out);
+            ws.close(code(1000), "", out).expect("open");
+            assert_eq!(ws.deadline(secs(close_at)), Some(secs(close_at + 5)));
+            assert_eq!(timeout(&mut peer, secs(close_at + 4)), Ok(()));
+            assert_eq!(peer.flush().len(), 1, "the Close frame alone");
+        }
     }
 }
 
