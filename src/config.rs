@@ -31,7 +31,7 @@ pub struct Config {
     /// For a peer that is known to fragment: a frame longer than it should send is then an error
     /// at its header.
     pub max_frame_size: usize,
-    /// The most frames that one received message may consist of. 131,072; 1009.
+    /// The most frames that one received message may consist of, at least 1. 131,072; 1009.
     ///
     /// Empty fragments cost no memory, but without a limit a message of them never ends. The
     /// default allows 64 MiB in fragments of 512 bytes.

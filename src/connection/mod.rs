@@ -197,7 +197,8 @@ impl Connection {
         }
     }
 
-    /// Tells that the peer has ended the stream: the read returned 0.
+    /// Tells that the peer has ended the stream: the read returned 0, or failed with a reset.
+    /// Take all events before: none comes after it.
     ///
     /// # Errors
     ///
@@ -457,7 +458,8 @@ impl Connection {
     }
 
     /// Does what is due at `now`: sends a keepalive ping, or ends a connection whose peer has
-    /// fallen silent. Too early a call does nothing.
+    /// fallen silent. Too early a call does nothing. After a pause of the whole process, read
+    /// first: what has arrived in the meantime proves that the peer is alive.
     ///
     /// # Errors
     ///
