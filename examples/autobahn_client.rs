@@ -96,7 +96,7 @@ fn converse(
         }
         match wait(&mut socket, &mut input, &mut out)? {
             true => opening.handle_timeout(start.elapsed())?,
-            false => opening.end_of_stream()?,
+            false => opening.end_of_stream(),
         }
     };
     let result = loop {
@@ -106,7 +106,7 @@ fn converse(
             Ok(None) if ws.is_done() => break Ok(()),
             Ok(None) => {
                 if !wait(&mut socket, &mut input, &mut out)? {
-                    ws.end_of_stream()?;
+                    ws.end_of_stream();
                 }
                 ws.handle_timeout(start.elapsed(), &mut out)?;
             }

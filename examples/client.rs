@@ -175,7 +175,7 @@ async fn run(options: Options) -> Result<ExitCode, Failure> {
         }
         let deadline = start + opening.deadline(start.elapsed()).unwrap_or(Duration::MAX);
         match timeout_at(deadline, socket.read(input.spare(READ))).await {
-            Ok(Ok(0)) => opening.end_of_stream()?,
+            Ok(Ok(0)) => opening.end_of_stream(),
             Ok(n) => input.filled(n?),
             Err(_) => opening.handle_timeout(start.elapsed())?,
         }
@@ -254,10 +254,10 @@ async fn converse(
             n = writer.write(out), if !out.is_empty() => out.advance(n?),
             ready = reader.readable() => {
                 match ready.and_then(|()| reader.try_read(input.spare(READ))) {
-                    Ok(0) => ws.end_of_stream()?,
+                    Ok(0) => ws.end_of_stream(),
                     // An end as well: a clean one, if the closing handshake is complete.
                     Err(error) if error.kind() == ErrorKind::ConnectionReset => {
-                        ws.end_of_stream()?;
+                        ws.end_of_stream();
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     n => input.filled(n?),

@@ -43,7 +43,7 @@ fn echo(socket: &mut TcpStream, start: Instant, out: &mut BytesMut) -> Outcome {
         }
         match wait(socket, &mut input, out)? {
             true => opening.handle_timeout(start.elapsed(), out)?,
-            false => opening.end_of_stream()?,
+            false => opening.end_of_stream(),
         }
     };
     while !ws.is_done() {
@@ -53,7 +53,7 @@ fn echo(socket: &mut TcpStream, start: Instant, out: &mut BytesMut) -> Outcome {
             Some(_) => {} // pings and the Close frame have been answered
             None => match wait(socket, &mut input, out)? {
                 true => ws.handle_timeout(start.elapsed(), out)?,
-                false => ws.end_of_stream()?,
+                false => ws.end_of_stream(),
             },
         }
     }

@@ -74,7 +74,7 @@ async fn echo(socket: &mut TcpStream, out: &mut BytesMut, mut stopping: Stop) ->
         }
         let deadline = start + opening.deadline(start.elapsed()).unwrap_or(far_away);
         match timeout_at(deadline, socket.read(input.spare(READ))).await {
-            Ok(Ok(0)) => opening.end_of_stream()?,
+            Ok(Ok(0)) => opening.end_of_stream(),
             Ok(n) => input.filled(n?),
             Err(_) => opening.handle_timeout(start.elapsed(), out)?,
         }
@@ -104,7 +104,7 @@ async fn echo(socket: &mut TcpStream, out: &mut BytesMut, mut stopping: Stop) ->
             n = writer.write(out), if !out.is_empty() => out.advance(n?),
             ready = reader.readable(), if out.len() < HIGH_WATER => {
                 match ready.and_then(|()| reader.try_read(input.spare(READ))) {
-                    Ok(0) => ws.end_of_stream()?,
+                    Ok(0) => ws.end_of_stream(),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     n => input.filled(n?),
                 }

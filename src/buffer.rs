@@ -43,6 +43,8 @@ pub struct RecvBuf {
     pub(crate) message: Range<usize>,
     /// Decoding progress: the message of which some part has arrived.
     pub(crate) assembly: Option<Assembly>,
+    /// How much of the spare room has been lent and not been filled yet.
+    lent: usize,
     heard: bool,
 }
 
@@ -55,6 +57,7 @@ impl RecvBuf {
             end: 0,
             message: 0..0,
             assembly: None,
+            lent: 0,
             heard: false,
         }
     }
@@ -74,19 +77,18 @@ impl RecvBuf {
         if self.memory.len() < needed {
             self.memory.resize(needed.max(2 * self.memory.len()), 0);
         }
+        self.lent = self.memory.len() - self.end;
         &mut self.memory[self.end..]
     }
 
-    /// Tells that `n` bytes have been read into [`spare`](Self::spare).
+    /// Tells that `n` bytes have been read into what [`spare`](Self::spare) has just lent.
     ///
     /// # Panics
     ///
-    /// If `n` is more than the room that `spare` lent.
+    /// If `n` is more than the room that `spare` lent, or called twice for the same room.
     pub fn filled(&mut self, n: usize) {
-        assert!(
-            n <= self.memory.len() - self.end,
-            "more bytes than spare() had room for"
-        );
+        let lent = core::mem::take(&mut self.lent);
+        assert!(n <= lent, "filled({n}), but spare() had lent {lent} bytes");
         self.end += n;
         self.heard |= n > 0;
     }
@@ -118,12 +120,13 @@ impl RecvBuf {
     pub fn release(&mut self) {
         if self.is_idle() {
             self.memory = Vec::new();
-            (self.raw, self.end) = (0, 0);
+            (self.raw, self.end, self.lent) = (0, 0, 0);
         }
     }
 
-    /// Drops everything that has arrived.
-    pub(crate) fn clear(&mut self) {
+    /// Drops everything that has arrived, and what is under way. A buffer that is used for another
+    /// connection must be cleared in between.
+    pub fn clear(&mut self) {
         self.assembly = None;
         self.message = 0..0;
         self.raw = self.end;

@@ -52,11 +52,12 @@ pub struct Config {
     pub ping_interval: Option<Duration>,
     /// How long after such a ping *anything* must have been received. 20 s; 1011.
     ///
-    /// An adapter that stops reading, to hold back a peer that does not read, hears nothing
-    /// either: this is also how long it puts up with such a peer.
+    /// A peer that takes bytes out of a long output buffer counts as alive too.
     pub pong_timeout: Duration,
     /// How long the closing handshake may take, from the Close frame sent to the end of the
     /// stream. 10 s.
+    ///
+    /// Put off as long as the peer takes bytes out of the output buffer.
     pub close_timeout: Duration,
     /// The longest head of a request or response in the opening. 16 KiB; 431.
     pub max_head_size: usize,

@@ -106,7 +106,7 @@ impl From<ClosePayloadError> for ProtocolError {
 }
 
 /// The application asked for something that RFC 6455 does not allow here. Nothing was written to
-/// `out`, and the connection is as it was.
+/// `out`, and the connection is as it was: it can go on, or be closed.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -120,7 +120,10 @@ impl From<ClosePayloadError> for ProtocolError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The connection is closing or closed: no frame may follow a Close frame (§5.5.1).
+    /// The connection is closing or closed: no frame may follow a Close frame (§5.5.1). Why, say
+    /// [`Connection::error`](crate::Connection::error) and
+    /// [`close_received`](crate::Connection::close_received). While this side waits for the peer's
+    /// Close frame there is no reason to end the loop for it.
     #[error("nothing can be sent once the connection is closing (RFC 6455 §5.5.1)")]
     NotOpen,
     /// A message sent in pieces has not been finished; only control frames may come in between

@@ -45,7 +45,7 @@
 //!             break pending.accept(Accept::new(), out)?;
 //!         }
 //!         match socket.read(input.spare(4096))? {
-//!             0 => opening.end_of_stream()?,
+//!             0 => opening.end_of_stream(),
 //!             n => input.filled(n),
 //!         }
 //!     };
@@ -60,7 +60,7 @@
 //!             return Ok(());
 //!         }
 //!         match socket.read(input.spare(4096))? {                             // 3 wait
-//!             0 => ws.end_of_stream()?,
+//!             0 => ws.end_of_stream(),
 //!             n => input.filled(n),
 //!         }
 //!     }
@@ -150,7 +150,11 @@ pub use buffer::RecvBuf;
 pub use config::Config;
 pub use connection::{CloseFrame, Connection, Event, MessageKind, ReadyState, Role};
 pub use error::{ProtocolError, SendError};
+pub use frame::CloseCode;
 pub use seed::Seed;
+
+/// The crate of [`BytesMut`](bytes::BytesMut), which output goes into.
+pub use bytes;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

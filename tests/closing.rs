@@ -357,3 +357,27 @@ fn a_reason_holds_123_bytes() {
         }
     }
 }
+
+#[test]
+fn what_arrived_before_the_end_of_the_stream_is_not_lost() {
+    for side in SIDES {
+        let message = wire::text("last words").to(side).bytes();
+        let close = wire::close(1000, "").to(side).bytes();
+
+        let mut peer = Endpoint::new(side, Config::new());
+        peer.input
+            .extend_from_slice(&[message.clone(), close].concat());
+        peer.end();
+        let close = OwnedEvent::Close(Some(1000), String::new());
+        assert_eq!(peer.events, [OwnedEvent::text("last words"), close]);
+        assert_eq!((peer.error, peer.ws.is_done()), (None, true));
+
+        let mut peer = Endpoint::new(side, Config::new());
+        peer.input
+            .extend_from_slice(&[&message[..], &message[..3]].concat());
+        peer.end();
+        assert_eq!(peer.events, [OwnedEvent::text("last words")]);
+        assert_eq!(peer.error, Some(ProtocolError::EndOfStream));
+        assert!(peer.ws.is_done() && peer.out.is_empty());
+    }
+}

@@ -288,7 +288,8 @@ fn a_client_waits_for_the_end_of_the_stream_but_not_for_ever() {
         (client.ws.error(), client.ws.deadline(secs(56))),
         (None, None)
     );
-    assert_eq!(client.ws.end_of_stream(), Ok(()));
+    client.end();
+    assert_eq!(client.error, None);
 
     let mut server = Endpoint::new(Side::Server, timers());
     server.feed(&wire::close(1000, "").to(Side::Server).bytes());
@@ -384,4 +385,47 @@ fn durations_of_any_size_do_no_harm() {
         assert_eq!(timeout(&mut peer, secs(24 * 3600)), Ok(()));
         assert_eq!(peer.ws.error(), None);
     }
+}
+
+#[test]
+fn a_peer_that_reads_slowly_is_not_given_up() {
+    for closing in [false, true] {
+        let mut peer = Endpoint::new(Side::Server, timers());
+        peer.ws.deadline(secs(0));
+        peer.ws
+            .send_binary(&[0; 1000], &mut peer.out)
+            .expect("open");
+        let (start, period) = if closing {
+            peer.ws.close(code(1001), "", &mut peer.out).expect("open");
+            peer.ws.deadline(secs(0));
+            (5, 5)
+        } else {
+            assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
+            (40, 10)
+        };
+        // The Ping or Close frame waits behind the message, of which a little leaves each period.
+        for n in 0..10 {
+            let _ = peer.out.split_to(100);
+            assert_eq!(timeout(&mut peer, secs(start + n * period)), Ok(()), "{n}");
+        }
+        // And then nothing.
+        let error = timeout(&mut peer, secs(start + 10 * period));
+        let expected = match closing {
+            true => ProtocolError::CloseTimeout,
+            false => ProtocolError::PongTimeout,
+        };
+        assert_eq!(error, Err(expected));
+    }
+}
+
+#[test]
+fn output_that_was_flushed_is_no_sign_of_life() {
+    let mut peer = Endpoint::new(Side::Server, timers());
+    peer.ws.deadline(secs(0));
+    assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
+    peer.out.clear();
+    assert_eq!(
+        timeout(&mut peer, secs(40)),
+        Err(ProtocolError::PongTimeout)
+    );
 }

@@ -211,7 +211,8 @@ fn a_handshake_that_is_over_leaves_the_input_alone() {
     input.extend_from_slice(b"frames");
     assert!(opening.next(&mut input, &mut out).unwrap().is_none());
     assert_eq!(input.unread(), b"frames");
-    assert_eq!(opening.end_of_stream(), Ok(()));
+    opening.end_of_stream();
+    assert!(opening.next(&mut input, &mut out).unwrap().is_none());
     assert_eq!(opening.deadline(Duration::ZERO), None);
     assert_eq!(opening.handle_timeout(Duration::MAX, &mut out), Ok(()));
     assert!(out.is_empty());
@@ -414,7 +415,9 @@ fn status_408_at_the_deadline() {
         opening.handle_timeout(deadline, &mut out),
         Err(RequestError::Timeout)
     );
-    assert_eq!(opening.end_of_stream(), Err(RequestError::Timeout));
+    opening.end_of_stream();
+    let error = opening.next(&mut input, &mut out).unwrap_err();
+    assert_eq!(error, RequestError::Timeout);
     assert_eq!(opening.deadline(deadline), None);
     assert_eq!((out.len(), input.unread()), (written, &b""[..]));
 }
@@ -468,7 +471,7 @@ fn no_response_when_the_stream_ends() {
     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
     input.extend_from_slice(b"GET / HT");
     assert!(opening.next(&mut input, &mut out).unwrap().is_none());
-    assert_eq!(opening.end_of_stream(), Err(RequestError::EndOfStream));
+    opening.end_of_stream();
     assert_eq!(RequestError::EndOfStream.status(), None);
     let error = opening.next(&mut input, &mut out).unwrap_err();
     assert_eq!(error, RequestError::EndOfStream);

@@ -45,16 +45,17 @@ struct Record {
 
 impl Closing {
     /// The table. A received Close is answered at once, so "received, not sent" lasts no longer
-    /// than that call.
+    /// than that call. The end of the stream alone closes nothing: events may still be unread, a
+    /// Close among them; behind them it is an error.
     pub(crate) fn state(&self, is_client: bool) -> ReadyState {
         use ReadyState::{Closed, Closing, Open};
         match (self.sent, self.received, self.eof) {
-            (false, false, false) => Open,
-            (true, false, false) | (false, true, false) => Closing,
+            (false, false, _) => Open,
+            (true, false, _) | (false, true, _) => Closing,
             // "the server MUST close the TCP connection immediately", while "a client MAY wait
             // for the server to close" it (§7.1.1): the client waits, with a deadline.
             (true, true, false) => [Closed, Closing][usize::from(is_client)],
-            (_, _, true) => Closed,
+            (true, true, true) => Closed,
         }
     }
 

@@ -20,6 +20,7 @@ use crate::frame::CloseCode;
 /// assert_eq!(describe(&Event::Text("hi")), "text: hi");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
 #[non_exhaustive]
 pub enum Event<'b> {
     /// A whole text message (RFC 6455 §5.6), valid UTF-8.
@@ -30,8 +31,8 @@ pub enum Event<'b> {
     Ping(&'b [u8]),
     /// A pong (§5.5.3), at most 125 bytes: the answer to a ping, or unsolicited.
     Pong(&'b [u8]),
-    /// The peer's Close frame (§5.5.1), the last event of a connection. The reply is in `out`,
-    /// unless this is the reply.
+    /// The peer's Close frame (§5.5.1), the last event of a connection. The reply is in `out`, with
+    /// the same code and no reason, unless this is the reply.
     Close(CloseFrame<'b>),
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Liveness {
     close_due: Nanos,
     ping_sent: Nanos,
     round_trip: Nanos,
+    /// Bytes in `out` when the frame was written whose answer is awaited, or when last looked at.
+    unsent: u32,
     heard: bool,
     pong_heard: bool,
 }
@@ -51,6 +53,7 @@ impl Liveness {
             close_due: NEVER,
             ping_sent: NEVER,
             round_trip: NEVER,
+            unsent: 0,
             heard: false,
             pong_heard: false,
         }
@@ -71,6 +74,11 @@ impl Liveness {
         instant(self.round_trip)
     }
 
+    /// A Close frame is the last of so many bytes in `out`.
+    pub(crate) fn closing(&mut self, unsent: usize) {
+        self.unsent = saturated(unsent);
+    }
+
     /// The next instant at which [`due`](Self::due) has something to say.
     pub(crate) fn deadline(&mut self, now: Duration, closing: bool) -> Option<Duration> {
         self.observe(nanos(now), closing);
@@ -81,25 +89,33 @@ impl Liveness {
         })
     }
 
-    /// What is due at `now`; called again, it says nothing twice.
-    pub(crate) fn due(&mut self, now: Duration, closing: bool) -> Due {
+    /// What is due at `now`, with so many bytes in `out`; called again, it says nothing twice.
+    pub(crate) fn due(&mut self, now: Duration, closing: bool, unsent: usize) -> Due {
         let now = nanos(now);
+        let unsent = saturated(unsent);
         self.observe(now, closing);
         if closing {
-            return if now >= self.close_due {
-                Due::CloseTimeout
-            } else {
-                Due::Nothing
-            };
+            if now < self.close_due {
+                return Due::Nothing;
+            }
+            if !self.has_taken_bytes(unsent) {
+                return Due::CloseTimeout;
+            }
+            self.close_due = after(now, self.close_timeout);
+            return Due::Nothing;
         }
         if now >= self.life_due {
-            return Due::PongTimeout;
+            if !self.has_taken_bytes(unsent) {
+                return Due::PongTimeout;
+            }
+            self.life_due = after(now, self.pong_timeout);
         }
         if now < self.next_ping {
             return Due::Nothing;
         }
         self.next_ping = after(now, self.ping_interval);
         self.life_due = self.life_due.min(after(now, self.pong_timeout));
+        self.unsent = unsent;
         self.ping_sent = now;
         self.ping_id = self.ping_id.wrapping_add(1);
         Due::Ping(self.ping_id.to_be_bytes())
@@ -121,6 +137,13 @@ impl Liveness {
             self.close_due = after(now, self.close_timeout);
         }
     }
+
+    /// Whether the peer, slow as it may be, reads what is sent: then the Ping or Close frame may
+    /// not even have left yet.
+    fn has_taken_bytes(&mut self, unsent: u32) -> bool {
+        let before = core::mem::replace(&mut self.unsent, unsent);
+        unsent > 0 && unsent < before
+    }
 }
 
 fn millis(duration: Duration) -> u32 {
@@ -130,6 +153,10 @@ fn millis(duration: Duration) -> u32 {
 /// Stops short of `NEVER`: an instant that is not reached must not fall due.
 fn nanos(now: Duration) -> Nanos {
     Nanos::try_from(now.as_nanos()).map_or(NEVER - 1, |now| now.min(NEVER - 1))
+}
+
+fn saturated(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 fn after(now: Nanos, millis: u32) -> Nanos {

@@ -180,7 +180,7 @@ impl Connection {
             return self.error.map_or(Ok(None), Err);
         }
         match self.receiver.receive(input) {
-            Ok(None) => Ok(None),
+            Ok(None) => self.no_event(out),
             Ok(Some(Received::Message(MessageKind::Binary, at))) => {
                 Ok(Some(Event::Binary(input.get(at))))
             }
@@ -198,18 +198,20 @@ impl Connection {
     }
 
     /// Tells that the peer has ended the stream: the read returned 0, or failed with a reset.
-    /// Take all events before: none comes after it.
     ///
-    /// # Errors
-    ///
-    /// [`ProtocolError::EndOfStream`], where the closing handshake was not complete. An earlier
-    /// error is repeated.
-    pub fn end_of_stream(&mut self) -> Result<(), ProtocolError> {
-        if self.error.is_none() && !self.closing.is_clean() {
-            self.error = Some(ProtocolError::EndOfStream);
-        }
+    /// Go on with [`next_event`](Self::next_event): it returns what has arrived before the end,
+    /// and then [`ProtocolError::EndOfStream`] where the closing handshake is not complete.
+    pub fn end_of_stream(&mut self) {
         self.closing.eof = true;
-        self.error.map_or(Ok(()), Err)
+    }
+
+    /// Without events, the end of the stream counts.
+    #[inline]
+    fn no_event<'b>(&mut self, out: &mut BytesMut) -> Result<Option<Event<'b>>, ProtocolError> {
+        if self.closing.eof && !self.closing.is_clean() {
+            return Err(self.fail(ProtocolError::EndOfStream, out));
+        }
+        Ok(None)
     }
 
     /// Answers a control frame and makes it an event.
@@ -256,7 +258,8 @@ impl Connection {
         // "If an endpoint receives a Close frame and did not previously send a Close frame, the
         // endpoint MUST send a Close frame in response", echoing the code (§5.5.1).
         if !self.closing.sent {
-            self.write_close(
+            // Both kinds of reason fit: that of an error, which is ours, and none.
+            let _ = self.send_close(
                 CloseFrame {
                     reason: "",
                     ..close
@@ -276,7 +279,7 @@ impl Connection {
         {
             // The rule goes with the code, for whoever looks at the other end.
             let reason = &error.to_string();
-            self.write_close(
+            let _ = self.send_close(
                 CloseFrame {
                     code: Some(code),
                     reason,
@@ -287,10 +290,11 @@ impl Connection {
         error
     }
 
-    fn write_close(&mut self, close: CloseFrame<'_>, out: &mut BytesMut) {
-        if self.sender.close(close, out).is_ok() {
-            self.closing.set_sent(close);
-        }
+    fn send_close(&mut self, close: CloseFrame<'_>, out: &mut BytesMut) -> Result<(), SendError> {
+        self.sender.close(close, out)?;
+        self.closing.set_sent(close);
+        self.liveness.closing(out.len());
+        Ok(())
     }
 }
 
@@ -393,7 +397,8 @@ impl Connection {
 
     /// Starts the closing handshake (§7.1.2): sends a Close frame, after which nothing can be
     /// sent. Events still come until the peer's Close frame, so go on with the loop until
-    /// [`is_done`](Self::is_done). A message sent in pieces may stay unfinished.
+    /// [`is_done`](Self::is_done), and reply to none of them: that is [`SendError::NotOpen`]. A
+    /// message sent in pieces may stay unfinished.
     ///
     /// `reason` has at most 123 bytes and may be empty.
     ///
@@ -411,14 +416,12 @@ impl Connection {
             code: Some(code),
             reason,
         };
-        self.sender.close(close, out)?;
-        self.closing.set_sent(close);
-        Ok(())
+        self.send_close(close, out)
     }
 
     #[inline]
     fn check_open(&self) -> Result<(), SendError> {
-        if self.error.is_some() || self.closing.sent || self.closing.eof {
+        if self.error.is_some() || self.closing.sent {
             return Err(SendError::NotOpen);
         }
         Ok(())
@@ -435,7 +438,7 @@ impl Connection {
     ///
     /// Ask before every wait, with the current instant: this is where the connection learns when
     /// things happened. What happened since the last call (bytes received, a Close frame sent) is
-    /// taken to have happened at `now`.
+    /// taken to have happened at `now`. ([`handle_timeout`](Self::handle_timeout) does the same.)
     ///
     /// ```
     /// # use bytes::BytesMut;
@@ -458,8 +461,15 @@ impl Connection {
     }
 
     /// Does what is due at `now`: sends a keepalive ping, or ends a connection whose peer has
-    /// fallen silent. Too early a call does nothing. After a pause of the whole process, read
-    /// first: what has arrived in the meantime proves that the peer is alive.
+    /// fallen silent. Too early a call does nothing, so that it may also be made at every turn.
+    ///
+    /// A peer that takes bytes is not silent: where `out` has become shorter since the Ping or
+    /// Close frame went into it, there is another period to wait. What has arrived counts once
+    /// [`next_event`](Self::next_event) was called: after a pause of the whole process, read
+    /// first.
+    ///
+    /// Look at [`is_done`](Self::is_done) afterwards: a client stops waiting for a server that
+    /// does not end the stream after the closing handshake, which is no error.
     ///
     /// # Errors
     ///
@@ -477,7 +487,7 @@ impl Connection {
             ReadyState::Closed => return Ok(()),
             state => state == ReadyState::Closing,
         };
-        match self.liveness.due(now, closing) {
+        match self.liveness.due(now, closing, out.len()) {
             Due::Nothing => Ok(()),
             Due::Ping(payload) => {
                 // Four bytes always fit.
@@ -499,15 +509,17 @@ impl Connection {
 impl Connection {
     /// Whether the transport should be closed now, once `out` is flushed.
     ///
-    /// True after an error, after the end of the stream, and after the closing handshake; there a
-    /// client first waits for the server to end the stream (§7.1.1). To close a TCP socket so
+    /// True after an error and after the closing handshake; there a client first waits for the
+    /// server to end the stream (§7.1.1). To close a TCP socket so
     /// that the Close frame arrives: shut down writing, read and drop until the end of the stream
     /// or a deadline, then close.
+    #[must_use]
     pub fn is_done(&self) -> bool {
         self.state() == ReadyState::Closed
     }
 
     /// Where the connection is in its life.
+    #[must_use]
     pub fn state(&self) -> ReadyState {
         match self.error {
             Some(_) => ReadyState::Closed,
@@ -517,23 +529,27 @@ impl Connection {
 
     /// What this side's Close frame said, once it is in `out`: the application's, the reply, or
     /// the one for an error.
+    #[must_use]
     pub fn close_sent(&self) -> Option<CloseFrame<'_>> {
         self.closing.sent_frame()
     }
 
     /// What the peer's Close frame said, once it has arrived.
+    #[must_use]
     pub fn close_received(&self) -> Option<CloseFrame<'_>> {
         self.closing.received_frame()
     }
 
     /// The error that ended the connection.
+    #[must_use]
     pub fn error(&self) -> Option<ProtocolError> {
         self.error
     }
 
-    /// The round-trip time of the last keepalive ping that was answered, from the
+    /// The round-trip time of the last keepalive ping that was answered before the next, from the
     /// [`handle_timeout`](Self::handle_timeout) that sent it to the first
-    /// [`deadline`](Self::deadline) after the pong.
+    /// [`deadline`](Self::deadline) or `handle_timeout` after the pong.
+    #[must_use]
     pub fn round_trip_time(&self) -> Option<Duration> {
         self.liveness.round_trip()
     }

@@ -21,6 +21,7 @@ use super::{
 /// let answer = Accept::new().subprotocol("chat").header("Set-Cookie", "id=7; HttpOnly");
 /// ```
 #[derive(Debug, Clone, Default)]
+#[must_use = "it is sent by `Pending::accept`"]
 pub struct Accept<'a> {
     subprotocol: Option<&'a str>,
     fields: OwnFields<'a>,
@@ -87,6 +88,7 @@ impl<'a> Accept<'a> {
 /// let moved = Reject::new(308).header("Location", "https://ws.example.com/");
 /// ```
 #[derive(Debug, Clone)]
+#[must_use = "it is sent by `Pending::reject`"]
 pub struct Reject<'a> {
     status: u16,
     fields: OwnFields<'a>,

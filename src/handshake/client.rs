@@ -24,7 +24,7 @@
 //!         break answer;
 //!     }
 //!     match std::io::Read::read(&mut socket, input.spare(4096))? {
-//!         0 => opening.end_of_stream()?,
+//!         0 => opening.end_of_stream(),
 //!         n => input.filled(n),
 //!     }
 //! };
@@ -91,6 +91,7 @@ pub struct Handshake {
     /// The bytes of interim responses.
     skipped: usize,
     timer: Timer,
+    eof: bool,
     state: State,
 }
 
@@ -131,6 +132,7 @@ impl Handshake {
             skipped: 0,
             timer: Timer::new(config.opening_timeout),
             config,
+            eof: false,
             state: State::Receiving,
         })
     }
@@ -142,8 +144,9 @@ impl Handshake {
     ///
     /// After [`Answer::Accepted`] the head has been taken out of `input`, what is left are the
     /// first bytes of the connection, and later calls return `None`. After [`Answer::Refused`] the
-    /// response stays in `input`: to see more of its body, read more and call again. Head and body
-    /// are kept up to [`Config::max_head_size`] bytes together; what arrives beyond is dropped.
+    /// response stays in `input`: to see more of its body, read more and call again, also after the
+    /// end of the stream. Head and body are kept up to [`Config::max_head_size`] bytes together;
+    /// what arrives beyond is dropped. For another opening, [clear](RecvBuf::clear) the buffer.
     ///
     /// # Errors
     ///
@@ -165,11 +168,7 @@ impl Handshake {
         let (len, status) = match self.receive(input) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
-            Err(error) => {
-                input.clear();
-                self.state = State::Failed(error);
-                return Err(error);
-            }
+            Err(error) => return Err(self.fail(error, input)),
         };
         Ok(Some(match self.mask_keys.take() {
             Some(mask_keys) if status == 101 => {
@@ -187,22 +186,11 @@ impl Handshake {
         }))
     }
 
-    /// Tells that the server has ended the stream: the read returned 0. That may be the end of
-    /// the body of a response that refuses.
-    ///
-    /// # Errors
-    ///
-    /// [`ResponseError::EndOfStream`], where the answer is not whole. An earlier error is
-    /// repeated.
-    pub fn end_of_stream(&mut self) -> Result<(), ResponseError> {
-        match self.state {
-            State::Receiving => {
-                self.state = State::Failed(ResponseError::EndOfStream);
-                Err(ResponseError::EndOfStream)
-            }
-            State::Accepted | State::Refused { .. } => Ok(()),
-            State::Failed(error) => Err(error),
-        }
+    /// Tells that the server has ended the stream: the read returned 0. Go on with
+    /// [`next`](Self::next), which reports [`ResponseError::EndOfStream`] where the answer is not
+    /// whole. It may as well be the end of the body of a response that refuses.
+    pub fn end_of_stream(&mut self) {
+        self.eof = true;
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, or `None` for not at all.
@@ -238,7 +226,10 @@ impl Handshake {
         loop {
             let unread = input.unread();
             let Some(len) = self.scan.find_end(unread, self.room())? else {
-                return Ok(None);
+                return match self.eof {
+                    true => Err(ResponseError::EndOfStream),
+                    false => Ok(None),
+                };
             };
             let head = ResponseHead::parse(&unread[..len], self.config.max_headers)?;
             match head.status {
@@ -257,6 +248,13 @@ impl Handshake {
                 _ => return Err(HttpError::StartLine.into()),
             }
         }
+    }
+
+    #[cold]
+    fn fail(&mut self, error: ResponseError, input: &mut RecvBuf) -> ResponseError {
+        input.clear();
+        self.state = State::Failed(error);
+        error
     }
 
     /// How long a head may be, in bytes, behind the interim ones.
@@ -287,6 +285,7 @@ impl Handshake {
 /// ```
 // Exhaustive: every final response accepts or refuses.
 #[derive(Debug)]
+#[must_use]
 #[expect(
     clippy::large_enum_variant,
     reason = "there is one for each connection, and a box would be its only heap memory"

@@ -72,7 +72,8 @@ impl<'b> Response<'b> {
 
     /// What has arrived of the body, up to the limit that
     /// [`Handshake::next`](super::client::Handshake::next) names. A transfer
-    /// coding such as `chunked` is not undone. Empty with status 101.
+    /// coding such as `chunked` is not undone, and whether the body is whole is for the caller to
+    /// judge, by `Content-Length` or the end of the stream. Empty with status 101.
     pub fn body(&self) -> &'b [u8] {
         self.body
     }

@@ -22,7 +22,7 @@
 //!         break opened;
 //!     }
 //!     match std::io::Read::read(&mut socket, input.spare(4096))? {
-//!         0 => opening.end_of_stream()?,
+//!         0 => opening.end_of_stream(),
 //!         n => input.filled(n),
 //!     }
 //! };
@@ -84,6 +84,7 @@ pub struct Handshake {
     origins: Origins,
     scan: HeadScan,
     timer: Timer,
+    eof: bool,
     state: State,
 }
 
@@ -102,6 +103,7 @@ impl Handshake {
             timer: Timer::new(config.opening_timeout),
             config,
             origins,
+            eof: false,
             state: State::Receiving,
         }
     }
@@ -149,21 +151,11 @@ impl Handshake {
         Ok(Some((Request::new(input.get(head)), pending)))
     }
 
-    /// Tells that the peer has ended the stream: the read returned 0.
-    ///
-    /// # Errors
-    ///
-    /// [`RequestError::EndOfStream`], where the request is not whole. An earlier error is
-    /// repeated.
-    pub fn end_of_stream(&mut self) -> Result<(), RequestError> {
-        match self.state {
-            State::Receiving => {
-                self.state = State::Failed(RequestError::EndOfStream);
-                Err(RequestError::EndOfStream)
-            }
-            State::Requested => Ok(()),
-            State::Failed(error) => Err(error),
-        }
+    /// Tells that the peer has ended the stream: the read returned 0. Go on with
+    /// [`next`](Self::next), which reports [`RequestError::EndOfStream`] where the request is not
+    /// whole.
+    pub fn end_of_stream(&mut self) {
+        self.eof = true;
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, or `None` for not at all.
@@ -199,7 +191,10 @@ impl Handshake {
     /// The length of the head and what is in it, once it is whole.
     fn receive(&mut self, unread: &[u8]) -> Result<Option<(usize, Facts)>, RequestError> {
         let Some(len) = self.scan.find_end(unread, self.config.max_head_size)? else {
-            return Ok(None);
+            return match self.eof {
+                true => Err(RequestError::EndOfStream),
+                false => Ok(None),
+            };
         };
         let facts = check(&unread[..len], self.config.max_headers, &self.origins)?;
         Ok(Some((len, facts)))
@@ -216,7 +211,7 @@ impl Handshake {
 /// A request that waits for the application's decision.
 ///
 /// It borrows nothing, so that a server can put it aside while it asks others. No deadline runs
-/// for it.
+/// for it. If it is dropped the peer is not answered: close the stream.
 ///
 /// ```
 /// use bytes::BytesMut;

@@ -28,6 +28,7 @@ use super::{
 /// # Ok::<(), websocket_proto::handshake::client::UrlError>(())
 /// ```
 #[derive(Debug, Clone)]
+#[must_use = "it is sent by `Handshake::start`"]
 pub struct Request<'a> {
     secure: bool,
     host: &'a str,
@@ -41,7 +42,9 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// A request for a `ws` or `wss` URI (RFC 6455 §3). Characters outside of ASCII must be
-    /// encoded already: percent-encoded in the path and query, as Punycode in the host.
+    /// encoded already: percent-encoded in the path and query, as Punycode in the host. Where the
+    /// transport knows no hosts, as a pipe, any will do, such as `ws://localhost/`: it is only
+    /// sent as the `Host` field.
     ///
     /// # Errors
     ///
@@ -192,10 +195,12 @@ const fn default_port(secure: bool) -> u16 {
 #[non_exhaustive]
 pub enum UrlError {
     /// Not a URI, for instance as a character is not encoded.
-    #[error("this is not a URI (RFC 3986)")]
+    #[error(
+        "this is not an absolute URI; spaces and characters outside of ASCII must be encoded (RFC 3986)"
+    )]
     Syntax,
     /// Another scheme than `ws` and `wss`.
-    #[error("the scheme of a WebSocket URI is ws or wss (RFC 6455 §3)")]
+    #[error("a WebSocket URI begins with ws:// or wss:// (RFC 6455 §3)")]
     Scheme,
     /// No host, a host that is no name and no address, or a port that is not 1 to 65535.
     #[error("a WebSocket URI names a host, and a port between 1 and 65535 (RFC 6455 §3)")]

@@ -145,9 +145,8 @@ impl Endpoint {
     }
 
     pub fn end(&mut self) {
-        if let Err(error) = self.ws.end_of_stream() {
-            self.failed(error);
-        }
+        self.ws.end_of_stream();
+        self.drain();
     }
 
     fn failed(&mut self, error: ProtocolError) {
