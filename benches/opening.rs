@@ -1,6 +1,8 @@
 //! The openings: what one costs, and that its work grows with its bytes and not with their
 //! square. Compare the throughput of one group at its sizes: it must not fall.
 
+use std::hint::black_box;
+
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use websocket_proto::handshake::{

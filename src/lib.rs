@@ -29,7 +29,7 @@
 //! fn serve<S: Read + Write>(socket: &mut S) -> Result<(), Box<dyn std::error::Error>> {
 //!     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
 //!     let result = echo(socket, &mut input, &mut out);
-//!     socket.write_all(&out)?;     // after an error, what the peer is told of it: see "The end"
+//!     socket.write_all(&out)?;           // after an error, what the peer is told: see "The end"
 //!     result
 //! }
 //!
@@ -87,22 +87,48 @@
 //! What an adapter has to know beyond that:
 //!
 //! - **Flush before you wait.** Pongs, Close frames and refusals are in `out` when the call that
-//!   caused them returns.
-//! - **Back-pressure is `out.len()`.** While more is unsent than you like, take no events and read
-//!   nothing: the peer then has to wait. [`Config::pong_backlog`] bounds what pings alone can add.
-//! - **The end.** When [`Connection::is_done`] or an error says so: flush `out`, shut down writing,
-//!   read and drop until the peer ends the stream (or a few seconds have passed), close. A TCP
-//!   socket that is closed with unread input is reset, and the Close frame may be lost with it.
-//!   For the same reason a read may fail with a reset at the end: tell it as
-//!   [`Connection::end_of_stream`], which knows whether the closing handshake was complete.
-//! - **Once you have sent a Close frame**, events still come until the peer's: messages that were
-//!   under way. Replies to them are refused with [`SendError::NotOpen`].
+//!   caused them returns. A write that takes only a part of it is followed by
+//!   [`out.advance(n)`](bytes::Buf::advance).
+//! - **Back-pressure is `out.len()`.** A server that answers takes no events and reads nothing while
+//!   more is unsent than it likes: the peer then has to wait. Whoever sends of its own accord stops
+//!   *sending* there, and goes on reading: two ends that both stop reading wait for ever.
+//!   [`Config::pong_backlog`] bounds what pings alone can add.
+//! - **An event borrows the [`RecvBuf`]**, not the connection: reply while you look at it, copy what
+//!   you keep. Handle events inside of the loop: a method that goes round the loop and returns the
+//!   borrowed event is one that Rust's borrow checker cannot follow yet.
+//! - **Once you have sent a Close frame** events still come until the peer's: messages that were
+//!   under way. Nothing can be sent any more, so reply only in [`ReadyState::Open`], and do not end
+//!   the loop for a [`SendError::NotOpen`].
 //! - **Time** is optional: ask [`Connection::deadline`] before each wait, wait no longer than
 //!   that, and then call [`Connection::handle_timeout`]. It sends the keepalive pings, and ends
 //!   connections whose peer has fallen silent. The openings have the same two methods.
-//! - **At rest** a connection owns no heap memory: call [`RecvBuf::release`] before a long wait,
-//!   and replace an empty `out`. In the meantime both keep what they have grown to.
-//! - **An event borrows the [`RecvBuf`]**, not the connection; copy what you keep.
+//! - **At rest** a connection owns no heap memory: call [`RecvBuf::release`] before a long wait, and
+//!   put a new `BytesMut` in the place of an empty `out`. Until then both keep what they have grown
+//!   to.
+//!
+//! # The end
+//!
+//! When [`Connection::is_done`] or an error says so, the transport is to be closed, in a way that
+//! lets the last bytes of `out` arrive: a Close frame, or the response to a refused opening. A TCP
+//! socket that is closed with unread input is reset, and may take them along. So flush, shut down
+//! writing, and read and drop until the peer ends the stream, for a few seconds at most:
+//!
+//! ```no_run
+//! use std::{io::{Read, Write}, net::{Shutdown, TcpStream}, time::{Duration, Instant}};
+//!
+//! fn finish(mut socket: TcpStream, out: &[u8]) -> std::io::Result<()> {
+//!     socket.write_all(out)?;
+//!     socket.shutdown(Shutdown::Write)?;
+//!     socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+//!     let end = Instant::now() + Duration::from_secs(5);
+//!     while Instant::now() < end && socket.read(&mut [0; 4096])? > 0 {}
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A read that fails with a reset is an end of the stream as well: tell it as
+//! [`Connection::end_of_stream`], which knows whether the closing handshake was complete. A write
+//! that fails says that the peer is gone: drop `out`, and let the next read tell the rest.
 //!
 //! The examples of the repository do all of it: `echo_blocking`, `echo_tokio`, `client`.
 //!
