@@ -67,15 +67,22 @@ impl RecvBuf {
     ///
     /// Call [`filled`](Self::filled) with the number of bytes that were read. This is the only
     /// call that moves or grows memory; where the room is too small the capacity at least doubles.
+    ///
+    /// # Panics
+    ///
+    /// If the capacity would pass what a `Vec` can hold.
     pub fn spare(&mut self, min: usize) -> &mut [u8] {
         self.close_gap_if_drained();
         let min = min.max(1);
-        if self.memory.len() - self.end < min {
+        // A frame whose rest does not fit is moved while little of it is here.
+        let rest = self.assembly.as_ref().map_or(0, Assembly::remaining);
+        if self.memory.len() - self.end < min.max(rest) {
             self.compact();
         }
-        let needed = self.end + min;
+        let needed = self.end.checked_add(min).expect("capacity overflow");
         if self.memory.len() < needed {
-            self.memory.resize(needed.max(2 * self.memory.len()), 0);
+            let doubled = self.memory.len().saturating_mul(2);
+            self.memory.resize(needed.max(doubled), 0);
         }
         self.lent = self.memory.len() - self.end;
         &mut self.memory[self.end..]

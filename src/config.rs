@@ -39,7 +39,7 @@ pub struct Config {
     /// Messages sent are split into frames of at most this many bytes of payload. Never split by
     /// default; 0 counts as 1.
     ///
-    /// For peers that limit the size of a frame, and to let pings through a long message.
+    /// For peers that limit the size of a frame.
     pub fragment_size: usize,
     /// Above this many bytes in the output buffer, pongs that follow each other directly are
     /// replaced by the latest. 16 KiB.
@@ -47,17 +47,19 @@ pub struct Config {
     /// RFC 6455 §5.5.3 allows to answer only the most recent ping. It keeps a flood of pings from
     /// filling the memory while the peer does not read.
     pub pong_backlog: usize,
-    /// A ping is sent this often, to learn whether the peer is alive and how far away it is.
-    /// 20 s; `None` sends none.
+    /// A ping is sent this often, to learn whether the peer is alive and how far away it is; not
+    /// while the last one waits for a sign of life. 20 s; `None` sends none.
     pub ping_interval: Option<Duration>,
     /// How long after such a ping *anything* must have been received. 20 s; 1011.
     ///
-    /// A peer that takes bytes out of a long output buffer counts as alive too.
+    /// A ping that waits in the output buffer is given another period for as long as the peer
+    /// takes bytes in front of it.
     pub pong_timeout: Duration,
     /// How long the closing handshake may take, from the Close frame sent to the end of the
     /// stream. 10 s.
     ///
-    /// Put off as long as the peer takes bytes out of the output buffer.
+    /// It counts from the call that sends the Close frame, also behind a long output buffer, so
+    /// that no peer can put off the end.
     pub close_timeout: Duration,
     /// The longest head of a request or response in the opening. 16 KiB; 431.
     pub max_head_size: usize,

@@ -6,7 +6,7 @@ use crate::frame::{CloseCode, ClosePayloadError, FrameError};
 /// The peer broke a rule, passed a limit, or fell silent. The connection is over.
 ///
 /// The Close frame with [`close_code`](Self::close_code) is already in `out` when the error is
-/// returned, as RFC 6455 §7.1.7 asks for. Every later call that receives repeats the error.
+/// returned, as RFC 6455 §7.1.7 asks for, unless a Close frame was sent before. Every later call that receives repeats the error.
 ///
 /// ```
 /// use bytes::BytesMut;

@@ -172,7 +172,7 @@ fn what_came_before_the_ping_does_not_answer_it() {
 }
 
 #[test]
-fn a_timeout_longer_than_the_interval_starts_at_the_first_ping() {
+fn one_ping_at_a_time_waits_for_a_sign_of_life() {
     let slow = config(|c| {
         c.ping_interval = Some(secs(10));
         c.pong_timeout = secs(35);
@@ -183,7 +183,7 @@ fn a_timeout_longer_than_the_interval_starts_at_the_first_ping() {
         for now in [10, 20, 30, 40] {
             assert_eq!(timeout(&mut peer, secs(now)), Ok(()), "{now}");
         }
-        assert_eq!(peer.flush().len(), 4);
+        assert_eq!(peer.flush().len(), 1);
         assert_eq!(peer.ws.deadline(secs(41)), Some(secs(45)));
         assert_eq!(
             timeout(&mut peer, secs(45)),
@@ -387,35 +387,63 @@ fn durations_of_any_size_do_no_harm() {
     }
 }
 
+/// A server whose keepalive ping, sent at 30 s, waits behind 1000 bytes.
+fn ping_behind_a_backlog() -> Endpoint {
+    let mut peer = Endpoint::new(Side::Server, timers());
+    peer.ws.deadline(secs(0));
+    let backlog = [0; 1000 - 4];
+    peer.ws.send_binary(&backlog, &mut peer.out).expect("open");
+    assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
+    assert_eq!(peer.out.len(), 1000 + 2 + 4);
+    peer
+}
+
 #[test]
 fn a_peer_that_reads_slowly_is_not_given_up() {
-    for closing in [false, true] {
-        let mut peer = Endpoint::new(Side::Server, timers());
-        peer.ws.deadline(secs(0));
-        peer.ws
-            .send_binary(&[0; 1000], &mut peer.out)
-            .expect("open");
-        let (start, period) = if closing {
-            peer.ws.close(code(1001), "", &mut peer.out).expect("open");
-            peer.ws.deadline(secs(0));
-            (5, 5)
-        } else {
-            assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
-            (40, 10)
-        };
-        // The Ping or Close frame waits behind the message, of which a little leaves each period.
+    // The application appends as much as the peer takes, so that `out` never becomes shorter.
+    for appended in [0, 100] {
+        let mut peer = ping_behind_a_backlog();
         for n in 0..10 {
             let _ = peer.out.split_to(100);
-            assert_eq!(timeout(&mut peer, secs(start + n * period)), Ok(()), "{n}");
+            let message = vec![0; appended];
+            peer.ws.send_binary(&message, &mut peer.out).expect("open");
+            assert_eq!(timeout(&mut peer, secs(40 + n * 10)), Ok(()), "{n}");
         }
-        // And then nothing.
-        let error = timeout(&mut peer, secs(start + 10 * period));
-        let expected = match closing {
-            true => ProtocolError::CloseTimeout,
-            false => ProtocolError::PongTimeout,
-        };
-        assert_eq!(error, Err(expected));
+        // The ping is next: what is taken from now on is no excuse.
+        let _ = peer.out.split_to(6);
+        let error = timeout(&mut peer, secs(140));
+        assert_eq!(error, Err(ProtocolError::PongTimeout));
     }
+}
+
+#[test]
+fn a_backlog_that_has_just_left_gives_time_to_answer() {
+    let mut peer = ping_behind_a_backlog();
+    peer.out.clear();
+    assert_eq!(timeout(&mut peer, secs(40)), Ok(()));
+    assert_eq!(peer.ws.deadline(secs(40)), Some(secs(50)));
+    let error = timeout(&mut peer, secs(50));
+    assert_eq!(error, Err(ProtocolError::PongTimeout));
+}
+
+#[test]
+fn a_peer_that_reads_nothing_is_given_up() {
+    let mut peer = ping_behind_a_backlog();
+    let error = timeout(&mut peer, secs(40));
+    assert_eq!(error, Err(ProtocolError::PongTimeout));
+}
+
+#[test]
+fn no_peer_can_put_off_the_end() {
+    let mut peer = Endpoint::new(Side::Server, timers());
+    peer.ws
+        .send_binary(&[0; 1000], &mut peer.out)
+        .expect("open");
+    peer.ws.close(code(1001), "", &mut peer.out).expect("open");
+    assert_eq!(peer.ws.deadline(secs(0)), Some(secs(5)));
+    let _ = peer.out.split_to(100);
+    let error = timeout(&mut peer, secs(5));
+    assert_eq!(error, Err(ProtocolError::CloseTimeout));
 }
 
 #[test]

@@ -54,7 +54,8 @@ impl Closing {
             (true, false, _) | (false, true, _) => Closing,
             // "the server MUST close the TCP connection immediately", while "a client MAY wait
             // for the server to close" it (§7.1.1): the client waits, with a deadline.
-            (true, true, false) => [Closed, Closing][usize::from(is_client)],
+            (true, true, false) if is_client => Closing,
+            (true, true, false) => Closed,
             (true, true, true) => Closed,
         }
     }

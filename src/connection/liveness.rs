@@ -24,8 +24,8 @@ pub(crate) struct Liveness {
     close_due: Nanos,
     ping_sent: Nanos,
     round_trip: Nanos,
-    /// Bytes in `out` when the frame was written whose answer is awaited, or when last looked at.
-    unsent: u32,
+    /// Bytes of `out` that were still in front of the last ping when last looked at.
+    ahead: u32,
     heard: bool,
     pong_heard: bool,
 }
@@ -53,7 +53,7 @@ impl Liveness {
             close_due: NEVER,
             ping_sent: NEVER,
             round_trip: NEVER,
-            unsent: 0,
+            ahead: 0,
             heard: false,
             pong_heard: false,
         }
@@ -74,11 +74,6 @@ impl Liveness {
         instant(self.round_trip)
     }
 
-    /// A Close frame is the last of so many bytes in `out`.
-    pub(crate) fn closing(&mut self, unsent: usize) {
-        self.unsent = saturated(unsent);
-    }
-
     /// The next instant at which [`due`](Self::due) has something to say.
     pub(crate) fn deadline(&mut self, now: Duration, closing: bool) -> Option<Duration> {
         self.observe(nanos(now), closing);
@@ -89,23 +84,22 @@ impl Liveness {
         })
     }
 
-    /// What is due at `now`, with so many bytes in `out`; called again, it says nothing twice.
-    pub(crate) fn due(&mut self, now: Duration, closing: bool, unsent: usize) -> Due {
+    /// What is due at `now`, with so many bytes still in front of the last ping, and so many in all
+    /// in front of a new one; called again, it says nothing twice.
+    pub(crate) fn due(&mut self, now: Duration, closing: bool, ahead: usize, unsent: usize) -> Due {
         let now = nanos(now);
-        let unsent = saturated(unsent);
         self.observe(now, closing);
         if closing {
-            if now < self.close_due {
-                return Due::Nothing;
-            }
-            if !self.has_taken_bytes(unsent) {
-                return Due::CloseTimeout;
-            }
-            self.close_due = after(now, self.close_timeout);
-            return Due::Nothing;
+            return if now >= self.close_due {
+                Due::CloseTimeout
+            } else {
+                Due::Nothing
+            };
         }
         if now >= self.life_due {
-            if !self.has_taken_bytes(unsent) {
+            // A ping behind a backlog cannot be answered before the peer has read that.
+            let before = core::mem::replace(&mut self.ahead, saturated(ahead));
+            if self.ahead >= before {
                 return Due::PongTimeout;
             }
             self.life_due = after(now, self.pong_timeout);
@@ -114,8 +108,12 @@ impl Liveness {
             return Due::Nothing;
         }
         self.next_ping = after(now, self.ping_interval);
-        self.life_due = self.life_due.min(after(now, self.pong_timeout));
-        self.unsent = unsent;
+        if self.life_due != NEVER {
+            // The last one still waits for a sign of life: no more of them into a full `out`.
+            return Due::Nothing;
+        }
+        self.life_due = after(now, self.pong_timeout);
+        self.ahead = saturated(unsent);
         self.ping_sent = now;
         self.ping_id = self.ping_id.wrapping_add(1);
         Due::Ping(self.ping_id.to_be_bytes())
@@ -136,13 +134,6 @@ impl Liveness {
         if closing && self.close_due == NEVER {
             self.close_due = after(now, self.close_timeout);
         }
-    }
-
-    /// Whether the peer, slow as it may be, reads what is sent: then the Ping or Close frame may
-    /// not even have left yet.
-    fn has_taken_bytes(&mut self, unsent: u32) -> bool {
-        let before = core::mem::replace(&mut self.unsent, unsent);
-        unsent > 0 && unsent < before
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     buffer::RecvBuf,
     config::Config,
     error::{ProtocolError, SendError},
-    frame::{CloseCode, Opcode, parse_close},
+    frame::{CloseCode, MAX_CONTROL_PAYLOAD, Opcode, parse_close},
     seed::{MaskKeys, Seed},
 };
 
@@ -111,6 +111,9 @@ pub struct Connection {
     liveness: Liveness,
     error: Option<ProtocolError>,
 }
+
+/// The longest reason of a Close frame: what the code leaves of a control frame (RFC 6455 §5.5.1).
+const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
 /// Which end of a connection this is (RFC 6455 §5.1): clients mask, servers do not.
 ///
@@ -258,8 +261,7 @@ impl Connection {
         // "If an endpoint receives a Close frame and did not previously send a Close frame, the
         // endpoint MUST send a Close frame in response", echoing the code (§5.5.1).
         if !self.closing.sent {
-            // Both kinds of reason fit: that of an error, which is ours, and none.
-            let _ = self.send_close(
+            self.write_close(
                 CloseFrame {
                     reason: "",
                     ..close
@@ -279,7 +281,7 @@ impl Connection {
         {
             // The rule goes with the code, for whoever looks at the other end.
             let reason = &error.to_string();
-            let _ = self.send_close(
+            self.write_close(
                 CloseFrame {
                     code: Some(code),
                     reason,
@@ -290,11 +292,9 @@ impl Connection {
         error
     }
 
-    fn send_close(&mut self, close: CloseFrame<'_>, out: &mut BytesMut) -> Result<(), SendError> {
-        self.sender.close(close, out)?;
+    fn write_close(&mut self, close: CloseFrame<'_>, out: &mut BytesMut) {
+        self.sender.close(close, out);
         self.closing.set_sent(close);
-        self.liveness.closing(out.len());
-        Ok(())
     }
 }
 
@@ -412,11 +412,15 @@ impl Connection {
         out: &mut BytesMut,
     ) -> Result<(), SendError> {
         self.check_open()?;
+        if reason.len() > MAX_REASON {
+            return Err(SendError::ReasonTooLong);
+        }
         let close = CloseFrame {
             code: Some(code),
             reason,
         };
-        self.send_close(close, out)
+        self.write_close(close, out);
+        Ok(())
     }
 
     #[inline]
@@ -463,10 +467,10 @@ impl Connection {
     /// Does what is due at `now`: sends a keepalive ping, or ends a connection whose peer has
     /// fallen silent. Too early a call does nothing, so that it may also be made at every turn.
     ///
-    /// A peer that takes bytes is not silent: where `out` has become shorter since the Ping or
-    /// Close frame went into it, there is another period to wait. What has arrived counts once
-    /// [`next_event`](Self::next_event) was called: after a pause of the whole process, read
-    /// first.
+    /// A ping behind a backlog cannot be answered before the peer has read that: as long as it
+    /// takes some of the bytes in front of the ping in each period, it is not silent. What has
+    /// arrived counts once [`next_event`](Self::next_event) was called: take events before, and
+    /// after a pause of the whole process read first.
     ///
     /// Look at [`is_done`](Self::is_done) afterwards: a client stops waiting for a server that
     /// does not end the stream after the closing handshake, which is no error.
@@ -487,11 +491,11 @@ impl Connection {
             ReadyState::Closed => return Ok(()),
             state => state == ReadyState::Closing,
         };
-        match self.liveness.due(now, closing, out.len()) {
+        let ahead = self.sender.ahead_of_ping(out);
+        match self.liveness.due(now, closing, ahead, out.len()) {
             Due::Nothing => Ok(()),
             Due::Ping(payload) => {
-                // Four bytes always fit.
-                let _ = self.sender.control(Opcode::Ping, &payload, out);
+                self.sender.keepalive(payload, out);
                 Ok(())
             }
             Due::PongTimeout => Err(self.fail(ProtocolError::PongTimeout, out)),

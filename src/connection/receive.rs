@@ -113,7 +113,7 @@ impl Receiver {
             if input
                 .assembly
                 .as_ref()
-                .is_none_or(Assembly::is_between_frames)
+                .is_none_or(|message| message.remaining() == 0)
             {
                 let Some((header, len)) = FrameHeader::decode(input.unread())? else {
                     return Ok(None);
@@ -171,8 +171,9 @@ impl Receiver {
 }
 
 impl Assembly {
-    fn is_between_frames(&self) -> bool {
-        self.payload.remaining == 0
+    /// Bytes still to come of the frame under way; 0 between two frames.
+    pub(crate) fn remaining(&self) -> usize {
+        self.payload.remaining
     }
 }
 
@@ -236,7 +237,8 @@ fn take_payload(input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> 
 
     // Text is refused at the first wrong byte (§8.1), and an incomplete end when all of it becomes
     // a `&str`: safe Rust has no way to that but to look at it once more.
-    if message.kind == MessageKind::Text && !(ascii && message.utf8.is_complete()) {
+    let checked = is_last || ascii && message.utf8.is_complete();
+    if message.kind == MessageKind::Text && !checked {
         message
             .utf8
             .push(piece)

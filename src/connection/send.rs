@@ -18,6 +18,8 @@ pub(crate) struct Sender {
     fragment_size: usize,
     message: Option<Outgoing>,
     pong_backlog: u32,
+    /// Bytes appended since the last keepalive ping, and with it.
+    since_ping: u32,
     last_pong: Option<LastPong>,
 }
 
@@ -43,6 +45,7 @@ impl Sender {
             fragment_size: config.fragment_size.max(1),
             message: None,
             pong_backlog: u32::try_from(config.pong_backlog).unwrap_or(u32::MAX),
+            since_ping: 0,
             last_pong: None,
         }
     }
@@ -116,22 +119,31 @@ impl Sender {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(SendError::ControlTooLong);
         }
-        self.frame(true, opcode, &[payload], out);
+        self.frame(true, opcode, payload, out);
         Ok(())
     }
 
+    /// A Close frame, whose reason fits.
     pub(crate) fn close(
         &mut self,
         CloseFrame { code, reason }: CloseFrame<'_>,
         out: &mut BytesMut,
-    ) -> Result<(), SendError> {
+    ) {
         let code = code.map(|code| u16::from(code).to_be_bytes());
-        let code = code.as_ref().map_or(&[][..], |code| code);
-        if code.len() + reason.len() > MAX_CONTROL_PAYLOAD {
-            return Err(SendError::ReasonTooLong);
-        }
-        self.frame(true, Opcode::Close, &[code, reason.as_bytes()], out);
-        Ok(())
+        let payload = [code.as_slice().as_flattened(), reason.as_bytes()].concat();
+        debug_assert!(payload.len() <= MAX_CONTROL_PAYLOAD);
+        self.frame(true, Opcode::Close, &payload, out);
+    }
+
+    /// A keepalive ping, from which [`ahead_of_ping`](Self::ahead_of_ping) counts.
+    pub(crate) fn keepalive(&mut self, payload: [u8; 4], out: &mut BytesMut) {
+        self.since_ping = 0;
+        self.frame(true, Opcode::Ping, &payload, out);
+    }
+
+    /// Bytes of `out` that are still in front of the last keepalive ping.
+    pub(crate) fn ahead_of_ping(&self, out: &BytesMut) -> usize {
+        out.len().saturating_sub(self.since_ping as usize)
     }
 
     /// The answer to a ping. Where `out` has passed the backlog and ends with an earlier answer,
@@ -145,9 +157,10 @@ impl Sender {
             && (usize::from(last.frame_len)..=last.out_len as usize).contains(&out.len())
         {
             out.truncate(out.len() - usize::from(last.frame_len));
+            self.since_ping = self.since_ping.saturating_sub(u32::from(last.frame_len));
         }
         let before = out.len();
-        self.frame(true, Opcode::Pong, &[payload], out);
+        self.frame(true, Opcode::Pong, payload, out);
         self.last_pong = u32::try_from(out.len()).ok().map(|out_len| LastPong {
             out_len,
             frame_len: (out.len() - before) as u8,
@@ -159,33 +172,34 @@ impl Sender {
     fn fragments(&mut self, mut opcode: Opcode, mut payload: &[u8], fin: bool, out: &mut BytesMut) {
         while payload.len() > self.fragment_size {
             let (fragment, rest) = payload.split_at(self.fragment_size);
-            self.frame(false, opcode, &[fragment], out);
+            self.frame(false, opcode, fragment, out);
             opcode = Opcode::Continuation;
             payload = rest;
         }
-        self.frame(fin, opcode, &[payload], out);
+        self.frame(fin, opcode, payload, out);
     }
 
     /// The only writer of frames.
     #[inline]
-    fn frame(&mut self, fin: bool, opcode: Opcode, payload: &[&[u8]], out: &mut BytesMut) {
-        let len: usize = payload.iter().map(|part| part.len()).sum();
+    fn frame(&mut self, fin: bool, opcode: Opcode, payload: &[u8], out: &mut BytesMut) {
         let mask = self.mask_keys.as_mut().map(MaskKeys::next_key);
         let header = FrameHeader {
             fin,
             mask,
-            ..FrameHeader::new(opcode, len as u64)
+            ..FrameHeader::new(opcode, payload.len() as u64)
         };
         let header = header.encode_unchecked();
-        out.reserve(header.len() + len);
+        let len = header.len() + payload.len();
+        out.reserve(len);
         out.extend_from_slice(&header);
         let start = out.len();
-        for part in payload {
-            out.extend_from_slice(part);
-        }
+        out.extend_from_slice(payload);
         if let Some(key) = mask {
             apply_mask(&mut out[start..], key, 0);
         }
+        self.since_ping = self
+            .since_ping
+            .saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
         self.last_pong = None;
     }
 }
