@@ -94,9 +94,9 @@ fn converse(
             }
             None => {}
         }
-        match wait(&mut socket, &mut input, &mut out)? {
-            true => opening.handle_timeout(start.elapsed())?,
-            false => opening.end_of_stream(),
+        opening.handle_timeout(start.elapsed())?;
+        if !wait(&mut socket, &mut input, &mut out)? {
+            opening.end_of_stream();
         }
     };
     let result = loop {
@@ -105,10 +105,10 @@ fn converse(
             Err(error) => break Err(error),
             Ok(None) if ws.is_done() => break Ok(()),
             Ok(None) => {
+                ws.handle_timeout(start.elapsed(), &mut out)?;
                 if !wait(&mut socket, &mut input, &mut out)? {
                     ws.end_of_stream();
                 }
-                ws.handle_timeout(start.elapsed(), &mut out)?;
             }
         }
     };

@@ -1,12 +1,12 @@
 //! An interactive client: lines from standard input are messages, replies are printed as they come.
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
-use std::{env, error::Error, future, process::ExitCode, thread, time::Duration};
+use std::{env, error::Error, future, pin::pin, process::ExitCode, thread, time::Duration};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tokio::{select, sync::mpsc};
+use tokio::{select, signal, sync::mpsc, task::coop};
 use websocket_proto::handshake::client::{Answer, Handshake, Request, Response};
 use websocket_proto::{
     CloseFrame, Config, Connection, Event, ReadyState, RecvBuf, Seed, frame::CloseCode,
@@ -84,10 +84,8 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Fail
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
         let seconds = |text: String| {
-            let seconds = text
-                .parse()
-                .ok()
-                .and_then(|s| Duration::try_from_secs_f64(s).ok());
+            let seconds = text.parse().ok().filter(|s| (0.0..1e9).contains(s));
+            let seconds = seconds.map(Duration::from_secs_f64);
             seconds.ok_or(format!("{arg} takes a number of seconds, not {text:?}"))
         };
         match &*arg {
@@ -173,7 +171,10 @@ async fn run(options: Options) -> Result<ExitCode, Failure> {
             }
             None => {}
         }
-        let deadline = start + opening.deadline(start.elapsed()).unwrap_or(Duration::MAX);
+        let deadline = start
+            + opening
+                .deadline(start.elapsed())
+                .unwrap_or(config.opening_timeout);
         match timeout_at(deadline, socket.read(input.spare(READ))).await {
             Ok(Ok(0)) => opening.end_of_stream(),
             Ok(n) => input.filled(n?),
@@ -215,41 +216,34 @@ async fn converse(
     out: &mut BytesMut,
     options: &Options,
 ) -> Result<(), Failure> {
-    /// The ping behind the last line: its pong tells that the server has read them all.
-    const LAST: &[u8] = b"end of input";
     let start = Instant::now();
+    let (mut interrupt, mut interrupted) = (pin!(signal::ctrl_c()), false);
     let (reader, mut writer) = socket.split();
     let mut lines = Some(stdin_lines());
     let mut silent_at = None;
     loop {
         let mut stdout = io::stdout().lock();
         while let Some(event) = ws.next_event(input, out)? {
+            print(event, options.verbose, &mut stdout)?;
             match event {
-                Event::Text(text) => writeln!(stdout, "{text}")?,
-                Event::Binary(bytes) => writeln!(stdout, "binary: {}", hex(bytes))?,
-                Event::Pong(LAST) => silent_at = Some(Instant::now() + options.wait),
-                _ => {}
-            }
-            match event {
-                Event::Text(_) | Event::Binary(_) => {
-                    silent_at = silent_at.map(|_| Instant::now() + options.wait);
+                // Any pong, as a server may answer just the latest of several pings.
+                Event::Pong(_) if lines.is_none() => {
+                    silent_at = Some(Instant::now() + options.wait)
                 }
-                Event::Ping(payload) if options.verbose => {
-                    eprintln!("< ping {}", payload.escape_ascii())
+                Event::Text(_) | Event::Binary(_) if silent_at.is_some() => {
+                    silent_at = Some(Instant::now() + options.wait);
                 }
-                Event::Pong(payload) if options.verbose => {
-                    eprintln!("< pong {}", payload.escape_ascii())
-                }
-                Event::Close(close) if options.verbose => eprintln!("< close {}", describe(close)),
                 _ => {}
             }
         }
         stdout.flush()?;
         drop(stdout);
         let deadline = ws.deadline(start.elapsed()).map(|at| start + at);
+        let may_send = out.len() < HIGH_WATER && ws.state() == ReadyState::Open;
         if ws.is_done() {
             return Ok(());
         }
+        coop::consume_budget().await; // a server that never pauses must not starve Ctrl-C
         select! {
             n = writer.write(out), if !out.is_empty() => out.advance(n?),
             ready = reader.readable() => {
@@ -263,11 +257,11 @@ async fn converse(
                     n => input.filled(n?),
                 }
             }
-            line = next_line(&mut lines), if out.len() < HIGH_WATER && ws.state() == ReadyState::Open => match line {
+            line = next_line(&mut lines), if may_send => match line {
                 Some(line) => ws.send_text(&line?, out)?,
                 None => {
                     lines = None;
-                    ws.send_ping(LAST, out)?;
+                    ws.send_ping(b"", out)?; // its pong tells that the server has read them all
                 }
             },
             () = until(silent_at) => {
@@ -275,11 +269,26 @@ async fn converse(
                 let _ = ws.close(CloseCode::NORMAL, "", out); // if still open
             }
             () = until(deadline) => ws.handle_timeout(start.elapsed(), out)?,
-            _ = tokio::signal::ctrl_c() => {
+            _ = &mut interrupt, if !interrupted => {
+                interrupted = true;
                 let _ = ws.close(CloseCode::GOING_AWAY, "interrupted", out); // if still open
             }
         }
     }
+}
+
+/// Messages go to standard output, what else arrives to standard error.
+fn print(event: Event<'_>, verbose: bool, stdout: &mut io::StdoutLock<'_>) -> io::Result<()> {
+    match event {
+        Event::Text(text) if stdout.is_terminal() => writeln!(stdout, "{}", harmless(text))?,
+        Event::Text(text) => writeln!(stdout, "{text}")?,
+        Event::Binary(bytes) => writeln!(stdout, "binary: {}", hex(bytes))?,
+        Event::Ping(payload) if verbose => eprintln!("< ping {}", payload.escape_ascii()),
+        Event::Pong(payload) if verbose => eprintln!("< pong {}", payload.escape_ascii()),
+        Event::Close(close) if verbose => eprintln!("< close {}", describe(close)),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Lines of standard input. A thread reads them, as a terminal cannot be read without blocking.
@@ -337,14 +346,24 @@ fn refusal(response: &Response<'_>) -> String {
     if !body.trim().is_empty() {
         text += &format!("\n{}", body.trim());
     }
-    text
+    harmless(&text)
 }
 
 fn describe(close: CloseFrame<'_>) -> String {
     match close.code {
-        Some(code) => format!("{code} {}", close.reason).trim_end().into(),
+        Some(code) => harmless(format!("{code} {}", close.reason).trim_end()),
         None => "no code".into(),
     }
+}
+
+/// A server must not be able to command the terminal.
+fn harmless(text: &str) -> String {
+    let escape = |c: char| match c {
+        '\n' | '\t' => c.to_string(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -2,13 +2,13 @@
 use bytes::BytesMut;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::{env, error::Error, thread, time::Duration, time::Instant};
 use websocket_proto::{Config, Event, RecvBuf, handshake::server};
 
-type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> Outcome {
-    let addr = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
+    let addr = env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
     if addr.starts_with('-') {
         println!("usage: echo_blocking [ADDR]    default: 127.0.0.1:9001");
         return Ok(());
@@ -16,55 +16,55 @@ fn main() -> Outcome {
     let listener = TcpListener::bind(&addr).map_err(|error| format!("{addr}: {error}"))?;
     println!("listening on ws://{}", listener.local_addr()?);
     for socket in listener.incoming() {
-        std::thread::spawn(|| serve(socket?).inspect_err(|error| eprintln!("connection: {error}")));
+        if let Err(error) = socket.and_then(|it| thread::Builder::new().spawn(|| serve(it))) {
+            eprintln!("accept: {error}");
+            thread::sleep(Duration::from_millis(100)); // until there are files and threads again
+        }
     }
     Ok(())
 }
 
-fn serve(mut socket: TcpStream) -> Outcome {
-    socket.set_read_timeout(Some(Duration::from_secs(1)))?; // to look at the deadlines
-    socket.set_write_timeout(Some(Duration::from_secs(20)))?; // a peer that never reads
-    let (start, mut out) = (Instant::now(), BytesMut::new());
-    let result = echo(&mut socket, start, &mut out);
-    socket.write_all(&out)?; // the Close frame, or the status of a refused opening
-    socket.shutdown(Shutdown::Write)?; // closing with unread input would reset, and lose that
-    let _ = (0..64).all(|_| socket.read(&mut [0; 1 << 16]).is_ok_and(|n| n > 0));
-    result
+fn serve(mut socket: TcpStream) {
+    let mut out = BytesMut::new();
+    echo(&mut socket, &mut out).unwrap_or_else(|error| eprintln!("connection: {error}"));
+    // The last word is in `out`. Closing with unread input would reset the socket, and lose it.
+    let _ = socket.write_all(&out).and(socket.shutdown(Shutdown::Write));
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end && socket.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {}
 }
 
-fn echo(socket: &mut TcpStream, start: Instant, out: &mut BytesMut) -> Outcome {
-    let (mut config, mut input) = (Config::new(), RecvBuf::new());
+fn echo(socket: &mut TcpStream, out: &mut BytesMut) -> Outcome {
+    socket.set_read_timeout(Some(Duration::from_secs(1)))?; // to look at the deadlines
+    socket.set_write_timeout(Some(Duration::from_secs(20)))?; // a peer that never reads
+    let (start, mut input, mut config) = (Instant::now(), RecvBuf::new(), Config::new());
     config.max_message_size = 64 << 20;
-    // Any page may connect: an echo server guards nothing.
-    let mut opening = server::Handshake::new(config, server::Origins::Any);
+    let mut opening = server::Handshake::new(config, server::Origins::Any); // guards nothing
     let mut ws = loop {
         if let Some((_request, pending)) = opening.next(&mut input, out)? {
             break pending.accept(server::Accept::new(), out)?;
         }
-        match wait(socket, &mut input, out)? {
-            true => opening.handle_timeout(start.elapsed(), out)?,
-            false => opening.end_of_stream(),
-        }
+        opening.handle_timeout(start.elapsed(), out)?;
+        wait(socket, &mut input, out)?.then(|| opening.end_of_stream());
     };
     while !ws.is_done() {
         match ws.next_event(&mut input, out)? {
             Some(Event::Text(text)) => ws.send_text(text, out)?,
             Some(Event::Binary(bytes)) => ws.send_binary(bytes, out)?,
             Some(_) => {} // pings and the Close frame have been answered
-            None => match wait(socket, &mut input, out)? {
-                true => ws.handle_timeout(start.elapsed(), out)?,
-                false => ws.end_of_stream(),
-            },
+            None => {
+                ws.handle_timeout(start.elapsed(), out)?;
+                wait(socket, &mut input, out)?.then(|| ws.end_of_stream());
+            }
         }
     }
     Ok(())
 }
 
-/// Flushes, then reads what comes within a second. Returns whether the stream goes on.
+/// Flushes, then reads what comes within a second. Returns whether the peer has ended the stream.
 fn wait(socket: &mut TcpStream, input: &mut RecvBuf, out: &mut BytesMut) -> io::Result<bool> {
     socket.write_all(&out.split())?; // while this blocks, nothing is read
     match socket.read(input.spare(16 << 10)) {
-        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(true),
-        read => Ok(read.inspect(|&n| input.filled(n))? > 0),
+        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(false),
+        read => Ok(read.inspect(|&n| input.filled(n))? == 0),
     }
 }

@@ -1,11 +1,11 @@
 //! An echo server on tokio: keepalive, deadlines, back-pressure, and a goodbye on Ctrl-C.
-use std::{error::Error, io::ErrorKind, time::Duration};
+use std::{error::Error, io::ErrorKind, pin::pin, time::Duration};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tokio::{select, signal, sync::watch, task::JoinSet};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::{select, signal, sync::watch, task::JoinSet, task::coop};
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
 use websocket_proto::{Config, Event, ReadyState, RecvBuf, frame::CloseCode};
 
@@ -23,20 +23,20 @@ async fn main() -> Outcome {
         println!("usage: echo_tokio [ADDR]    default: 127.0.0.1:9001");
         return Ok(());
     }
-    let listener = TcpListener::bind(&addr)
-        .await
-        .map_err(|error| format!("{addr}: {error}"))?;
+    let bound = TcpListener::bind(&addr).await;
+    let listener = bound.map_err(|error| format!("{addr}: {error}"))?;
     println!("listening on ws://{}", listener.local_addr()?);
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
+    let mut interrupt = pin!(signal::ctrl_c());
     loop {
         select! {
             accepted = listener.accept() => match accepted {
                 Ok((socket, _)) => drop(connections.spawn(serve(socket, stopping.clone()))),
-                Err(error) => eprintln!("accept: {error}"),
+                Err(e) => { eprintln!("accept: {e}"); sleep(Duration::from_millis(100)).await }
             },
             Some(_) = connections.join_next() => {}
-            _ = signal::ctrl_c() => break,
+            _ = &mut interrupt => break,
         }
     }
     println!("closing {} connections", connections.len());
@@ -62,8 +62,7 @@ async fn serve(mut socket: TcpStream, stopping: Stop) {
 }
 
 async fn echo(socket: &mut TcpStream, out: &mut BytesMut, mut stopping: Stop) -> Outcome {
-    let start = Instant::now();
-    let far_away = Duration::from_secs(1 << 30);
+    let (start, far_away) = (Instant::now(), Duration::from_secs(1 << 30));
     let (mut config, mut input) = (Config::new(), RecvBuf::new());
     config.max_message_size = 64 << 20;
 
@@ -73,10 +72,13 @@ async fn echo(socket: &mut TcpStream, out: &mut BytesMut, mut stopping: Stop) ->
             break pending.accept(Accept::new(), out)?;
         }
         let deadline = start + opening.deadline(start.elapsed()).unwrap_or(far_away);
-        match timeout_at(deadline, socket.read(input.spare(READ))).await {
-            Ok(Ok(0)) => opening.end_of_stream(),
-            Ok(n) => input.filled(n?),
-            Err(_) => opening.handle_timeout(start.elapsed(), out)?,
+        select! {
+            n = socket.read(input.spare(READ)) => match n? {
+                0 => opening.end_of_stream(),
+                n => input.filled(n),
+            },
+            () = sleep_until(deadline) => opening.handle_timeout(start.elapsed(), out)?,
+            Ok(()) = stopping.changed() => return Ok(()),
         }
     };
 
@@ -95,6 +97,7 @@ async fn echo(socket: &mut TcpStream, out: &mut BytesMut, mut stopping: Stop) ->
         if ws.is_done() {
             return Ok(());
         }
+        coop::consume_budget().await; // who never pauses must not starve the others
         input.release(); // a connection at rest holds no heap memory
         if out.is_empty() {
             *out = BytesMut::new();
@@ -105,14 +108,13 @@ async fn echo(socket: &mut TcpStream, out: &mut BytesMut, mut stopping: Stop) ->
             ready = reader.readable(), if out.len() < HIGH_WATER => {
                 match ready.and_then(|()| reader.try_read(input.spare(READ))) {
                     Ok(0) => ws.end_of_stream(),
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                     n => input.filled(n?),
                 }
             }
             () = sleep_until(deadline) => ws.handle_timeout(start.elapsed(), out)?,
-            Ok(()) = stopping.changed() => {
-                let _ = ws.close(CloseCode::GOING_AWAY, "the server stops", out); // if still open
-            }
+            // An error says that it is closing already.
+            Ok(()) = stopping.changed() => drop(ws.close(CloseCode::GOING_AWAY, "", out)),
         }
     }
 }

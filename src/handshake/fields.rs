@@ -49,7 +49,7 @@ impl Header<'_> {
 /// assert_eq!((cookies[0].value, cookies[1].value), (&b"a=1"[..], &b"b=2"[..]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Headers<'b> {
     /// Field lines that have been parsed once and are known to be well-formed.
     lines: &'b [u8],
@@ -92,8 +92,17 @@ impl<'b> Iterator for Headers<'b> {
     }
 }
 
+/// Values hold cookies and passwords: only the names are shown.
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.clone().map(|header| header.name))
+            .finish()
+    }
+}
+
 /// Header fields that the application adds to a head of ours.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct OwnFields<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> OwnFields<'a> {
@@ -125,6 +134,15 @@ impl<'a> OwnFields<'a> {
         for (name, value) in &self.0 {
             write(out, format_args!("{name}: {value}\r\n"));
         }
+    }
+}
+
+/// As for [`Headers`].
+impl fmt::Debug for OwnFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
     }
 }
 

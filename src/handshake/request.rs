@@ -119,7 +119,8 @@ impl fmt::Debug for Request<'_> {
 /// The response with [`status`](Self::status) is already in `out` when the error is returned; its
 /// body says the same as the error. Every later call repeats the error.
 ///
-/// Where a request breaks several rules, the first in the order of this list is reported.
+/// Where a request breaks several rules, one of them is reported: a rule about its bytes before
+/// one about their meaning, and of those the first in the order of this list.
 ///
 /// ```
 /// use bytes::BytesMut;
