@@ -1,7 +1,7 @@
 //! Whose fault it is decides the type: [`ProtocolError`] is the peer's, [`SendError`] the
 //! application's. The openings have two of their own in [`handshake`](crate::handshake).
 
-use crate::frame::{CloseCode, ClosePayloadError, FrameError};
+use crate::frame::{CloseCode, FrameError};
 
 /// The peer broke a rule, passed a limit, or fell silent. The connection is over.
 ///
@@ -92,16 +92,6 @@ impl ProtocolError {
             Self::PongTimeout => CloseCode::INTERNAL_ERROR,
             Self::CloseTimeout | Self::EndOfStream => return None,
         })
-    }
-}
-
-impl From<ClosePayloadError> for ProtocolError {
-    fn from(error: ClosePayloadError) -> Self {
-        match error {
-            ClosePayloadError::OneByte => Self::TruncatedCloseCode,
-            ClosePayloadError::Code(code) => Self::InvalidCloseCode(code),
-            ClosePayloadError::Utf8 => Self::InvalidUtf8,
-        }
     }
 }
 

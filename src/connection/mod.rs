@@ -9,7 +9,7 @@ use crate::{
     buffer::RecvBuf,
     config::Config,
     error::{ProtocolError, SendError},
-    frame::{CloseCode, MAX_CONTROL_PAYLOAD, Opcode, parse_close},
+    frame::{CloseCode, MAX_CONTROL_PAYLOAD, Opcode},
     seed::{MaskKeys, Seed},
 };
 
@@ -246,17 +246,7 @@ impl Connection {
         payload: &'b [u8],
         out: &mut BytesMut,
     ) -> Result<Event<'b>, ProtocolError> {
-        let close = match parse_close(payload) {
-            Ok(Some((code, reason))) => CloseFrame {
-                code: Some(code),
-                reason,
-            },
-            Ok(None) => CloseFrame {
-                code: None,
-                reason: "",
-            },
-            Err(error) => return Err(self.fail(error.into(), out)),
-        };
+        let close = CloseFrame::parse(payload).map_err(|error| self.fail(error, out))?;
         self.closing.set_received(close);
         // "If an endpoint receives a Close frame and did not previously send a Close frame, the
         // endpoint MUST send a Close frame in response", echoing the code (§5.5.1).

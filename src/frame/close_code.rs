@@ -79,25 +79,3 @@ impl fmt::Display for CloseCode {
     "{0} is not a close code that may be sent: RFC 6455 §7.4 allows 1000-1003, 1007-1014 and 3000-4999"
 )]
 pub struct InvalidCloseCode(pub u16);
-
-/// What is wrong with the payload of a Close frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClosePayloadError {
-    OneByte,
-    Code(u16),
-    Utf8,
-}
-
-/// The code and reason in the payload of a Close frame; `None` where it is empty (§5.5.1).
-pub(crate) fn parse_close(payload: &[u8]) -> Result<Option<(CloseCode, &str)>, ClosePayloadError> {
-    match payload {
-        [] => Ok(None),
-        [_] => Err(ClosePayloadError::OneByte),
-        [high, low, reason @ ..] => {
-            let code = CloseCode::try_from(u16::from_be_bytes([*high, *low]))
-                .map_err(|InvalidCloseCode(code)| ClosePayloadError::Code(code))?;
-            let reason = core::str::from_utf8(reason).map_err(|_| ClosePayloadError::Utf8)?;
-            Ok(Some((code, reason)))
-        }
-    }
-}

@@ -26,6 +26,5 @@ pub use header::{EncodedHeader, FrameError, FrameHeader};
 pub use mask::apply_mask;
 pub use opcode::Opcode;
 
-pub(crate) use close_code::{ClosePayloadError, parse_close};
 pub(crate) use header::MAX_CONTROL_PAYLOAD;
 pub(crate) use mask::unmask;

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use super::{
     HeadError,
-    fields::{OwnFields, write},
+    fields::{OwnFields, list, write},
     key::AcceptKey,
     request::RequestError,
 };
@@ -53,9 +53,9 @@ impl<'a> Accept<'a> {
         offered: &str,
         out: &mut BytesMut,
     ) -> Result<(), HeadError> {
-        self.fields.check(&RESERVED)?;
+        self.fields.check()?;
         if let Some(name) = self.subprotocol
-            && !offered.split_terminator(',').any(|offer| offer == name)
+            && !list(offered.as_bytes()).any(|offer| offer == name.as_bytes())
         {
             return Err(HeadError::SubprotocolNotOffered);
         }
@@ -123,7 +123,7 @@ impl<'a> Reject<'a> {
         if !(300..=599).contains(&self.status) {
             return Err(HeadError::InvalidStatus);
         }
-        self.fields.check(&RESERVED)?;
+        self.fields.check()?;
         self.write_checked(self.body.len(), out);
         Ok(())
     }
@@ -147,14 +147,6 @@ impl<'a> Reject<'a> {
         out.extend_from_slice(self.body);
     }
 }
-
-/// What the opening writes itself, besides `Sec-WebSocket-*`.
-const RESERVED: [&str; 4] = [
-    "Upgrade",
-    "Connection",
-    "Content-Length",
-    "Transfer-Encoding",
-];
 
 /// Tells the peer what was wrong with its request; nothing, where nobody listens.
 pub(super) fn write_error(error: RequestError, is_head: bool, out: &mut BytesMut) {

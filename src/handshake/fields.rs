@@ -112,7 +112,7 @@ impl<'a> OwnFields<'a> {
 
     /// What keeps a head whole, whatever the application was given by others: no CR, LF or NUL
     /// gets into it, and no field that decides about the opening or the length of the body.
-    pub(super) fn check(&self, reserved: &[&str]) -> Result<(), HeadError> {
+    pub(super) fn check(&self) -> Result<(), HeadError> {
         for (name, value) in &self.0 {
             if !is_token(name.as_bytes()) {
                 return Err(HeadError::InvalidHeaderName);
@@ -122,7 +122,7 @@ impl<'a> OwnFields<'a> {
             }
             let prefix = name.as_bytes().get(..WEBSOCKET.len());
             if prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(WEBSOCKET))
-                || reserved.iter().any(|own| own.eq_ignore_ascii_case(name))
+                || RESERVED.iter().any(|own| own.eq_ignore_ascii_case(name))
             {
                 return Err(HeadError::ReservedHeader);
             }
@@ -146,6 +146,15 @@ impl fmt::Debug for OwnFields<'_> {
     }
 }
 
+/// What an opening writes itself, besides `Sec-WebSocket-*`.
+const RESERVED: [&str; 6] = [
+    "Host",
+    "Origin",
+    "Upgrade",
+    "Connection",
+    "Content-Length",
+    "Transfer-Encoding",
+];
 const WEBSOCKET: &[u8] = b"Sec-WebSocket-";
 
 /// The application asked for a head that must not be sent. It is our fault, not the peer's.
@@ -172,7 +181,7 @@ pub enum HeadError {
     #[error("the value of a header field must not hold control characters (RFC 9110 §5.5)")]
     InvalidHeaderValue,
     /// A header field that the opening writes itself: `Upgrade`, `Connection`, `Sec-WebSocket-*`,
-    /// `Content-Length`, `Transfer-Encoding`; for a client also `Host` and `Origin`.
+    /// `Host`, `Origin`, `Content-Length`, `Transfer-Encoding`.
     #[error("this header field is written by the opening itself (RFC 6455 §4)")]
     ReservedHeader,
     /// A subprotocol that is not a token, or that the client names twice.

@@ -60,16 +60,20 @@
 
 use core::time::Duration;
 
-mod answer;
 pub mod client;
+pub mod server;
+
+// What both roles share.
 mod fields;
 mod head;
 mod key;
+// What a server reads, decides by, and writes.
+mod answer;
 mod origin;
 mod request;
-mod response;
-pub mod server;
 mod target;
+// What a client writes and reads.
+mod response;
 mod url;
 
 pub use fields::{HeadError, Header, Headers};

@@ -67,14 +67,10 @@ impl Origins {
 
     /// Whether a page of `origin` may connect to `host`, which has passed [`split_authority`].
     pub(super) fn allow(&self, origin: &str, host: &str) -> bool {
-        if let Self::Any = self {
-            return true;
-        }
-        let Some(origin) = Origin::parse(origin) else {
-            return false;
-        };
-        match self {
-            Self::SameOrigin => {
+        match (self, Origin::parse(origin)) {
+            (Self::Any, _) => true,
+            (_, None) => false,
+            (Self::SameOrigin, Some(origin)) => {
                 let default = origin.default_port();
                 split_authority(host).is_some_and(|(host, port)| {
                     default.is_some()
@@ -82,11 +78,10 @@ impl Origins {
                         && origin.port == port.or(default)
                 })
             }
-            Self::Listed(OriginList(list)) => list
+            (Self::Listed(OriginList(list)), Some(origin)) => list
                 .iter()
                 .filter_map(|listed| Origin::parse(listed))
                 .any(|listed| origin.is_same(&listed)),
-            Self::Any => true,
         }
     }
 }

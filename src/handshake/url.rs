@@ -118,7 +118,7 @@ impl<'a> Request<'a> {
 
     /// Checks what the application has added. The URI has been checked before.
     pub(super) fn check(&self) -> Result<(), HeadError> {
-        self.fields.check(&RESERVED)?;
+        self.fields.check()?;
         if let Some(origin) = self.origin
             && origin != "null"
             && Origin::parse(origin).is_none()
@@ -168,16 +168,6 @@ impl<'a> Request<'a> {
         out.extend_from_slice(b"\r\n");
     }
 }
-
-/// What the opening writes itself, besides `Sec-WebSocket-*`.
-const RESERVED: [&str; 6] = [
-    "Host",
-    "Origin",
-    "Upgrade",
-    "Connection",
-    "Content-Length",
-    "Transfer-Encoding",
-];
 
 const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
