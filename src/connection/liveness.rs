@@ -20,14 +20,15 @@ pub(crate) struct Liveness {
     /// The payload of the last keepalive ping.
     ping_id: u32,
     next_ping: Nanos,
-    life_due: Nanos,
-    close_due: Nanos,
+    /// When the peer must have been heard after a ping or, once closing, must have closed.
+    answer_due: Nanos,
     ping_sent: Nanos,
     round_trip: Nanos,
     /// Bytes of `out` that were still in front of the last ping when last looked at.
     ahead: u32,
     heard: bool,
     pong_heard: bool,
+    closing: bool,
 }
 
 /// What a deadline that has passed asks for.
@@ -49,13 +50,13 @@ impl Liveness {
             close_timeout: millis(config.close_timeout),
             ping_id: 0,
             next_ping: NEVER,
-            life_due: NEVER,
-            close_due: NEVER,
+            answer_due: NEVER,
             ping_sent: NEVER,
             round_trip: NEVER,
             ahead: 0,
             heard: false,
             pong_heard: false,
+            closing: false,
         }
     }
 
@@ -78,9 +79,9 @@ impl Liveness {
     pub(crate) fn deadline(&mut self, now: Duration, closing: bool) -> Option<Duration> {
         self.observe(nanos(now), closing);
         instant(if closing {
-            self.close_due
+            self.answer_due
         } else {
-            self.next_ping.min(self.life_due)
+            self.next_ping.min(self.answer_due)
         })
     }
 
@@ -90,29 +91,29 @@ impl Liveness {
         let now = nanos(now);
         self.observe(now, closing);
         if closing {
-            return if now >= self.close_due {
+            return if now >= self.answer_due {
                 Due::CloseTimeout
             } else {
                 Due::Nothing
             };
         }
-        if now >= self.life_due {
+        if now >= self.answer_due {
             // A ping behind a backlog cannot be answered before the peer has read that.
             let before = core::mem::replace(&mut self.ahead, saturated(ahead));
             if self.ahead >= before {
                 return Due::PongTimeout;
             }
-            self.life_due = after(now, self.pong_timeout);
+            self.answer_due = after(now, self.pong_timeout);
         }
         if now < self.next_ping {
             return Due::Nothing;
         }
         self.next_ping = after(now, self.ping_interval);
-        if self.life_due != NEVER {
+        if self.answer_due != NEVER {
             // The last one still waits for a sign of life: no more of them into a full `out`.
             return Due::Nothing;
         }
-        self.life_due = after(now, self.pong_timeout);
+        self.answer_due = after(now, self.pong_timeout);
         self.ahead = saturated(unsent);
         self.ping_sent = now;
         self.ping_id = self.ping_id.wrapping_add(1);
@@ -121,8 +122,8 @@ impl Liveness {
 
     /// Turns what happened since the last call into instants.
     fn observe(&mut self, now: Nanos, closing: bool) {
-        if core::mem::take(&mut self.heard) {
-            self.life_due = NEVER;
+        if core::mem::take(&mut self.heard) && !closing {
+            self.answer_due = NEVER;
         }
         if core::mem::take(&mut self.pong_heard) {
             self.round_trip = now.saturating_sub(self.ping_sent);
@@ -131,8 +132,8 @@ impl Liveness {
         if self.next_ping == NEVER && self.ping_interval > 0 {
             self.next_ping = after(now, self.ping_interval);
         }
-        if closing && self.close_due == NEVER {
-            self.close_due = after(now, self.close_timeout);
+        if closing && !core::mem::replace(&mut self.closing, true) {
+            self.answer_due = after(now, self.close_timeout);
         }
     }
 }
