@@ -1,6 +1,7 @@
 //! What the tests share: two connections joined in memory under a virtual clock ([`Pair`]), the
-//! bytes that peers send with any mistake in them ([`wire`]), and an oracle ([`reference`]).
-//! Nothing in here reads a clock, a socket or entropy.
+//! bytes that peers send with any mistake in them ([`wire`], [`http`]), an oracle ([`reference`]),
+//! and what becomes of an opening ([`server`], [`client`]). Nothing in here reads a clock, a socket
+//! or entropy.
 
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
@@ -11,7 +12,10 @@ use websocket_proto::{
     CloseFrame, Config, Connection, Event, ProtocolError, RecvBuf, Role, Seed, frame::CloseCode,
 };
 
+pub mod client;
+pub mod http;
 pub mod reference;
+pub mod server;
 pub mod wire;
 
 pub use reference::Reference;

@@ -1,0 +1,461 @@
+//! Proves that a server refuses a request with the status that says why: every status, the order
+//! in which the rules are checked, the limits, the deadline, and the fields that others have read
+//! wrongly (RFC 6455 §4.2.1, RFC 9112).
+//!
+//! A number in the name of a test is a row of the list of what has broken WebSocket libraries.
+
+use core::time::Duration;
+
+use bytes::BytesMut;
+use websocket_proto::handshake::{
+    HttpError,
+    server::{Handshake, Origins, RequestError},
+};
+use websocket_proto::{Config, RecvBuf};
+
+mod support;
+
+use support::server::{
+    KEY, Outcome, accepts, answer_to, assert_refused, edited, outcome, refuses, replaced, with,
+};
+
+// --- every status ------------------------------------------------------------------------------
+
+#[test]
+fn status_400_for_what_is_malformed() {
+    refuses(
+        b"\x16\x03\x01",
+        RequestError::Http(HttpError::FirstByte),
+        400,
+    );
+    refuses(
+        b" GET / HTTP/1.1",
+        RequestError::Http(HttpError::FirstByte),
+        400,
+    );
+    let start_lines = [
+        "GET  / HTTP/1.1",
+        "GET / HTTP/1.1 ",
+        "GET /a b HTTP/1.1",
+        "GET / http/1.1",
+        "GET / HTTP/1",
+        "GET /",
+        "GET",
+        "G@T / HTTP/1.1",
+        "GET /\0 HTTP/1.1",
+    ];
+    for line in start_lines {
+        let request = replaced("GET", Some(line));
+        refuses(&request, RequestError::Http(HttpError::StartLine), 400);
+    }
+    refuses(&replaced("Connection", None), RequestError::Connection, 400);
+    let line = Some("Connection: keep-alive, upgraded");
+    refuses(&replaced("Connection", line), RequestError::Connection, 400);
+}
+
+#[test]
+fn status_405_names_the_method_that_is_allowed() {
+    for line in ["POST / HTTP/1.1", "get / HTTP/1.1", "CONNECT / HTTP/1.1"] {
+        let outcome = refuses(&replaced("GET", Some(line)), RequestError::Method, 405);
+        assert!(outcome.out.contains("\r\nAllow: GET\r\n"));
+    }
+}
+
+#[test]
+fn the_response_to_head_has_no_body() {
+    let outcome = answer_to(&replaced("GET", Some("HEAD / HTTP/1.1")));
+    assert_eq!(outcome.result, Err(RequestError::Method));
+    assert!(outcome.out.starts_with("HTTP/1.1 405 "));
+    assert!(outcome.out.ends_with("\r\n\r\n"));
+    assert!(!outcome.out.contains("Content-Length: 0"));
+}
+
+#[test]
+fn status_408_at_the_deadline() {
+    let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
+    let mut out = BytesMut::new();
+    let start = Duration::from_secs(1000);
+    assert_eq!(opening.handle_timeout(start, &mut out), Ok(()));
+    let deadline = opening.deadline(start).unwrap();
+    assert_eq!(deadline, start + Config::new().opening_timeout);
+    let before = deadline - Duration::from_nanos(1);
+    assert_eq!(opening.handle_timeout(before, &mut out), Ok(()));
+    assert!(out.is_empty());
+
+    assert_eq!(
+        opening.handle_timeout(deadline, &mut out),
+        Err(RequestError::Timeout)
+    );
+    let outcome = Outcome {
+        result: Err(RequestError::Timeout),
+        out: String::from_utf8(out.to_vec()).unwrap(),
+        left: Vec::new(),
+    };
+    assert_refused(&outcome, RequestError::Timeout, 408);
+
+    // It is repeated, but not written twice.
+    let written = out.len();
+    let mut input = RecvBuf::new();
+    input.extend_from_slice(&with(&[]));
+    assert_eq!(
+        opening.next(&mut input, &mut out).unwrap_err(),
+        RequestError::Timeout
+    );
+    assert_eq!(
+        opening.handle_timeout(deadline, &mut out),
+        Err(RequestError::Timeout)
+    );
+    opening.end_of_stream();
+    let error = opening.next(&mut input, &mut out).unwrap_err();
+    assert_eq!(error, RequestError::Timeout);
+    assert_eq!(opening.deadline(deadline), None);
+    assert_eq!((out.len(), input.unread()), (written, &b""[..]));
+}
+
+#[test]
+fn a_timeout_beyond_all_instants_is_none() {
+    let mut config = Config::new();
+    config.opening_timeout = Duration::MAX;
+    let mut opening = Handshake::new(config, Origins::SameOrigin);
+    assert_eq!(opening.deadline(Duration::from_secs(1)), None);
+    let result = opening.handle_timeout(Duration::MAX, &mut BytesMut::new());
+    assert_eq!(result, Ok(()));
+}
+
+#[test]
+fn status_426_says_what_is_spoken_here() {
+    let upgrades = [None, Some("Upgrade: h2c"), Some("Upgrade: websocket2")];
+    for line in upgrades {
+        let outcome = refuses(&replaced("Upgrade", line), RequestError::Upgrade, 426);
+        assert!(outcome.out.contains("\r\nUpgrade: websocket\r\n"));
+    }
+    let versions = ["", "8", "013", "13, 8", "+13"].map(|v| format!("Sec-WebSocket-Version: {v}"));
+    for line in versions.iter().map(|line| Some(&line[..])).chain([None]) {
+        let request = replaced("Sec-WebSocket-Version", line);
+        let outcome = refuses(&request, RequestError::Version, 426);
+        assert!(outcome.out.contains("\r\nSec-WebSocket-Version: 13\r\n"));
+    }
+}
+
+#[test]
+fn status_505_for_another_version_of_http() {
+    for version in ["1.0", "2.0", "1.2", "0.9", "3.0"] {
+        let line = format!("GET / HTTP/{version}");
+        refuses(
+            &replaced("GET", Some(&line)),
+            RequestError::HttpVersion,
+            505,
+        );
+    }
+    // The preface of HTTP/2.
+    refuses(
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        RequestError::HttpVersion,
+        505,
+    );
+}
+
+#[test]
+fn no_response_when_the_stream_ends() {
+    let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    input.extend_from_slice(b"GET / HT");
+    assert!(opening.next(&mut input, &mut out).unwrap().is_none());
+    opening.end_of_stream();
+    assert_eq!(RequestError::EndOfStream.status(), None);
+    let error = opening.next(&mut input, &mut out).unwrap_err();
+    assert_eq!(error, RequestError::EndOfStream);
+    assert!(out.is_empty() && input.unread().is_empty());
+}
+
+#[test]
+fn the_first_rule_in_the_order_of_the_errors_is_reported() {
+    let bad = [
+        "P@T * HTTP/1.0",
+        "Content-Length: 5",
+        "Host: ?",
+        "Upgrade: x",
+        "Connection: x",
+        "Sec-WebSocket-Version: 12",
+        "Sec-WebSocket-Version: 11",
+        "Sec-WebSocket-Key: x",
+        "Origin: \u{e9}",
+        "Sec-WebSocket-Protocol: (",
+        "Sec-WebSocket-Extensions: (",
+    ];
+    let mut lines: Vec<String> = bad.map(Into::into).to_vec();
+    let key = format!("Sec-WebSocket-Key: {KEY}");
+    // The line that is mended to get to the next error.
+    let steps = [
+        (
+            RequestError::Http(HttpError::StartLine),
+            0,
+            "PUT * HTTP/1.0",
+        ),
+        (RequestError::HttpVersion, 0, "PUT * HTTP/1.1"),
+        (RequestError::Method, 0, "GET * HTTP/1.1"),
+        (RequestError::Target, 0, "GET / HTTP/1.1"),
+        (RequestError::Body, 1, "Content-Length: 0"),
+        (RequestError::Host, 2, "Host: example.com"),
+        (RequestError::Upgrade, 3, "Upgrade: websocket"),
+        (RequestError::Connection, 4, "Connection: upgrade"),
+        (RequestError::DuplicateVersion, 5, "X: y"),
+        (RequestError::Version, 6, "Sec-WebSocket-Version: 13"),
+        (RequestError::Key, 7, &key),
+        (RequestError::InvalidOrigin, 8, "Origin: https://evil.com"),
+        (
+            RequestError::OriginNotAllowed,
+            8,
+            "Origin: https://example.com",
+        ),
+        (RequestError::Subprotocols, 9, "Sec-WebSocket-Protocol: a"),
+        (RequestError::Extensions, 10, "Sec-WebSocket-Extensions: a"),
+    ];
+    let request = |lines: &[String]| (lines.join("\r\n") + "\r\n\r\n").into_bytes();
+    for (error, at, mended) in steps {
+        refuses(&request(&lines), error, error.status().unwrap());
+        lines[at] = mended.into();
+    }
+    accepts(&request(&lines));
+}
+
+// --- what has broken others --------------------------------------------------------------------
+
+/// The longest request that the default limits allow.
+fn longest() -> Vec<u8> {
+    let mut request = with(&["X: "]);
+    request.truncate(request.len() - 4);
+    request.resize(Config::new().max_head_size - 4, b'x');
+    request.extend_from_slice(b"\r\n\r\n");
+    request
+}
+
+#[test]
+fn field_01_byte_by_byte_up_to_the_limit() {
+    // That the work is linear is shown beside the scanner, in src/handshake/head.rs.
+    let request = longest();
+    let whole = accepts(&request);
+    let config = Config::new();
+    assert_eq!(
+        outcome(request.chunks(1), config, Origins::SameOrigin),
+        whole
+    );
+}
+
+#[test]
+fn field_01_one_byte_more_than_the_limit_is_431_before_the_end() {
+    let limit = Config::new().max_head_size;
+    let error = RequestError::Http(HttpError::HeadTooLong);
+    let mut request = longest();
+    request.insert(request.len() - 4, b'x');
+    refuses(&request, error, 431);
+    refuses(&request[..=limit], error, 431);
+    assert_eq!(answer_to(&request[..limit]).result, Ok(None));
+    let outcome = outcome(request.chunks(1), Config::new(), Origins::SameOrigin);
+    assert_eq!(outcome.result, Err(error));
+
+    // One that never ends, from a peer that sends more than it is let.
+    let endless = [&request[..100], &[b'y'; 1_000_000]].concat();
+    refuses(&endless, error, 431);
+}
+
+#[test]
+fn field_02_too_many_headers() {
+    let lines = |n: usize| -> Vec<String> { (0..n).map(|n| format!("X-{n}: y")).collect() };
+    let further = |n: usize| edited(|request| request.extend(lines(n)));
+    accepts(&further(64 - 5));
+    let error = RequestError::Http(HttpError::TooManyFields);
+    refuses(&further(65 - 5), error, 431);
+    refuses(&further(129 - 5), error, 431);
+    refuses(&further(1000), error, 431);
+
+    let mut config = Config::new();
+    config.max_headers = usize::MAX;
+    let most = outcome([&further(128 - 5)[..]], config, Origins::SameOrigin);
+    assert!(matches!(most.result, Ok(Some(_))), "{:?}", most.result);
+    let more = outcome([&further(129 - 5)[..]], config, Origins::SameOrigin);
+    assert_refused(&more, error, 431);
+    config.max_headers = 0;
+    let none = outcome([&with(&[])[..]], config, Origins::SameOrigin);
+    assert_refused(&none, error, 431);
+}
+
+#[test]
+fn field_02_empty_names_and_doubled_headers() {
+    for line in [
+        ": empty",
+        ":",
+        "no colon",
+        "na me: x",
+        "n\u{e9}: x",
+        "x: \u{7f}",
+        "x: \0",
+    ] {
+        let request = edited(|lines| lines.insert(1, line.into()));
+        refuses(&request, RequestError::Http(HttpError::Field), 400);
+    }
+    refuses(&with(&["Host: example.com"]), RequestError::Host, 400);
+    refuses(&replaced("Host", None), RequestError::Host, 400);
+    for host in [
+        "", "a b", "a,b", "user@a", "a/b", "a:b", "a:65536", "a:+1", "[::1", "[]", ":80",
+    ] {
+        let line = format!("Host: {host}");
+        refuses(&replaced("Host", Some(&line)), RequestError::Host, 400);
+    }
+    for host in [
+        "a:",
+        "a:1",
+        "[::1]",
+        "[::1]:80",
+        "127.0.0.1:65535",
+        "a_b.c~d-e",
+        "EXAMPLE.com.",
+    ] {
+        let line = format!("Host: {host}");
+        accepts(&replaced("Host", Some(&line)));
+    }
+    refuses(
+        &with(&[&format!("sec-websocket-key: {KEY}")]),
+        RequestError::Key,
+        400,
+    );
+    let error = RequestError::DuplicateVersion;
+    refuses(&with(&["sec-websocket-version: 13"]), error, 400);
+    // A list, so it may come twice.
+    accepts(&with(&["Upgrade: websocket", "Connection: Upgrade"]));
+    accepts(&with(&["Upgrade: h2c", "Connection: close"]));
+}
+
+#[test]
+fn field_03_long_lists_have_a_defined_status() {
+    // That the work is linear is shown by benches/opening.rs.
+    let mut config = Config::new();
+    config.max_head_size = 1 << 20;
+    let spaces = format!("Sec-WebSocket-Protocol: a{}b", " ".repeat(50_000));
+    let quotes = format!("Sec-WebSocket-Extensions: a; b=\"{}", "\\\"".repeat(50_000));
+    let commas = format!("Sec-WebSocket-Protocol: {}", ",".repeat(100_000));
+    let names = format!("Sec-WebSocket-Protocol: {}", "a,".repeat(50_000));
+    let ask = |line: &str| outcome([&with(&[line])[..]], config, Origins::SameOrigin);
+    assert_refused(&ask(&spaces), RequestError::Subprotocols, 400);
+    assert_refused(&ask(&quotes), RequestError::Extensions, 400);
+    assert!(matches!(ask(&commas).result, Ok(Some(_))));
+    assert!(matches!(ask(&names).result, Ok(Some(_))));
+}
+
+#[test]
+fn field_12_a_slow_drip_is_dropped_at_the_deadline() {
+    let request = with(&[]);
+    let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    let mut now = Duration::from_secs(5);
+    let mut result = Ok(());
+    for &byte in &request {
+        let deadline = opening.deadline(now).expect("it never moves");
+        assert_eq!(deadline, Duration::from_secs(15));
+        if now >= deadline {
+            result = opening.handle_timeout(now, &mut out);
+            break;
+        }
+        input.extend_from_slice(&[byte]);
+        assert!(opening.next(&mut input, &mut out).unwrap().is_none());
+        now += Duration::from_secs(9);
+    }
+    assert_eq!(result, Err(RequestError::Timeout));
+    assert_eq!(now, Duration::from_secs(23));
+    assert!(out.starts_with(b"HTTP/1.1 408 "));
+}
+
+#[test]
+fn field_15_a_body_is_refused() {
+    for line in [
+        "Content-Length: 1",
+        "Content-Length: 00",
+        "Content-Length: ",
+        "Content-Length: +0",
+    ] {
+        refuses(&with(&[line]), RequestError::Body, 413);
+    }
+    refuses(
+        &with(&["Transfer-Encoding: chunked"]),
+        RequestError::Body,
+        413,
+    );
+    refuses(
+        &with(&["transfer-encoding: identity"]),
+        RequestError::Body,
+        413,
+    );
+    refuses(
+        &with(&["Content-Length: 0", "Content-Length: 5"]),
+        RequestError::Body,
+        413,
+    );
+    refuses(
+        &with(&["Content-Length: 5", "Content-Length: 0"]),
+        RequestError::Body,
+        413,
+    );
+    accepts(&with(&["Content-Length: 0"]));
+}
+
+#[test]
+fn field_15_lines_that_others_read_differently_are_refused() {
+    use HttpError::{Field, FoldedField, LineEnding};
+    let swap = |from: &str, to: &str| {
+        let request = String::from_utf8(with(&["X: y"])).unwrap();
+        request.replacen(from, to, 1).into_bytes()
+    };
+    let cases = [
+        (swap("\r\nX", "\nX"), LineEnding),
+        (swap("y\r\n\r\n", "y\n\n"), LineEnding),
+        (swap("\r\n\r\n", "\r\n\n"), LineEnding),
+        (swap("X: y", "X: y\rz"), LineEnding),
+        (swap("X: y", "\rX: y"), LineEnding),
+        (swap("GET", "\rGET"), LineEnding),
+        (swap("X: y", "X:\r\n y"), FoldedField),
+        (swap("X: y", "X:\r\n\ty"), FoldedField),
+        (swap("Host", " Host"), FoldedField),
+        (swap("X: y", "X : y"), Field),
+        (swap("X: y", "X\t: y"), Field),
+    ];
+    for (request, error) in cases {
+        refuses(&request, RequestError::Http(error), 400);
+    }
+}
+
+#[test]
+fn field_18_a_key_that_is_not_16_bytes() {
+    let missing = replaced("Sec-WebSocket-Key", None);
+    refuses(&missing, RequestError::Key, 400);
+    for key in [
+        "",
+        "dGhlIHNhbXBsZSBub25j",
+        "dGhlIHNhbXBsZSBub25jZQ",
+        "dGhlIHNhbXBsZSBub25jZQ=",
+        "dGhlIHNhbXBsZSBub25jZWU=",
+        "dGhlIHNhbXBsZSBub25jZWVl",
+        "dGhlIHNhbXBsZSBub25jZQ==, x",
+        "dGhlIHNhbXBsZSBub25jZ===",
+        "dGhlIHNhbXBsZSBub2-jZQ==",
+        "dGhlIHNhbXBs ZSBub25jZQ=",
+    ] {
+        let line = format!("Sec-WebSocket-Key: {key}");
+        refuses(
+            &replaced("Sec-WebSocket-Key", Some(&line)),
+            RequestError::Key,
+            400,
+        );
+    }
+    // The grammar leaves the four bits behind the 16 bytes free (RFC 6455 §11.3.1).
+    let line = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZR==";
+    accepts(&replaced("Sec-WebSocket-Key", Some(line)));
+}
+
+#[test]
+fn field_18_an_offered_subprotocol_that_is_not_a_token() {
+    for value in ["a b", "a, b c", "\"a\"", "a;b", "\u{e9}", "a/b"] {
+        let line = format!("Sec-WebSocket-Protocol: {value}");
+        refuses(&with(&[&line]), RequestError::Subprotocols, 400);
+    }
+    accepts(&with(&["Sec-WebSocket-Protocol: ,, a ,,"]));
+}
