@@ -63,7 +63,7 @@ fn client(criterion: &mut Criterion) {
     });
 }
 
-/// FIELD 1: a head that arrives byte by byte.
+/// A head that arrives byte by byte.
 fn byte_by_byte(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("byte_by_byte");
     for size in [8_000, 16_000, 32_000] {
@@ -81,7 +81,7 @@ fn byte_by_byte(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// FIELD 3: lists that are slow to read for others.
+/// Lists that are slow to read for others.
 fn lists(criterion: &mut Criterion) {
     type Case = (&'static str, fn(usize) -> String, bool);
     let cases: [Case; 3] = [

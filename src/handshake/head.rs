@@ -275,7 +275,7 @@ mod tests {
 
     use super::*;
 
-    /// FIELD 1: the work is linear, as a byte that was looked at is never looked at again. Were
+    /// The work is linear, as a byte that was looked at is never looked at again. Were
     /// it, the LF in its place would be an error.
     #[test]
     fn field_01_no_byte_is_looked_at_twice() {
