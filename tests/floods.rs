@@ -1,7 +1,8 @@
 //! Proves that a million of something is as good as one: pings whose answers nobody reads cost
 //! bounded output, and the last of them is answered (RFC 6455 §5.5.3); pings in one buffer cost no
-//! stack; and the mask keys of a million frames are no more alike than chance makes them (§5.3,
-//! §10.3). The numbers in the names are those of the list of known failures of the field.
+//! stack; the mask keys of a million frames are no more alike than chance makes them (§5.3, §10.3);
+//! and every call makes progress. The numbers in the names are those of the list of known failures
+//! of the field.
 
 use std::collections::HashSet;
 
@@ -11,8 +12,8 @@ use websocket_proto::Config;
 mod support;
 
 use support::{
-    Endpoint, Frame, Random, SIDES, Side, config, frames,
-    wire::{self, PONG},
+    Endpoint, Frame, Random, SIDES, Side, config, frame, frames, secs,
+    wire::{self, CONTINUATION, PONG, TEXT},
 };
 
 /// The longest pong: header, mask, 125 bytes.
@@ -142,4 +143,33 @@ fn field_13_fresh_mask_keys() {
         bits.iter().all(|count| count.abs_diff(500_000) < 3000),
         "{bits:?}"
     );
+}
+
+#[test]
+fn field_14_every_call_makes_progress() {
+    for side in SIDES {
+        let round = [
+            wire::ping(""),
+            frame(false, TEXT, ""),
+            frame(true, CONTINUATION, ""),
+        ];
+        let round = round.map(|frame| frame.to(side).bytes()).concat();
+        let mut peer = Endpoint::new(side, Config::new());
+        peer.input.extend_from_slice(&round.repeat(1000));
+        // Each event takes bytes away, which `drain` asserts: so there is an end to them.
+        peer.drain();
+        assert_eq!(peer.events.len(), 2000);
+        assert!(peer.input.unread().is_empty());
+
+        // A deadline that was met is not due again.
+        let mut now = secs(0);
+        let mut met = 0;
+        while let Some(deadline) = peer.ws.deadline(now) {
+            assert!(deadline > now, "{met}");
+            now = deadline;
+            met += 1;
+            let _ = peer.ws.handle_timeout(now, &mut peer.out);
+        }
+        assert_eq!((met, peer.ws.is_done()), (2, true), "a ping, and the end");
+    }
 }
