@@ -99,8 +99,8 @@ use send::Sender;
 ///
 /// ```compile_fail,E0451
 /// # use websocket_proto::Connection;
-/// # fn cannot(receiver: std::convert::Infallible) -> Connection {
-/// Connection { receiver, ..todo!() }
+/// # fn renewed(ws: Connection) -> Connection {
+/// Connection { error: None, ..ws }
 /// # }
 /// ```
 #[derive(Debug)]

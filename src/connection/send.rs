@@ -157,7 +157,6 @@ impl Sender {
             && (usize::from(last.frame_len)..=last.out_len as usize).contains(&out.len())
         {
             out.truncate(out.len() - usize::from(last.frame_len));
-            self.since_ping = self.since_ping.saturating_sub(u32::from(last.frame_len));
         }
         let before = out.len();
         self.frame(true, Opcode::Pong, payload, out);

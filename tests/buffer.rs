@@ -1,0 +1,55 @@
+//! Proves what `RecvBuf` promises its caller: room of the size that was asked for, bytes that are
+//! counted once, and nothing kept after `clear` and `release`.
+
+use websocket_proto::RecvBuf;
+
+#[test]
+fn there_is_room_as_asked_for_and_never_none() {
+    let mut input = RecvBuf::new();
+    assert!(!input.spare(0).is_empty());
+    for min in [1, 100, 4096, 100_000] {
+        assert!(input.spare(min).len() >= min);
+        input.filled(min / 2);
+    }
+    assert_eq!(input.unread().len(), 50 + 2048 + 50_000);
+}
+
+#[test]
+#[should_panic = "filled(3), but spare() had lent 0 bytes"]
+fn the_same_room_is_not_filled_twice() {
+    let mut input = RecvBuf::new();
+    input.spare(16);
+    input.filled(3);
+    input.filled(3);
+}
+
+#[test]
+#[should_panic = "filled(1), but spare() had lent 0 bytes"]
+fn room_that_was_given_back_is_not_filled() {
+    let mut input = RecvBuf::new();
+    input.spare(16);
+    input.release();
+    input.filled(1);
+}
+
+#[test]
+#[should_panic = "capacity overflow"]
+fn room_beyond_all_memory_is_refused() {
+    let mut input = RecvBuf::new();
+    input.extend_from_slice(b"x");
+    input.spare(usize::MAX);
+}
+
+#[test]
+fn clear_and_release_leave_nothing() {
+    let mut input = RecvBuf::new();
+    input.extend_from_slice(b"half a head");
+    input.release();
+    assert_eq!(input.unread(), b"half a head");
+    input.clear();
+    assert!(input.is_idle() && input.unread().is_empty());
+    input.release();
+    assert_eq!(input.capacity(), 0);
+    input.extend_from_slice(b"new");
+    assert_eq!(input.unread(), b"new");
+}
