@@ -80,6 +80,18 @@ fn seeds_hold() {
     }
 }
 
+/// Whether a refusal has a body must not depend on what follows the byte that is wrong.
+#[test]
+fn a_refusal_of_head_is_the_same_however_it_is_split() {
+    for request in [
+        &b"\r\n\r\n\rHEAD / HTTP/1.1\n"[..],
+        b"\r\nHEAD / HTTP/1.1\n",
+        b"HEAD / HTTP/1.1\n",
+    ] {
+        bodies::server_opening(&[&[0x80], request].concat());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 

@@ -136,7 +136,7 @@ impl Handshake {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(error) => {
-                let is_head = input.unread().trim_ascii_start().starts_with(b"HEAD ");
+                let is_head = input.unread().starts_with(b"HEAD ");
                 input.clear();
                 return Err(self.fail(error, is_head, out));
             }
