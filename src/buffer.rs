@@ -12,7 +12,7 @@
 use alloc::vec::Vec;
 use core::{fmt, ops::Range};
 
-use crate::connection::Assembly;
+use crate::{connection::Assembly, deflate::Inflated};
 
 /// The receive buffer of one connection: the caller reads into it, the connection takes frames
 /// out of it, and events borrow from it.
@@ -43,6 +43,8 @@ pub struct RecvBuf {
     pub(crate) message: Range<usize>,
     /// Decoding progress: the message of which some part has arrived.
     pub(crate) assembly: Option<Assembly>,
+    /// The last message that was compressed.
+    pub(crate) inflated: Inflated,
     /// How much of the spare room has been lent and not been filled yet.
     lent: usize,
     heard: bool,
@@ -57,6 +59,7 @@ impl RecvBuf {
             end: 0,
             message: 0..0,
             assembly: None,
+            inflated: Inflated::new(),
             lent: 0,
             heard: false,
         }
@@ -119,7 +122,7 @@ impl RecvBuf {
 
     /// Bytes of heap memory held.
     pub fn capacity(&self) -> usize {
-        self.memory.capacity()
+        self.memory.capacity() + self.inflated.capacity()
     }
 
     /// Gives all heap memory back if the buffer [is idle](Self::is_idle), and does nothing
@@ -127,6 +130,7 @@ impl RecvBuf {
     pub fn release(&mut self) {
         if self.is_idle() {
             self.memory = Vec::new();
+            self.inflated = Inflated::new();
             (self.raw, self.end, self.lent) = (0, 0, 0);
         }
     }
@@ -135,6 +139,7 @@ impl RecvBuf {
     /// connection must be cleared in between.
     pub fn clear(&mut self) {
         self.assembly = None;
+        self.inflated.clear();
         self.message = 0..0;
         self.raw = self.end;
     }
@@ -172,6 +177,7 @@ impl RecvBuf {
     /// Begins a message whose payload starts at the next unread byte.
     pub(crate) fn begin_message(&mut self, assembly: Assembly) {
         self.message = self.raw..self.raw;
+        self.inflated.clear();
         self.assembly = Some(assembly);
     }
 
@@ -184,6 +190,12 @@ impl RecvBuf {
         }
         self.message.end += n;
         &mut self.memory[to..to + n]
+    }
+
+    /// Takes the next `n` unread bytes, and lends them together with what they inflate into.
+    pub(crate) fn take_compressed(&mut self, n: usize) -> (&mut [u8], &mut Inflated) {
+        let at = self.consume(n);
+        (&mut self.memory[at], &mut self.inflated)
     }
 
     /// Ends the message, and says where it is.
@@ -227,7 +239,7 @@ impl fmt::Debug for RecvBuf {
         f.debug_struct("RecvBuf")
             .field("unread", &(self.end - self.raw))
             .field("message", &self.message.len())
-            .field("capacity", &self.memory.capacity())
+            .field("capacity", &self.capacity())
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,7 @@
 use core::time::Duration;
 
+use crate::deflate::DeflateConfig;
+
 /// Every limit and timer of a connection and of its opening, with defaults for a server on the
 /// open internet.
 ///
@@ -25,8 +27,8 @@ pub struct Config {
     /// This bounds the memory that a peer can make a connection hold. A frame that would pass it
     /// is refused when its header arrives, before a byte of the payload is stored.
     pub max_message_size: usize,
-    /// The longest payload of one received frame, never more than
-    /// [`max_message_size`](Self::max_message_size). As long as that; 1009.
+    /// The longest payload of one received frame, as it is on the wire, compressed or not. No limit
+    /// beside [`max_message_size`](Self::max_message_size); 1009.
     ///
     /// For a peer that is known to fragment: a frame longer than it should send is then an error
     /// at its header.
@@ -67,6 +69,10 @@ pub struct Config {
     pub max_headers: usize,
     /// How long the opening may take in all, however the bytes drip in. 10 s; 408.
     pub opening_timeout: Duration,
+    /// Compression of messages, where the peer agrees to it: permessage-deflate (RFC 7692). `None`
+    /// neither offers nor accepts it.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<DeflateConfig>,
 }
 
 impl Config {
@@ -84,7 +90,17 @@ impl Config {
             max_head_size: 16 << 10,
             max_headers: 64,
             opening_timeout: Duration::from_secs(10),
+            #[cfg(feature = "deflate")]
+            deflate: None,
         }
+    }
+
+    /// [`Config::deflate`], where there is such a thing.
+    pub(crate) const fn deflate(&self) -> Option<DeflateConfig> {
+        #[cfg(feature = "deflate")]
+        return self.deflate;
+        #[cfg(not(feature = "deflate"))]
+        return None;
     }
 }
 

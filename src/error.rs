@@ -6,7 +6,8 @@ use crate::frame::{CloseCode, FrameError};
 /// The peer broke a rule, passed a limit, or fell silent. The connection is over.
 ///
 /// The Close frame with [`close_code`](Self::close_code) is already in `out` when the error is
-/// returned, as RFC 6455 §7.1.7 asks for, unless a Close frame was sent before. Every later call that receives repeats the error.
+/// returned, as RFC 6455 §7.1.7 asks for, unless a Close frame was sent before. Every later call
+/// that receives repeats the error.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -26,7 +27,8 @@ pub enum ProtocolError {
     /// Bytes that are no frame header. 1002.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// A reserved bit, without an extension that gives it a meaning (§5.2). 1002.
+    /// A reserved bit, without an extension that gives it a meaning (§5.2). With compression the
+    /// first has one in the first frame of a message, and nowhere else (RFC 7692 §6.1). 1002.
     #[error("a reserved bit is set without an extension (RFC 6455 §5.2)")]
     ReservedBit,
     /// A client's frame without a mask (§5.1). 1002.
@@ -50,6 +52,10 @@ pub enum ProtocolError {
     /// A text message, or the reason of a Close frame, that is not UTF-8 (§8.1). 1007.
     #[error("text is not valid UTF-8 (RFC 6455 §8.1)")]
     InvalidUtf8,
+    /// A compressed message that cannot be inflated: it is corrupt, has no end, or refers to what
+    /// never was (RFC 7692 §7.2.2). 1007.
+    #[error("compressed data is not valid DEFLATE (RFC 7692 §7.2.2)")]
+    InvalidDeflate,
     /// A frame longer than [`Config::max_frame_size`](crate::Config::max_frame_size). 1009.
     #[error("a frame is longer than this endpoint accepts (RFC 6455 §10.4)")]
     FrameTooBig,
@@ -85,7 +91,7 @@ impl ProtocolError {
             | Self::InterleavedMessage
             | Self::TruncatedCloseCode
             | Self::InvalidCloseCode(_) => CloseCode::PROTOCOL_ERROR,
-            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooBig | Self::MessageTooBig | Self::TooManyFragments => {
                 CloseCode::MESSAGE_TOO_BIG
             }

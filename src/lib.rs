@@ -1,14 +1,14 @@
-//! A WebSocket engine (RFC 6455) without I/O: bytes go in, events come out, and the replies that
-//! the protocol asks for are bytes again. It runs on any transport and any runtime, needs no
-//! clock and no `unsafe`, and is `no_std` with `alloc`.
+//! A WebSocket engine (RFC 6455, RFC 7692) without I/O: bytes go in, events come out, and the
+//! replies that the protocol asks for are bytes again. It runs on any transport and any runtime,
+//! needs no clock and no `unsafe`, and is `no_std` with `alloc`.
 //!
 //! ```text
 //!       network                     this crate                        application
 //!
 //!  read ──▶ RecvBuf ──▶ ┌───────────────────────────────────┐
 //!                       │ Connection::next_event            │ ──▶ Event, borrows RecvBuf
-//!                       │   frames · fragments · UTF-8      │
-//!                       │   limits · pong · close           │
+//!                       │   frames · fragments · inflate    │
+//!                       │   UTF-8 · limits · pong · close   │
 //!  write ◀── BytesMut ◀─│                                   │ ◀── send_text, send_binary, close
 //!  timer ◀── deadline ──│ Connection::handle_timeout        │
 //!                       └───────────────────────────────────┘
@@ -104,7 +104,8 @@
 //!   connections whose peer has fallen silent. The openings have the same two methods.
 //! - **At rest** a connection owns no heap memory: call [`RecvBuf::release`] before a long wait, and
 //!   put a new `BytesMut` in the place of an empty `out`. Until then both keep what they have grown
-//!   to.
+//!   to. Compression has codecs
+//!   and histories besides: see `deflate::Pool`.
 //!
 //! # The end
 //!
@@ -141,6 +142,7 @@
 //! | [`RecvBuf`] | all receive memory |
 //! | [`Config`] | every limit and timer, with its default |
 //! | [`ProtocolError`], [`SendError`] | whose fault it was: the peer's, or the application's |
+//! | `deflate` | compression (feature `deflate`): what to compress, what it costs, how to share codecs |
 //! | [`frame`] | the wire format alone, for tools and tests |
 //!
 //! # Features
@@ -149,8 +151,9 @@
 //! |---|---|---|
 //! | `std` | default | finds the CPU's SIMD instructions for UTF-8 at run time |
 //! | `getrandom` | default | [`Seed::from_os`](crate::Seed) |
+//! | `deflate` | | permessage-deflate (RFC 7692), where [`Config`] asks for it; includes `std` |
 //!
-//! Without both, the crate needs `alloc` alone; a client then brings its own [`Seed`].
+//! Without all of them, the crate needs `alloc` alone; a client then brings its own [`Seed`].
 #![no_std]
 #![warn(
     clippy::std_instead_of_core,
@@ -166,8 +169,18 @@ extern crate std;
 mod buffer;
 mod config;
 mod connection;
+#[cfg(feature = "deflate")]
+pub mod deflate;
+#[cfg(not(feature = "deflate"))]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "nothing is negotiated without the feature"
+)]
+mod deflate;
 mod error;
 pub mod frame;
+mod grammar;
 pub mod handshake;
 mod seed;
 mod utf8;

@@ -256,12 +256,12 @@ fn the_record_of_a_close_is_all_that_is_allocated_at_the_end() {
 
 #[test]
 fn sizes_of_types() {
-    assert!(
-        size_of::<Connection>() <= 256,
-        "{}",
-        size_of::<Connection>()
-    );
-    assert!(size_of::<RecvBuf>() <= 128, "{}", size_of::<RecvBuf>());
+    // With compression there is a bit more: see deflate_memory.rs.
+    if cfg!(not(feature = "deflate")) {
+        let len = size_of::<Connection>();
+        assert!(len <= 256, "{len}");
+        assert!(size_of::<RecvBuf>() <= 128, "{}", size_of::<RecvBuf>());
+    }
     assert_eq!(size_of::<Event<'_>>(), 3 * size_of::<usize>());
     assert_eq!(size_of::<CloseFrame<'_>>(), 3 * size_of::<usize>());
     assert!(size_of::<FrameHeader>() <= 24);

@@ -8,12 +8,15 @@ use bytes::BytesMut;
 use crate::{
     buffer::RecvBuf,
     config::Config,
+    deflate::Agreed,
     error::{ProtocolError, SendError},
     frame::{CloseCode, MAX_CONTROL_PAYLOAD, Opcode},
     seed::{MaskKeys, Seed},
 };
 
 mod closing;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod event;
 mod liveness;
 mod receive;
@@ -32,11 +35,11 @@ use send::Sender;
 ///
 /// It comes out of an [opening handshake](crate::handshake) by value, or, where that happened
 /// elsewhere, out of [`assume_opened`](Self::assume_opened). It owns no heap memory while it is
-/// open: bytes arrive in a [`RecvBuf`] and leave through a [`BytesMut`], both of them the
-/// caller's. The same two go into every call; the caller takes bytes from the front of `out` and
+/// open, but for what compression needs: bytes arrive in a [`RecvBuf`] and leave through a
+/// [`BytesMut`], both of them the caller's. The same two go into every call; the caller takes bytes from the front of `out` and
 /// adds none of its own.
 ///
-/// The methods come in four families:
+/// The methods come in families:
 ///
 /// | | |
 /// |---|---|
@@ -44,6 +47,7 @@ use send::Sender;
 /// | what the application wants | [`send_text`](Self::send_text), [`send_binary`](Self::send_binary), [`start_message`](Self::start_message) and its pieces, [`send_ping`](Self::send_ping), [`send_pong`](Self::send_pong), [`close`](Self::close) |
 /// | time | [`deadline`](Self::deadline) before each wait, [`handle_timeout`](Self::handle_timeout) when it passes |
 /// | state | [`is_done`](Self::is_done), [`state`](Self::state), [`close_sent`](Self::close_sent), [`close_received`](Self::close_received), [`error`](Self::error), [`round_trip_time`](Self::round_trip_time) |
+/// | compression | with the feature `deflate`: `deflate`, `set_compression`, `deflate_stats`, and `deflate::Pool` |
 ///
 /// The [crate documentation](crate) shows the loop in which they are called.
 ///
@@ -137,20 +141,28 @@ impl Connection {
     /// A connection over a stream whose opening handshake happened elsewhere: an HTTP server's
     /// upgrade, or an extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441, RFC 9220).
     ///
-    /// The caller vouches for the opening. Bytes that arrived behind it go into the `RecvBuf`.
+    /// The caller vouches for the opening. Bytes that arrived behind it go into the `RecvBuf`. What
+    /// the configuration says of the opening has no effect, compression included: where it was
+    /// agreed on, `with_deflate` says so.
     pub fn assume_opened(role: Role, config: Config) -> Self {
         let mask_keys = match role {
             Role::Server => None,
             Role::Client(seed) => Some(MaskKeys::new(seed)),
         };
-        Self::opened(mask_keys, &config)
+        Self::opened(mask_keys, &config, None)
     }
 
     /// A connection as it comes out of an opening; a client's has mask keys.
-    pub(crate) fn opened(mask_keys: Option<MaskKeys>, config: &Config) -> Self {
+    pub(crate) fn opened(
+        mask_keys: Option<MaskKeys>,
+        config: &Config,
+        deflate: Option<Agreed>,
+    ) -> Self {
+        let (inflater, deflater) =
+            deflate.map_or((None, None), |deflate| deflate.codecs(mask_keys.is_some()));
         Self {
-            receiver: Receiver::new(mask_keys.is_none(), config),
-            sender: Sender::new(mask_keys, config),
+            receiver: Receiver::new(mask_keys.is_none(), inflater, config),
+            sender: Sender::new(mask_keys, deflater, config),
             closing: Closing::default(),
             liveness: Liveness::new(config),
             error: None,
@@ -184,14 +196,9 @@ impl Connection {
         }
         match self.receiver.receive(input) {
             Ok(None) => self.no_event(out),
-            Ok(Some(Received::Message(MessageKind::Binary, at))) => {
-                Ok(Some(Event::Binary(input.get(at))))
-            }
-            Ok(Some(Received::Message(MessageKind::Text, at))) => {
-                match simdutf8::basic::from_utf8(input.get(at)) {
-                    Ok(text) => Ok(Some(Event::Text(text))),
-                    Err(_) => Err(self.fail(ProtocolError::InvalidUtf8, out)),
-                }
+            Ok(Some(Received::Message(kind, at))) => self.message_event(kind, input.get(at), out),
+            Ok(Some(Received::Inflated(kind))) => {
+                self.message_event(kind, input.inflated.bytes(), out)
             }
             Ok(Some(Received::Control(opcode, at))) => {
                 self.control_event(opcode, input.get(at), out).map(Some)
@@ -215,6 +222,23 @@ impl Connection {
             return Err(self.fail(ProtocolError::EndOfStream, out));
         }
         Ok(None)
+    }
+
+    /// Makes a message an event, if a text is one.
+    #[inline]
+    fn message_event<'b>(
+        &mut self,
+        kind: MessageKind,
+        payload: &'b [u8],
+        out: &mut BytesMut,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        match kind {
+            MessageKind::Binary => Ok(Some(Event::Binary(payload))),
+            MessageKind::Text => match simdutf8::basic::from_utf8(payload) {
+                Ok(text) => Ok(Some(Event::Text(text))),
+                Err(_) => Err(self.fail(ProtocolError::InvalidUtf8, out)),
+            },
+        }
     }
 
     /// Answers a control frame and makes it an event.

@@ -1,8 +1,8 @@
 //! From bytes to messages and control frames: the receive half of a connection.
 //!
 //! The steps can each be called alone: [`Receiver::check`] holds a header against the rules,
-//! [`take_payload`] unmasks and assembles what has arrived of a payload, [`take_control`] takes a
-//! control frame. [`Receiver::whole_message`] does all at once for the common frame.
+//! [`Receiver::take_payload`] unmasks, inflates and assembles what has arrived of a payload,
+//! [`take_control`] takes a control frame. [`Receiver::whole_message`] does all at once for the common frame.
 
 use core::ops::Range;
 
@@ -10,6 +10,7 @@ use super::MessageKind;
 use crate::{
     buffer::RecvBuf,
     config::Config,
+    deflate::Inflater,
     error::ProtocolError,
     frame::{FrameHeader, Opcode, unmask},
     utf8::Utf8,
@@ -17,7 +18,8 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Receiver {
-    /// At most `max_message_size`.
+    /// Where compression was agreed on.
+    pub(super) inflater: Option<Inflater>,
     max_frame_size: usize,
     max_message_size: usize,
     max_fragments: u32,
@@ -29,6 +31,8 @@ pub(crate) struct Receiver {
 #[derive(Debug, Clone)]
 pub(crate) enum Received {
     Message(MessageKind, Range<usize>),
+    /// A message that was compressed is beside the buffer.
+    Inflated(MessageKind),
     Control(Opcode, Range<usize>),
 }
 
@@ -36,7 +40,10 @@ pub(crate) enum Received {
 #[derive(Debug)]
 pub(crate) struct Assembly {
     kind: MessageKind,
+    compressed: bool,
     fragments: u32,
+    /// The payloads of all frames so far, with that of the frame under way, in bytes.
+    payload_len: usize,
     utf8: Utf8,
     /// The frame under way, or the last one.
     payload: Payload,
@@ -52,9 +59,10 @@ struct Payload {
 }
 
 impl Receiver {
-    pub(crate) fn new(masked: bool, config: &Config) -> Self {
+    pub(crate) fn new(masked: bool, inflater: Option<Inflater>, config: &Config) -> Self {
         Self {
-            max_frame_size: config.max_frame_size.min(config.max_message_size),
+            inflater,
+            max_frame_size: config.max_frame_size,
             max_message_size: config.max_message_size,
             max_fragments: config.max_fragments,
             masked,
@@ -63,7 +71,10 @@ impl Receiver {
 
     /// The next message or control frame that has arrived whole.
     #[inline]
-    pub(crate) fn receive(&self, input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
+    pub(crate) fn receive(
+        &mut self,
+        input: &mut RecvBuf,
+    ) -> Result<Option<Received>, ProtocolError> {
         match self.whole_message(input) {
             Some(received) => Ok(Some(received)),
             None => self.receive_any(input),
@@ -96,7 +107,7 @@ impl Receiver {
             len => (usize::from(len), 2, (head >> 16) as u32),
         };
         let header_len = header_len + if self.masked { 4 } else { 0 };
-        if header_len + len > unread.len() || len > self.max_frame_size {
+        if header_len + len > unread.len() || len > self.max_frame_size.min(self.max_message_size) {
             return None;
         }
         input.consume(header_len);
@@ -108,7 +119,7 @@ impl Receiver {
 
     /// The long way: plain and complete.
     #[inline(never)]
-    fn receive_any(&self, input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
+    fn receive_any(&mut self, input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
         loop {
             if input
                 .assembly
@@ -125,7 +136,7 @@ impl Receiver {
                 input.consume(len);
                 begin_payload(&header, input);
             }
-            let received = take_payload(input)?;
+            let received = self.take_payload(input)?;
             if received.is_some() || input.unread().is_empty() {
                 return Ok(received);
             }
@@ -134,8 +145,12 @@ impl Receiver {
 
     /// Whether this frame is allowed at this point, and within the limits.
     fn check(&self, header: &FrameHeader, input: &RecvBuf) -> Result<(), ProtocolError> {
-        // "MUST be 0 unless an extension is negotiated that defines meanings" (§5.2)
-        if header.rsv1 || header.rsv2 || header.rsv3 {
+        // "MUST be 0 unless an extension is negotiated that defines meanings" (§5.2). "An endpoint
+        // MUST NOT set the "Per-Message Compressed" bit of control frames and non-first fragments
+        // of a data message." (RFC 7692 §6.1)
+        let starts_message = matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        let may_be_compressed = starts_message && self.inflater.is_some();
+        if header.rsv1 && !may_be_compressed || header.rsv2 || header.rsv3 {
             return Err(ProtocolError::ReservedBit);
         }
         // "a client MUST mask all frames", "a server MUST NOT mask any frames" (§5.1)
@@ -159,14 +174,77 @@ impl Receiver {
             (_, Some(_)) => return Err(ProtocolError::InterleavedMessage),
             (_, None) => {}
         }
+        let (so_far, compressed, frames) = match &input.assembly {
+            Some(message) => (
+                message.payload_len,
+                message.compressed,
+                message.fragments as usize + 1,
+            ),
+            None => (0, header.rsv1, 1),
+        };
+        // What cannot be compressed gets longer, and so does each frame that was flushed. The limit
+        // on what comes out holds while it does.
+        let extra = match compressed {
+            true => (self.max_message_size / 4).saturating_add(frames.saturating_mul(64)),
+            false => 0,
+        };
+        let room = (self.max_message_size.saturating_add(extra)).saturating_sub(so_far);
         // What does not fit into the address space is above any limit.
-        let room = self.max_message_size.saturating_sub(input.message.len());
         match usize::try_from(header.len) {
             Ok(len) if len > room => Err(ProtocolError::MessageTooBig),
             Ok(len) if len > self.max_frame_size => Err(ProtocolError::FrameTooBig),
             Ok(_) => Ok(()),
             Err(_) => Err(ProtocolError::MessageTooBig),
         }
+    }
+
+    /// What has arrived of the payload goes to the end of the message, unmasked, inflated and, for
+    /// text, checked. Returns the message, where that was the rest of it.
+    fn take_payload(&mut self, input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
+        let Some(mut message) = input.assembly.take() else {
+            return Ok(None);
+        };
+        let n = message.payload.remaining.min(input.unread().len());
+        let is_text = message.kind == MessageKind::Text;
+        let is_last = message.payload.fin && message.payload.remaining == n;
+        if message.compressed {
+            // Missing only where the buffer is that of another connection.
+            let inflater = self.inflater.as_mut().ok_or(ProtocolError::ReservedBit)?;
+            let (piece, inflated) = input.take_compressed(n);
+            message.payload.take(piece);
+            let utf8 = is_text.then_some(&mut message.utf8);
+            inflater.inflate(piece, self.max_message_size, inflated, utf8)?;
+            if is_last {
+                inflater.finish(inflated)?;
+                return Ok(Some(Received::Inflated(message.kind)));
+            }
+        } else {
+            let piece = input.append_to_message(n);
+            let ascii = message.payload.take(piece);
+            // Text is refused at the first wrong byte (§8.1), and an incomplete end when all of it
+            // becomes a `&str`: safe Rust has no way to that but to look at it once more.
+            let checked = is_last || ascii && message.utf8.is_complete();
+            if is_text && !checked {
+                let checked = message.utf8.push(piece);
+                checked.map_err(|_| ProtocolError::InvalidUtf8)?;
+            }
+            if is_last {
+                let whole = input.end_message();
+                return Ok(Some(Received::Message(message.kind, whole)));
+            }
+        }
+        input.assembly = Some(message);
+        Ok(None)
+    }
+}
+
+impl Payload {
+    /// Unmasks the next piece. Whether it is known to be ASCII.
+    fn take(&mut self, piece: &mut [u8]) -> bool {
+        let done = self.done as u64;
+        self.done += piece.len();
+        self.remaining -= piece.len();
+        self.key.is_some_and(|key| unmask(piece, key, done))
     }
 }
 
@@ -202,6 +280,7 @@ fn begin_payload(header: &FrameHeader, input: &mut RecvBuf) {
     match &mut input.assembly {
         Some(message) => {
             message.fragments += 1;
+            message.payload_len += payload.remaining;
             message.payload = payload;
         }
         None => {
@@ -211,42 +290,12 @@ fn begin_payload(header: &FrameHeader, input: &mut RecvBuf) {
             };
             input.begin_message(Assembly {
                 kind,
+                compressed: header.rsv1,
                 fragments: 1,
+                payload_len: payload.remaining,
                 utf8: Utf8::default(),
                 payload,
             });
         }
     }
-}
-
-/// What has arrived of the payload goes to the end of the message, unmasked and, for text,
-/// checked. Returns the message, where that was the rest of it.
-fn take_payload(input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
-    let Some(mut message) = input.assembly.take() else {
-        return Ok(None);
-    };
-    let payload = &mut message.payload;
-    let n = payload.remaining.min(input.unread().len());
-    let piece = input.append_to_message(n);
-    let ascii = payload
-        .key
-        .is_some_and(|key| unmask(piece, key, payload.done as u64));
-    payload.done += n;
-    payload.remaining -= n;
-    let is_last = payload.fin && payload.remaining == 0;
-
-    // Text is refused at the first wrong byte (§8.1), and an incomplete end when all of it becomes
-    // a `&str`: safe Rust has no way to that but to look at it once more.
-    let checked = is_last || ascii && message.utf8.is_complete();
-    if message.kind == MessageKind::Text && !checked {
-        message
-            .utf8
-            .push(piece)
-            .map_err(|_| ProtocolError::InvalidUtf8)?;
-    }
-    if is_last {
-        return Ok(Some(Received::Message(message.kind, input.end_message())));
-    }
-    input.assembly = Some(message);
-    Ok(None)
 }

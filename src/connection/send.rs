@@ -1,10 +1,11 @@
-//! From messages to bytes: fragments, frames, masks. The send half of a connection.
+//! From messages to bytes: compression, fragments, frames, masks. The send half of a connection.
 
 use bytes::BytesMut;
 
 use super::{CloseFrame, MessageKind};
 use crate::{
     config::Config,
+    deflate::Deflater,
     error::SendError,
     frame::{FrameHeader, MAX_CONTROL_PAYLOAD, Opcode, apply_mask},
     seed::MaskKeys,
@@ -15,6 +16,8 @@ use crate::{
 pub(crate) struct Sender {
     /// The keys of a client; a server masks nothing (RFC 6455 §5.1).
     mask_keys: Option<MaskKeys>,
+    /// Where compression was agreed on, and is possible.
+    pub(super) deflater: Option<Deflater>,
     fragment_size: usize,
     message: Option<Outgoing>,
     pong_backlog: u32,
@@ -28,6 +31,7 @@ pub(crate) struct Sender {
 struct Outgoing {
     kind: MessageKind,
     next: Opcode,
+    compressed: bool,
     utf8: Utf8,
 }
 
@@ -39,9 +43,14 @@ struct LastPong {
 }
 
 impl Sender {
-    pub(crate) fn new(mask_keys: Option<MaskKeys>, config: &Config) -> Self {
+    pub(crate) fn new(
+        mask_keys: Option<MaskKeys>,
+        deflater: Option<Deflater>,
+        config: &Config,
+    ) -> Self {
         Self {
             mask_keys,
+            deflater,
             fragment_size: config.fragment_size.max(1),
             message: None,
             pong_backlog: u32::try_from(config.pong_backlog).unwrap_or(u32::MAX),
@@ -66,8 +75,20 @@ impl Sender {
         if self.message.is_some() {
             return Err(SendError::MessageInProgress);
         }
-        self.fragments(opcode, payload, true, out);
+        if self.compresses(Some(payload.len())) {
+            self.compressed(opcode, payload, true, out);
+        } else {
+            self.fragments(opcode, false, payload, true, out);
+        }
         Ok(())
+    }
+
+    /// Whether a message of this length, if it is known, is compressed. That is decided before a
+    /// byte of it is: what was compressed and then sent as it is would be in the compressor's
+    /// window, and not in the peer's.
+    #[inline]
+    fn compresses(&self, len: Option<usize>) -> bool {
+        (self.deflater.as_ref()).is_some_and(|deflater| deflater.wants(len))
     }
 
     pub(crate) fn start_message(&mut self, kind: MessageKind) -> Result<(), SendError> {
@@ -81,6 +102,7 @@ impl Sender {
         self.message = Some(Outgoing {
             kind,
             next,
+            compressed: self.compresses(None),
             utf8: Utf8::default(),
         });
         Ok(())
@@ -103,10 +125,15 @@ impl Sender {
             message.utf8 = utf8;
         }
         let opcode = core::mem::replace(&mut message.next, Opcode::Continuation);
+        let compressed = message.compressed;
         if fin {
             self.message = None;
         }
-        self.fragments(opcode, piece, fin, out);
+        if compressed {
+            self.compressed(opcode, piece, fin, out);
+        } else {
+            self.fragments(opcode, false, piece, fin, out);
+        }
         Ok(())
     }
 
@@ -119,7 +146,7 @@ impl Sender {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(SendError::ControlTooLong);
         }
-        self.frame(true, opcode, payload, out);
+        self.frame(true, opcode, false, payload, out);
         Ok(())
     }
 
@@ -132,13 +159,13 @@ impl Sender {
         let code = code.map(|code| u16::from(code).to_be_bytes());
         let payload = [code.as_slice().as_flattened(), reason.as_bytes()].concat();
         debug_assert!(payload.len() <= MAX_CONTROL_PAYLOAD);
-        self.frame(true, Opcode::Close, &payload, out);
+        self.frame(true, Opcode::Close, false, &payload, out);
     }
 
     /// A keepalive ping, from which [`ahead_of_ping`](Self::ahead_of_ping) counts.
     pub(crate) fn keepalive(&mut self, payload: [u8; 4], out: &mut BytesMut) {
         self.since_ping = 0;
-        self.frame(true, Opcode::Ping, &payload, out);
+        self.frame(true, Opcode::Ping, false, &payload, out);
     }
 
     /// Bytes of `out` that are still in front of the last keepalive ping.
@@ -159,43 +186,93 @@ impl Sender {
             out.truncate(out.len() - usize::from(last.frame_len));
         }
         let before = out.len();
-        self.frame(true, Opcode::Pong, payload, out);
+        self.frame(true, Opcode::Pong, false, payload, out);
         self.last_pong = u32::try_from(out.len()).ok().map(|out_len| LastPong {
             out_len,
             frame_len: (out.len() - before) as u8,
         });
     }
 
-    /// A message, or a part of one, in frames of at most `fragment_size` (§5.4).
-    #[inline]
-    fn fragments(&mut self, mut opcode: Opcode, mut payload: &[u8], fin: bool, out: &mut BytesMut) {
-        while payload.len() > self.fragment_size {
-            let (fragment, rest) = payload.split_at(self.fragment_size);
-            self.frame(false, opcode, fragment, out);
-            opcode = Opcode::Continuation;
-            payload = rest;
+    /// A message, or a piece of one, that is compressed on its way into `out`. It is framed where
+    /// it is: how long it becomes is known behind it only.
+    fn compressed(&mut self, opcode: Opcode, piece: &[u8], fin: bool, out: &mut BytesMut) {
+        let Some(deflater) = &mut self.deflater else {
+            return;
+        };
+        // "An endpoint MUST set the "Per-Message Compressed" bit of the first frame" (RFC 7692 §6.1)
+        let rsv1 = opcode != Opcode::Continuation;
+        let start = out.len();
+        let payload = start + FrameHeader::MAX_LEN;
+        out.resize(payload, 0);
+        deflater.deflate(piece, fin, out);
+        let len = out.len() - payload;
+        if len > self.fragment_size {
+            let whole = out[payload..].to_vec();
+            out.truncate(start);
+            return self.fragments(opcode, rsv1, &whole, fin, out);
         }
-        self.frame(fin, opcode, payload, out);
+        let header = self.header(fin, opcode, rsv1, len);
+        let encoded = header.encode_unchecked();
+        out.copy_within(payload.., start + encoded.len());
+        out.truncate(start + encoded.len() + len);
+        out[start..][..encoded.len()].copy_from_slice(&encoded);
+        self.appended(header.mask, start + encoded.len(), start, out);
     }
 
-    /// The only writer of frames.
+    /// A message, or a part of one, in frames of at most `fragment_size` (§5.4).
     #[inline]
-    fn frame(&mut self, fin: bool, opcode: Opcode, payload: &[u8], out: &mut BytesMut) {
-        let mask = self.mask_keys.as_mut().map(MaskKeys::next_key);
-        let header = FrameHeader {
-            fin,
-            mask,
-            ..FrameHeader::new(opcode, payload.len() as u64)
-        };
-        let header = header.encode_unchecked();
-        let len = header.len() + payload.len();
-        out.reserve(len);
-        out.extend_from_slice(&header);
-        let start = out.len();
-        out.extend_from_slice(payload);
-        if let Some(key) = mask {
-            apply_mask(&mut out[start..], key, 0);
+    fn fragments(
+        &mut self,
+        mut opcode: Opcode,
+        mut rsv1: bool,
+        mut payload: &[u8],
+        fin: bool,
+        out: &mut BytesMut,
+    ) {
+        while payload.len() > self.fragment_size {
+            let (fragment, rest) = payload.split_at(self.fragment_size);
+            self.frame(false, opcode, rsv1, fragment, out);
+            (opcode, rsv1) = (Opcode::Continuation, false);
+            payload = rest;
         }
+        self.frame(fin, opcode, rsv1, payload, out);
+    }
+
+    /// Appends a frame.
+    #[inline]
+    fn frame(&mut self, fin: bool, opcode: Opcode, rsv1: bool, payload: &[u8], out: &mut BytesMut) {
+        let header = self.header(fin, opcode, rsv1, payload.len());
+        let encoded = header.encode_unchecked();
+        let start = out.len();
+        out.reserve(encoded.len() + payload.len());
+        out.extend_from_slice(&encoded);
+        out.extend_from_slice(payload);
+        self.appended(header.mask, start + encoded.len(), start, out);
+    }
+
+    #[inline]
+    fn header(&mut self, fin: bool, opcode: Opcode, rsv1: bool, len: usize) -> FrameHeader {
+        FrameHeader {
+            fin,
+            rsv1,
+            mask: self.mask_keys.as_mut().map(MaskKeys::next_key),
+            ..FrameHeader::new(opcode, len as u64)
+        }
+    }
+
+    /// Masks the payload of the frame that ends `out`, and counts its bytes.
+    #[inline]
+    fn appended(
+        &mut self,
+        mask: Option<[u8; 4]>,
+        payload: usize,
+        start: usize,
+        out: &mut BytesMut,
+    ) {
+        if let Some(key) = mask {
+            apply_mask(&mut out[payload..], key, 0);
+        }
+        let len = out.len() - start;
         self.since_ping = self
             .since_ping
             .saturating_add(u32::try_from(len).unwrap_or(u32::MAX));

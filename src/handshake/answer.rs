@@ -6,9 +6,13 @@ use bytes::BytesMut;
 
 use super::{
     HeadError,
-    fields::{OwnFields, list, write},
+    fields::{OwnFields, write},
     key::AcceptKey,
     request::RequestError,
+};
+use crate::{
+    deflate::{Agreed, DeflateConfig, Params},
+    grammar::list,
 };
 
 /// How a server accepts an opening: which subprotocol it chooses, and what it adds to the
@@ -24,6 +28,8 @@ use super::{
 #[must_use = "it is sent by `Pending::accept`"]
 pub struct Accept<'a> {
     subprotocol: Option<&'a str>,
+    /// In place of [`Config::deflate`](crate::Config), where it is set.
+    deflate: Option<Option<DeflateConfig>>,
     fields: OwnFields<'a>,
 }
 
@@ -39,6 +45,38 @@ impl<'a> Accept<'a> {
         self
     }
 
+    /// Compresses this connection so, in place of how [`Config::deflate`](field@crate::Config::deflate)
+    /// says: by the first offer of the client that it can accept, if there is one. `None` accepts
+    /// none of them.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use websocket_proto::{Config, RecvBuf, deflate::DeflateConfig};
+    /// use websocket_proto::handshake::server::{Accept, Handshake, Origins};
+    ///
+    /// # let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    /// # input.extend_from_slice(b"GET / HTTP/1.1\r\nHost: example.com\r\n\
+    /// #     Upgrade: websocket\r\nConnection: Upgrade\r\n\
+    /// #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+    /// #     Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n");
+    /// # let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
+    /// # let (_, pending) = opening.next(&mut input, &mut out)?.expect("it is whole");
+    /// let mut small = DeflateConfig::new();
+    /// small.server_no_context_takeover = true;
+    /// small.client_max_window_bits = 10;
+    /// let ws = pending.accept(Accept::new().deflate(Some(small)), &mut out)?;
+    /// assert!(String::from_utf8_lossy(&out).contains(
+    ///     "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
+    ///      client_max_window_bits=10\r\n"
+    /// ));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "deflate")]
+    pub fn deflate(mut self, config: Option<DeflateConfig>) -> Self {
+        self.deflate = Some(config);
+        self
+    }
+
     /// Adds a header field. The name of one that the opening writes itself, or a value with a
     /// control character, is a [`HeadError`] of [`Pending::accept`](super::server::Pending::accept).
     pub fn header(mut self, name: &'a str, value: &'a str) -> Self {
@@ -46,11 +84,19 @@ impl<'a> Accept<'a> {
         self
     }
 
+    /// The compression that comes of these offers, by default with `config`.
+    pub(super) fn agree(&self, offers: &[Params], config: Option<DeflateConfig>) -> Option<Agreed> {
+        let config = self.deflate.unwrap_or(config)?;
+        let params = config.choose(offers.iter().copied())?;
+        Some(Agreed { params, config })
+    }
+
     /// Writes the response, unless there is something wrong with it.
     pub(super) fn write(
         &self,
         key: &AcceptKey,
         offered: &str,
+        deflate: Option<Params>,
         out: &mut BytesMut,
     ) -> Result<(), HeadError> {
         self.fields.check()?;
@@ -67,6 +113,9 @@ impl<'a> Accept<'a> {
         out.extend_from_slice(b"\r\n");
         if let Some(name) = self.subprotocol {
             write(out, format_args!("Sec-WebSocket-Protocol: {name}\r\n"));
+        }
+        if let Some(params) = deflate {
+            write(out, format_args!("Sec-WebSocket-Extensions: {params}\r\n"));
         }
         self.fields.write(out);
         out.extend_from_slice(b"\r\n");

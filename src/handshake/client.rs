@@ -41,7 +41,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::time::Duration;
 
 use bytes::BytesMut;
@@ -52,7 +52,11 @@ use super::{
     key::{self, AcceptKey},
     response::check,
 };
-use crate::{Config, Connection, RecvBuf, Seed, seed::MaskKeys};
+use crate::{
+    Config, Connection, RecvBuf, Seed,
+    deflate::{Agreed, Params},
+    seed::MaskKeys,
+};
 
 pub use super::{
     response::{Response, ResponseError},
@@ -85,6 +89,8 @@ pub struct Handshake {
     expected: AcceptKey,
     /// The subprotocols that were offered, as a list.
     offered: String,
+    /// What was offered of permessage-deflate.
+    deflate_offers: Vec<Params>,
     /// Taken by the connection.
     mask_keys: Option<MaskKeys>,
     scan: HeadScan,
@@ -106,6 +112,12 @@ enum State {
     Failed(ResponseError),
 }
 
+/// What a final response says, with the compression that is agreed on.
+enum Verdict {
+    Accepts(Option<Params>),
+    Refuses,
+}
+
 impl Handshake {
     /// Writes the request. The seed is used up: for the nonce, and for the mask keys of the
     /// connection.
@@ -123,10 +135,12 @@ impl Handshake {
         let mut mask_keys = MaskKeys::new(seed);
         // "The nonce MUST be selected randomly for each connection." (§4.1, item 7)
         let key = key::encode_key(mask_keys.nonce());
-        request.write(&key, out);
+        let deflate_offers = request.deflate_offers(&config);
+        request.write(&key, &deflate_offers, out);
         Ok(Self {
             expected: key::accept_key(&key),
             offered: request.offers(),
+            deflate_offers,
             mask_keys: Some(mask_keys),
             scan: HeadScan::new(Kind::Response),
             skipped: 0,
@@ -165,17 +179,19 @@ impl Handshake {
                 return Err(error);
             }
         }
-        let (len, status) = match self.receive(input) {
+        let (len, verdict) = match self.receive(input) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(error) => return Err(self.fail(error, input)),
         };
-        Ok(Some(match self.mask_keys.take() {
-            Some(mask_keys) if status == 101 => {
+        Ok(Some(match (verdict, self.mask_keys.take()) {
+            (Verdict::Accepts(params), Some(mask_keys)) => {
                 self.state = State::Accepted;
                 let head = input.consume(len);
+                let agreed = params.zip(self.config.deflate());
+                let agreed = agreed.map(|(params, config)| Agreed { params, config });
                 Answer::Accepted(
-                    Connection::opened(Some(mask_keys), &self.config),
+                    Connection::opened(Some(mask_keys), &self.config, agreed),
                     Response::new(input.get(head), b""),
                 )
             }
@@ -221,8 +237,8 @@ impl Handshake {
         }
     }
 
-    /// The length and the status of the final response, once its head is whole.
-    fn receive(&mut self, input: &mut RecvBuf) -> Result<Option<(usize, u16)>, ResponseError> {
+    /// The length of the final response and what it says, once its head is whole.
+    fn receive(&mut self, input: &mut RecvBuf) -> Result<Option<(usize, Verdict)>, ResponseError> {
         loop {
             let unread = input.unread();
             let Some(len) = self.scan.find_end(unread, self.room())? else {
@@ -234,8 +250,9 @@ impl Handshake {
             let head = ResponseHead::parse(&unread[..len], self.config.max_headers)?;
             match head.status {
                 101 => {
-                    check(&head, &self.expected, &self.offered)?;
-                    return Ok(Some((len, 101)));
+                    let deflate =
+                        check(&head, &self.expected, &self.offered, &self.deflate_offers)?;
+                    return Ok(Some((len, Verdict::Accepts(deflate))));
                 }
                 // "A client MUST be able to parse one or more 1xx responses received prior to a
                 // final response" (RFC 9110 §15.2).
@@ -244,7 +261,7 @@ impl Handshake {
                     self.skipped += len;
                     self.scan = HeadScan::new(Kind::Response);
                 }
-                200.. => return Ok(Some((len, head.status))),
+                200.. => return Ok(Some((len, Verdict::Refuses))),
                 _ => return Err(HttpError::StartLine.into()),
             }
         }

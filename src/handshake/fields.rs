@@ -1,10 +1,11 @@
-//! Header fields (RFC 9110 §5): those that arrived, those that the application sets, and the
-//! small grammars of their values.
+//! Header fields (RFC 9110 §5): those that arrived, and those that the application sets.
 
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 
 use bytes::BytesMut;
+
+use crate::grammar::{is_token, list};
 
 /// One header field of a request or response.
 ///
@@ -190,89 +191,16 @@ pub enum HeadError {
     /// The server chose a subprotocol that the client did not offer.
     #[error("the subprotocol must be one of those that the client offers (RFC 6455 §4.2.2)")]
     SubprotocolNotOffered,
+    /// An offer of compression with a window of another size than two to the power of 8 to 15
+    /// bytes, or less than 9 for the client's own.
+    #[error("window bits are 8 to 15, those of the client 9 to 15 (RFC 7692 §7.1.2)")]
+    InvalidWindowBits,
     /// A status for [`Reject`](super::server::Reject) that does not reject: not 300 to 599.
     #[error("an opening is rejected with a status of 300 to 599 (RFC 9110 §15)")]
     InvalidStatus,
     /// An origin that is not of the form `https://example.com:8443`.
     #[error("an origin is a scheme, a host and a port, and nothing else (RFC 6454 §6.2)")]
     InvalidOrigin,
-}
-
-/// The elements of a list (RFC 9110 §5.6.1), without the white space around them and without
-/// empty ones.
-///
-/// It needs no eye for quoted strings: in the lists of an opening they hold tokens only (RFC 6455
-/// §9.1), so never a comma.
-pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let elements = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-    elements.filter(|element| !element.is_empty())
-}
-
-/// Whether the value is a list with this element, in whatever case.
-pub(super) fn lists(value: &[u8], element: &str) -> bool {
-    list(value).any(|item| item.eq_ignore_ascii_case(element.as_bytes()))
-}
-
-/// Whether this is one `extension` of the list in `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
-pub(super) fn is_extension(offer: &[u8]) -> bool {
-    let mut parts = offer.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-    parts.next().is_some_and(is_token)
-        && parts.all(|param| {
-            let Some(equals) = param.iter().position(|&byte| byte == b'=') else {
-                return is_token(param);
-            };
-            let (name, value) = (&param[..equals], &param[equals + 1..]);
-            is_token(name)
-                && match value {
-                    [b'"', value @ .., b'"'] => is_quoted_token(value),
-                    value => is_token(value),
-                }
-        })
-}
-
-/// "the value after quoted-string unescaping MUST conform to the 'token' ABNF" (RFC 6455 §9.1)
-fn is_quoted_token(value: &[u8]) -> bool {
-    let mut bytes = value.iter();
-    let mut empty = true;
-    while let Some(mut byte) = bytes.next() {
-        if *byte == b'\\' {
-            let Some(escaped) = bytes.next() else {
-                return false;
-            };
-            byte = escaped;
-        }
-        if !is_token_char(*byte) {
-            return false;
-        }
-        empty = false;
-    }
-    !empty
-}
-
-/// `token` (RFC 9110 §5.6.2).
-pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_char(byte))
-}
-
-pub(super) const fn is_token_char(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
 }
 
 /// What a `field-value` consists of (RFC 9110 §5.5).

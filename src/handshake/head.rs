@@ -4,7 +4,8 @@ use core::mem::MaybeUninit;
 
 use httparse::{Error, Status};
 
-use super::fields::{Headers, is_token_char};
+use super::fields::Headers;
+use crate::grammar::is_token_char;
 
 /// The bytes are not the head of an HTTP/1.1 request or response, or too much of one.
 ///

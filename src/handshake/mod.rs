@@ -51,8 +51,8 @@
 //!
 //! What bounds an opening is in [`Config`](crate::Config): the bytes of a head, its header
 //! fields, and the time in all. Each byte of a head is looked at a fixed number of times, however
-//! the bytes drip in. Nothing is allocated for a request but a copy of the subprotocols that it
-//! offers.
+//! the bytes drip in. Nothing is allocated for a request but copies of the subprotocols and of the
+//! compression that it offers.
 //!
 //! Two kinds of error tell whose fault it was. [`RequestError`](server::RequestError) and
 //! [`ResponseError`](client::ResponseError) are the peer's, and [`HttpError`] is what they have in

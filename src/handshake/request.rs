@@ -1,15 +1,19 @@
 //! The request of an opening as the server sees it, and the rules for it (RFC 6455 §4.2.1).
 
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 use super::{
     HttpError,
-    fields::{Header, Headers, is_extension, is_token, list, lists},
+    fields::{Header, Headers},
     head::{ParseError, RequestHead},
     key::{self, AcceptKey},
     origin::{Origins, split_authority},
     target::Target,
+};
+use crate::{
+    deflate::Params,
+    grammar::{Extension, is_token, list, lists},
 };
 
 /// A request for an opening that has passed all rules: a view of the bytes in the receive buffer.
@@ -86,6 +90,34 @@ impl<'b> Request<'b> {
     /// to the grammar of RFC 6455 §9.1.
     pub fn extensions(&self) -> impl Iterator<Item = &'b str> + use<'b> {
         self.headers().list("Sec-WebSocket-Extensions")
+    }
+
+    /// The offers of permessage-deflate that are valid (RFC 7692 §7.1), the one that the client
+    /// prefers first. [`Accept::deflate`](super::server::Accept::deflate) decides about them.
+    ///
+    /// ```
+    /// # use bytes::BytesMut;
+    /// # use websocket_proto::{Config, RecvBuf, handshake::server::{Handshake, Origins}};
+    /// # let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    /// # input.extend_from_slice(b"GET / HTTP/1.1\r\nHost: example.com\r\n\
+    /// #     Upgrade: websocket\r\nConnection: Upgrade\r\n\
+    /// #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+    /// #     Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=7, x-other\r\n\
+    /// #     Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n\r\n");
+    /// # let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
+    /// # let (request, pending) = opening.next(&mut input, &mut out)?.expect("it is whole");
+    /// for offer in request.deflate_offers() {
+    ///     assert_eq!(offer.server_max_window_bits, Some(9));     // there is no 7
+    /// }
+    /// # assert_eq!((request.extensions().count(), request.deflate_offers().count()), (3, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "deflate")]
+    pub fn deflate_offers(&self) -> impl Iterator<Item = Params> + use<'b> {
+        let elements = self.extensions().map(str::as_bytes);
+        elements
+            .filter_map(Extension::parse)
+            .filter_map(Params::offered)
     }
 
     /// The value of the first header field of this name, in whatever case.
@@ -233,6 +265,8 @@ pub(super) struct Facts {
     pub(super) accept_key: AcceptKey,
     /// The subprotocols that were offered, as a list.
     pub(super) subprotocols: Box<str>,
+    /// The valid offers of permessage-deflate.
+    pub(super) deflate_offers: Box<[Params]>,
 }
 
 /// Checks a whole head against all rules.
@@ -266,6 +300,7 @@ struct Found<'b> {
     malformed_subprotocol: bool,
     malformed_extension: bool,
     subprotocols: String,
+    deflate_offers: Vec<Params>,
 }
 
 /// The value of a field that must not be there twice.
@@ -324,7 +359,15 @@ impl<'b> Found<'b> {
                 }
             }
         } else if field.is("Sec-WebSocket-Extensions") {
-            self.malformed_extension |= !list(value).all(is_extension);
+            for element in list(value) {
+                match Extension::parse(element) {
+                    None => self.malformed_extension = true,
+                    Some(extension) if cfg!(feature = "deflate") => {
+                        self.deflate_offers.extend(Params::offered(extension));
+                    }
+                    Some(_) => {}
+                }
+            }
         }
     }
 }
@@ -378,6 +421,7 @@ fn check_fields<'b>(
     Ok(Facts {
         accept_key,
         subprotocols: found.subprotocols.into(),
+        deflate_offers: found.deflate_offers.into(),
     })
 }
 

@@ -4,9 +4,13 @@ use core::fmt;
 
 use super::{
     HttpError,
-    fields::{Headers, list, lists},
+    fields::Headers,
     head::{ParseError, ResponseHead},
     key::AcceptKey,
+};
+use crate::{
+    deflate::{Params, is_deflate},
+    grammar::{Extension, list, lists},
 };
 
 /// The final response to an opening: a view of the bytes in the receive buffer.
@@ -124,9 +128,15 @@ pub enum ResponseError {
     /// Not exactly one `Sec-WebSocket-Accept`, or it does not answer the key that was sent.
     #[error("the Sec-WebSocket-Accept does not answer the key (RFC 6455 §4.1)")]
     Accept,
-    /// An extension, as none was offered.
+    /// An extension that was not offered, more than one, or a field that is malformed (§9.1).
     #[error("the server chose an extension that was not offered (RFC 6455 §4.1)")]
     Extension,
+    /// Permessage-deflate with parameters that do not exist, are wrong, or agree to none of the
+    /// offers.
+    #[error(
+        "the server's parameters of permessage-deflate agree to no offer (RFC 7692 §5.1, §7.1)"
+    )]
+    DeflateParameters,
     /// A subprotocol that was not offered, or more than one.
     #[error("the server chose a subprotocol that was not offered (RFC 6455 §4.1)")]
     Subprotocol,
@@ -149,12 +159,13 @@ impl From<ParseError> for ResponseError {
 }
 
 /// The rules for a response with status 101 (§4.1, items 2 to 6 on the server's response), in the
-/// order in which they are reported.
+/// order in which they are reported; and the compression that is agreed on.
 pub(super) fn check(
     head: &ResponseHead<'_>,
     expected: &AcceptKey,
     offered: &str,
-) -> Result<(), ResponseError> {
+    deflate_offers: &[Params],
+) -> Result<Option<Params>, ResponseError> {
     let values = |name: &'static str| {
         let fields = head.fields.clone().filter(move |field| field.is(name));
         fields.map(|field| field.value)
@@ -176,8 +187,16 @@ pub(super) fn check(
     if only("Sec-WebSocket-Accept") != Some(&expected[..]) {
         return Err(ResponseError::Accept);
     }
+    let mut deflate = None;
     if values("Sec-WebSocket-Extensions").next().is_some() {
-        return Err(ResponseError::Extension);
+        // Nothing else is ever offered, and "the client MUST _Fail the WebSocket Connection_" where
+        // the field "indicates the use of an extension that was not present in the client's
+        // handshake" (item 5).
+        let chosen = only("Sec-WebSocket-Extensions").and_then(Extension::parse);
+        let chosen = chosen.filter(|it| is_deflate(*it) && !deflate_offers.is_empty());
+        let chosen = chosen.ok_or(ResponseError::Extension)?;
+        let agreed = Params::answered(deflate_offers, chosen);
+        deflate = Some(agreed.ok_or(ResponseError::DeflateParameters)?);
     }
     let is_offered = |name: &[u8]| list(offered.as_bytes()).any(|offer| offer == name);
     if values("Sec-WebSocket-Protocol").next().is_some()
@@ -185,5 +204,5 @@ pub(super) fn check(
     {
         return Err(ResponseError::Subprotocol);
     }
-    Ok(())
+    Ok(deflate)
 }

@@ -52,7 +52,7 @@ use super::{
     key::AcceptKey,
     request::{Facts, check},
 };
-use crate::{Config, Connection, RecvBuf};
+use crate::{Config, Connection, RecvBuf, deflate::Params};
 
 pub use super::{
     answer::{Accept, Reject},
@@ -146,6 +146,7 @@ impl Handshake {
         let pending = Pending {
             accept_key: facts.accept_key,
             offered: facts.subprotocols,
+            deflate_offers: facts.deflate_offers,
             config: self.config,
         };
         Ok(Some((Request::new(input.get(head)), pending)))
@@ -267,6 +268,7 @@ impl Handshake {
 pub struct Pending {
     accept_key: AcceptKey,
     offered: Box<str>,
+    deflate_offers: Box<[Params]>,
     config: Config,
 }
 
@@ -279,8 +281,10 @@ impl Pending {
     /// [`HeadError`], where the response must not be sent. The peer is then answered with 500:
     /// flush `out`, and close the stream.
     pub fn accept(self, answer: Accept<'_>, out: &mut BytesMut) -> Result<Connection, HeadError> {
-        match answer.write(&self.accept_key, &self.offered, out) {
-            Ok(()) => Ok(Connection::opened(None, &self.config)),
+        let agreed = answer.agree(&self.deflate_offers, self.config.deflate());
+        let params = agreed.map(|agreed| agreed.params);
+        match answer.write(&self.accept_key, &self.offered, params, out) {
+            Ok(()) => Ok(Connection::opened(None, &self.config, agreed)),
             Err(error) => {
                 write_internal_error(out);
                 Err(error)

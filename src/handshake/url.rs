@@ -1,15 +1,16 @@
 //! What a client asks for: a WebSocket URI (RFC 6455 §3) and what goes along with it.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, vec, vec::Vec};
 
 use bytes::BytesMut;
 use fluent_uri::Uri;
 
 use super::{
     HeadError,
-    fields::{OwnFields, is_token, write},
+    fields::{OwnFields, write},
     origin::{Origin, split_authority},
 };
+use crate::{Config, deflate::Params, grammar::is_token};
 
 /// The request of an opening that a client is about to send.
 ///
@@ -37,6 +38,7 @@ pub struct Request<'a> {
     query: Option<&'a str>,
     origin: Option<&'a str>,
     subprotocols: Vec<&'a str>,
+    deflate_offers: Vec<Params>,
     fields: OwnFields<'a>,
 }
 
@@ -77,6 +79,7 @@ impl<'a> Request<'a> {
             query: uri.query().map(|query| query.as_str()),
             origin: None,
             subprotocols: Vec::new(),
+            deflate_offers: Vec::new(),
             fields: OwnFields::default(),
         })
     }
@@ -86,6 +89,40 @@ impl<'a> Request<'a> {
     /// whatever else must not be sent.
     pub fn subprotocol(mut self, name: &'a str) -> Self {
         self.subprotocols.push(name);
+        self
+    }
+
+    /// Offers these parameters of permessage-deflate (RFC 7692 §7.1), the preferred ones first, in
+    /// place of what [`Config::deflate`](field@crate::Config::deflate) would offer by itself. Nothing is
+    /// offered while that is `None`.
+    ///
+    /// Sizes of a window that do not exist are a [`HeadError`] of
+    /// [`Handshake::start`](super::client::Handshake::start).
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use websocket_proto::{Config, Seed, deflate::{DeflateConfig, Params}};
+    /// use websocket_proto::handshake::client::{Handshake, Request};
+    ///
+    /// let config = DeflateConfig::new();
+    /// let small = Params { server_max_window_bits: Some(10), ..config.offer() };
+    /// let request = Request::new("ws://example.com/")?
+    ///     .deflate_offer(small)
+    ///     .deflate_offer(config.offer());    // for servers that know no small windows
+    /// let mut out = BytesMut::new();
+    /// let mut opening = Config::new();
+    /// opening.deflate = Some(config);
+    /// Handshake::start(&request, Seed::from([7; 32]), opening, &mut out)?;
+    /// assert!(String::from_utf8_lossy(&out).contains(
+    ///     "Sec-WebSocket-Extensions: \
+    ///      permessage-deflate; server_max_window_bits=10; client_max_window_bits, \
+    ///      permessage-deflate; client_max_window_bits\r\n"
+    /// ));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "deflate")]
+    pub fn deflate_offer(mut self, offer: Params) -> Self {
+        self.deflate_offers.push(offer);
         self
     }
 
@@ -133,6 +170,9 @@ impl<'a> Request<'a> {
                 return Err(HeadError::InvalidSubprotocol);
             }
         }
+        if !self.deflate_offers.iter().all(Params::is_offerable) {
+            return Err(HeadError::InvalidWindowBits);
+        }
         Ok(())
     }
 
@@ -141,8 +181,17 @@ impl<'a> Request<'a> {
         self.subprotocols.join(", ")
     }
 
+    /// What is offered of permessage-deflate.
+    pub(super) fn deflate_offers(&self, config: &Config) -> Vec<Params> {
+        match config.deflate() {
+            None => Vec::new(),
+            Some(config) if self.deflate_offers.is_empty() => vec![config.offer()],
+            Some(_) => self.deflate_offers.clone(),
+        }
+    }
+
     /// Writes the request (RFC 6455 §4.1). It has passed [`check`](Self::check).
-    pub(super) fn write(&self, key: &[u8], out: &mut BytesMut) {
+    pub(super) fn write(&self, key: &[u8], deflate: &[Params], out: &mut BytesMut) {
         let path = if self.path.is_empty() { "/" } else { self.path };
         write(out, format_args!("GET {path}"));
         if let Some(query) = self.query {
@@ -163,6 +212,18 @@ impl<'a> Request<'a> {
         if !self.subprotocols.is_empty() {
             let offers = self.offers();
             write(out, format_args!("Sec-WebSocket-Protocol: {offers}\r\n"));
+        }
+        for (at, offer) in deflate.iter().enumerate() {
+            // "An element preceding another element has higher preference." (RFC 7692 §5)
+            let before = if at == 0 {
+                "Sec-WebSocket-Extensions: "
+            } else {
+                ", "
+            };
+            write(out, format_args!("{before}{offer}"));
+        }
+        if !deflate.is_empty() {
+            out.extend_from_slice(b"\r\n");
         }
         self.fields.write(out);
         out.extend_from_slice(b"\r\n");

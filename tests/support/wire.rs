@@ -135,7 +135,14 @@ impl Frame {
 }
 
 /// The frames that these bytes are. They must be whole, legal, and all of them.
-pub fn frames(mut wire: &[u8]) -> Vec<Frame> {
+pub fn frames(wire: &[u8]) -> Vec<Frame> {
+    let frames = compressed_frames(wire);
+    assert!(frames.iter().all(|frame| frame.rsv == 0), "a reserved bit");
+    frames
+}
+
+/// The same where permessage-deflate gives RSV1 a meaning.
+pub fn compressed_frames(mut wire: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     while !wire.is_empty() {
         frames.push(take_frame(&mut wire));
@@ -152,7 +159,8 @@ fn take_frame(wire: &mut &[u8]) -> Frame {
     }
     let start = take(wire, 2);
     let (fin, rsv, opcode) = (start[0] >> 7 == 1, start[0] >> 4 & 7, start[0] & 15);
-    assert_eq!(rsv, 0, "a reserved bit");
+    let may_be_compressed = matches!(opcode, TEXT | BINARY);
+    assert!(rsv == 0 || rsv == 4 && may_be_compressed, "a reserved bit");
     let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| n << 8 | usize::from(*byte));
     let len = match start[1] & 127 {
         126 => number(take(wire, 2)),
@@ -184,6 +192,7 @@ fn take_frame(wire: &mut &[u8]) -> Frame {
     }
     Frame {
         key,
+        rsv,
         ..frame(fin, opcode, payload)
     }
 }

@@ -1,0 +1,772 @@
+//! Proves that both openings negotiate permessage-deflate as RFC 7692 says (§5, §7.1): what is
+//! offered, which offer a server accepts and how, which answers a client takes, and that both ends
+//! come to the same.
+//!
+//! A number in the name of a test is a row of the list of what has broken WebSocket libraries.
+
+#![cfg(feature = "deflate")]
+
+use bytes::BytesMut;
+use proptest::{collection::vec, option, prelude::*};
+use websocket_proto::deflate::{AnswerError, DeflateConfig, Params};
+use websocket_proto::handshake::{
+    HeadError,
+    client::{self, Answer, Request, ResponseError},
+    server::{self, Accept, Origins, Pending, RequestError},
+};
+use websocket_proto::{Config, RecvBuf, Seed};
+
+mod support;
+
+use support::{
+    client::{Outcome, URL, outcome, started, value},
+    http::Head,
+    server::refuses,
+};
+
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
+const DEFAULT_OFFER: &str = "permessage-deflate; client_max_window_bits";
+
+// --- both ends ---------------------------------------------------------------------------------
+
+/// The default configuration, but for what `change` changes.
+fn deflate(change: impl FnOnce(&mut DeflateConfig)) -> DeflateConfig {
+    let mut config = DeflateConfig::new();
+    change(&mut config);
+    config
+}
+
+fn with_deflate(config: Option<DeflateConfig>) -> Config {
+    support::config(|all| all.deflate = config)
+}
+
+/// An extension with parameters that are written short.
+fn full(params: &str) -> String {
+    let mut text = "permessage-deflate".to_owned();
+    for param in params.split(' ').filter(|param| !param.is_empty()) {
+        let (name, rest) = match param.split_at(1) {
+            ("s", "n") => ("server_no_context_takeover", ""),
+            ("c", "n") => ("client_no_context_takeover", ""),
+            ("s", value) => ("server_max_window_bits", value),
+            ("c", value) => ("client_max_window_bits", value),
+            _ => panic!("{param}"),
+        };
+        text.extend(["; ", name, rest]);
+    }
+    text
+}
+
+fn written(params: Option<Params>) -> Option<String> {
+    params.map(|params| params.to_string())
+}
+
+/// A head with these `Sec-WebSocket-Extensions`.
+fn with_fields(head: Head, fields: &[&str]) -> Vec<u8> {
+    let fields = fields.iter().map(|field| format!("{EXTENSIONS}: {field}"));
+    head.edited(|lines| lines.extend(fields)).bytes()
+}
+
+/// A server's opening that has received a request with these fields.
+fn requested(config: Config, fields: &[&str]) -> Result<(Vec<Params>, Pending), RequestError> {
+    let mut input = RecvBuf::new();
+    input.extend_from_slice(&with_fields(support::server::request(), fields));
+    let mut opening = server::Handshake::new(config, Origins::SameOrigin);
+    let (request, pending) = opening
+        .next(&mut input, &mut BytesMut::new())?
+        .expect("it is whole");
+    Ok((request.deflate_offers().collect(), pending))
+}
+
+/// What a server answers to a request with these `Sec-WebSocket-Extensions`.
+fn answer_of(config: Option<DeflateConfig>, accept: Accept<'_>, fields: &[&str]) -> Option<String> {
+    let (_, pending) = requested(with_deflate(config), fields).unwrap();
+    accepted(pending, accept)
+}
+
+fn accepted(pending: Pending, accept: Accept<'_>) -> Option<String> {
+    let mut out = BytesMut::new();
+    pending.accept(accept, &mut out).unwrap();
+    let head = String::from_utf8(out.to_vec()).unwrap();
+    assert!(head.matches(EXTENSIONS).count() <= 1, "{head}");
+    value(&head, EXTENSIONS).map(Into::into)
+}
+
+/// The same for one field. Whoever answers elsewhere comes to the same.
+fn answer_to(config: DeflateConfig, field: &str) -> Option<String> {
+    let answer = answer_of(Some(config), Accept::new(), &[field]);
+    let elsewhere = written(config.accept([field]));
+    assert_eq!(answer, elsewhere, "{field}");
+    answer
+}
+
+/// What a client with these offers makes of the `Sec-WebSocket-Extensions` in an answer.
+fn client_result(offers: &[Params], fields: &[&str]) -> Result<(), ResponseError> {
+    let mut request = Request::new(URL).unwrap();
+    for offer in offers {
+        request = request.deflate_offer(*offer);
+    }
+    let response = with_fields(support::client::response(), fields);
+    let config = with_deflate(Some(DeflateConfig::new()));
+    // It also asserts that a failure is one for good.
+    match outcome([&response[..]], &request, config) {
+        Outcome::Accepted { .. } => Ok(()),
+        Outcome::Failed(error) => Err(error),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a client with these offers agrees to. Whoever asks elsewhere comes to the same.
+fn agreed(offers: &[Params], answer: &str) -> Option<Params> {
+    let agreed = Params::agree(offers, answer);
+    let result = client_result(offers, &[answer]);
+    assert_eq!(result.is_ok(), agreed.is_ok(), "{answer}: {result:?}");
+    agreed.ok()
+}
+
+/// Parameters that are written short, as a server sees them in an offer.
+fn offer(params: &str) -> Params {
+    let (offers, _) = requested(Config::new(), &[&full(params)]).unwrap();
+    assert_eq!(offers.len(), 1, "{params} is valid");
+    offers[0]
+}
+
+// --- what a client offers ----------------------------------------------------------------------
+
+#[test]
+fn field_08_the_offer_by_default() {
+    let request = Request::new(URL).unwrap();
+    let (_, text) = started(&request, with_deflate(Some(DeflateConfig::new())));
+    assert_eq!(value(&text, EXTENSIONS), Some(DEFAULT_OFFER));
+    let (_, text) = started(&request, Config::new());
+    assert_eq!(value(&text, EXTENSIONS), None);
+}
+
+#[test]
+fn the_offer_of_each_configuration() {
+    let see = |change: fn(&mut DeflateConfig), offer: &str| {
+        let config = deflate(change);
+        let (_, text) = started(&Request::new(URL).unwrap(), with_deflate(Some(config)));
+        assert_eq!(value(&text, EXTENSIONS), Some(&*full(offer)));
+        assert_eq!(config.offer().to_string(), full(offer));
+    };
+    see(|it| it.server_no_context_takeover = true, "sn c");
+    see(|it| it.client_no_context_takeover = true, "cn c");
+    see(|it| it.server_max_window_bits = 14, "s=14 c");
+    see(|it| it.client_max_window_bits = 14, "c=14");
+    // The server's window may be smaller than ours; others count as the nearest.
+    see(|it| it.server_max_window_bits = 8, "s=8 c");
+    see(|it| it.client_max_window_bits = 8, "c=9");
+    see(|it| it.server_max_window_bits = 0, "s=8 c");
+    see(|it| it.client_max_window_bits = 0, "c=9");
+    see(|it| it.server_max_window_bits = 255, "c");
+    see(|it| it.client_max_window_bits = 255, "c");
+}
+
+#[test]
+fn offers_of_the_application_are_one_list_in_order() {
+    let request = Request::new(URL)
+        .unwrap()
+        .subprotocol("chat")
+        .deflate_offer(offer("s=15"))
+        .deflate_offer(offer("c=9 sn cn s=8"))
+        .deflate_offer(Params::default())
+        .header("X-Own", "1");
+    let (_, text) = started(&request, with_deflate(Some(DeflateConfig::new())));
+    let (_, own) = text.split_once("Sec-WebSocket-Protocol: ").unwrap();
+    assert_eq!(
+        own,
+        "chat\r\nSec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=15, \
+         permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+         server_max_window_bits=8; client_max_window_bits=9, permessage-deflate\r\n\
+         X-Own: 1\r\n\r\n"
+    );
+    // They say how, not whether.
+    let (_, text) = started(&request, Config::new());
+    assert_eq!(value(&text, EXTENSIONS), None);
+}
+
+#[test]
+fn windows_that_do_not_exist_are_not_offered() {
+    let start = |server: Option<u8>, client: Option<u8>, config: Config| {
+        let request = Request::new(URL).unwrap();
+        let request = request.deflate_offer(Params {
+            server_max_window_bits: server,
+            client_max_window_bits: client,
+            ..Params::default()
+        });
+        let mut out = BytesMut::new();
+        let started = client::Handshake::start(&request, Seed::from([7; 32]), config, &mut out);
+        assert_eq!(started.is_err(), out.is_empty());
+        started.err()
+    };
+    let wrong = Some(HeadError::InvalidWindowBits);
+    for config in [with_deflate(Some(DeflateConfig::new())), Config::new()] {
+        for bits in 0..=255 {
+            let server = wrong.filter(|_| !(8..=15).contains(&bits));
+            assert_eq!(start(Some(bits), None, config), server, "{bits}");
+            let client = wrong.filter(|_| !(9..=15).contains(&bits));
+            assert_eq!(start(None, Some(bits), config), client, "{bits}");
+        }
+    }
+}
+
+#[test]
+fn the_application_cannot_write_the_field_itself() {
+    for name in [EXTENSIONS, "sec-websocket-extensions"] {
+        let request = Request::new(URL).unwrap().header(name, DEFAULT_OFFER);
+        let mut out = BytesMut::new();
+        let config = with_deflate(Some(DeflateConfig::new()));
+        let error = client::Handshake::start(&request, Seed::from([7; 32]), config, &mut out);
+        assert_eq!(error.unwrap_err(), HeadError::ReservedHeader);
+
+        let answer = Accept::new().header(name, "permessage-deflate");
+        let pending = support::server::pending(&support::server::with(&[]));
+        let error = pending.accept(answer.deflate(Some(DeflateConfig::new())), &mut out);
+        assert_eq!(error.unwrap_err(), HeadError::ReservedHeader);
+    }
+}
+
+// --- what a server accepts ---------------------------------------------------------------------
+
+/// Parameters of an offer, server and client bits of the configuration, parameters of the answer;
+/// `None` declines.
+#[test]
+fn field_03_windows() {
+    for (offer, server, client, answer) in [
+        // Silent offers: the server limits itself, but cannot limit the client.
+        ("", 15, 15, Some("")),
+        ("", 9, 15, Some("s=9")),
+        ("", 14, 15, Some("s=14")),
+        ("", 15, 14, None),
+        ("s=10", 15, 14, None),
+        // The server's window: always in the answer, the smaller of both.
+        ("s=15", 15, 15, Some("s=15")),
+        ("s=15", 12, 15, Some("s=12")),
+        ("s=12", 12, 15, Some("s=12")),
+        ("s=10", 12, 15, Some("s=10")),
+        ("s=10", 15, 15, Some("s=10")),
+        ("s=9", 12, 15, Some("s=9")),
+        // zlib does not compress with 8.
+        ("s=8", 15, 15, None),
+        ("s=8", 8, 15, None),
+        ("s=9", 8, 15, Some("s=9")),
+        ("", 8, 15, Some("s=9")),
+        ("", 0, 15, Some("s=9")),
+        ("", 255, 255, Some("")),
+        // The client's window: never without a value, the smaller of both, and 8 is fine.
+        ("c", 15, 15, Some("")),
+        ("c", 15, 14, Some("c=14")),
+        ("c", 15, 9, Some("c=9")),
+        ("c", 15, 8, Some("c=8")),
+        ("c", 15, 0, Some("c=8")),
+        ("c=15", 15, 15, Some("")),
+        ("c=15", 15, 11, Some("c=11")),
+        ("c=12", 15, 15, Some("c=12")),
+        ("c=12", 15, 13, Some("c=12")),
+        ("c=12", 15, 11, Some("c=11")),
+        ("c=8", 15, 15, Some("c=8")),
+        ("c=8", 15, 9, Some("c=8")),
+        // Both, each in its place.
+        ("c=10 s=12", 15, 15, Some("s=12 c=10")),
+        ("c s=12", 11, 13, Some("s=11 c=13")),
+    ] {
+        let config = deflate(|config| {
+            (config.server_max_window_bits, config.client_max_window_bits) = (server, client);
+        });
+        let case = format!("{offer} {server} {client}");
+        let answer = answer.map(full);
+        assert_eq!(answer_to(config, &full(offer)), answer, "{case}");
+    }
+}
+
+#[test]
+fn field_04_either_end_can_rule_out_takeover_of_either_side() {
+    for bits in 0..16 {
+        let is = |bit: u8| bits & 1 << bit != 0;
+        let params = |server: bool, client: bool| match (server, client) {
+            (false, false) => full(""),
+            (true, false) => full("sn"),
+            (false, true) => full("cn"),
+            (true, true) => full("sn cn"),
+        };
+        let config = deflate(|config| {
+            config.server_no_context_takeover = is(0);
+            config.client_no_context_takeover = is(1);
+        });
+        let answer = answer_to(config, &params(is(2), is(3)));
+        let expected = params(is(0) || is(2), is(1) || is(3));
+        assert_eq!(answer, Some(expected), "{bits}");
+    }
+}
+
+#[test]
+fn field_08_an_invalid_offer_is_skipped_and_the_next_one_taken() {
+    for params in [
+        "unknown",
+        "unknown=1",
+        "Server_no_context_takeover",
+        "server_no_context_takeover=1",
+        "server_no_context_takeover=true",
+        "client_no_context_takeover=\"\\1\"",
+        "server_no_context_takeover; server_no_context_takeover",
+        "client_no_context_takeover; client_no_context_takeover",
+        "server_max_window_bits",
+        "server_max_window_bits=0",
+        "server_max_window_bits=7",
+        "server_max_window_bits=16",
+        "server_max_window_bits=08",
+        "server_max_window_bits=09",
+        "server_max_window_bits=010",
+        "server_max_window_bits=100",
+        "server_max_window_bits=+9",
+        "server_max_window_bits=-9",
+        "server_max_window_bits=1e1",
+        "server_max_window_bits=0xa",
+        "server_max_window_bits=9.0",
+        "server_max_window_bits=265",
+        "server_max_window_bits=4294967305",
+        "server_max_window_bits=9999999999999999999999",
+        "server_max_window_bits=\"7\"",
+        "server_max_window_bits=\"0\\9\"",
+        "server_max_window_bits=9; server_max_window_bits=9",
+        "server_max_window_bits=9; server_max_window_bits=10",
+        "client_max_window_bits=7",
+        "client_max_window_bits=16",
+        "client_max_window_bits=012",
+        "client_max_window_bits; client_max_window_bits",
+        "client_max_window_bits; client_max_window_bits=10",
+        "client_max_window_bits=10; client_max_window_bits",
+        "client_max_window_bits; unknown",
+    ] {
+        let config = Some(DeflateConfig::new());
+        let bad = format!("permessage-deflate; {params}");
+        assert_eq!(answer_of(config, Accept::new(), &[&bad]), None, "{bad}");
+        let good = "permessage-deflate; server_max_window_bits=11";
+        for fields in [
+            &[&*format!("{bad}, {good}, permessage-deflate")][..],
+            &[&bad, good],
+            &["x-other", "", &bad, &bad, good, "permessage-deflate"],
+        ] {
+            let answer = answer_of(config, Accept::new(), fields);
+            assert_eq!(answer.as_deref(), Some(good), "{fields:?}");
+        }
+    }
+}
+
+#[test]
+fn field_08_quoted_values_and_white_space() {
+    for offer in [
+        "permessage-deflate; server_max_window_bits=10",
+        "permessage-deflate;server_max_window_bits=10",
+        "permessage-deflate ;\tserver_max_window_bits=10 ",
+        "permessage-deflate; server_max_window_bits=\"10\"",
+        "permessage-deflate; server_max_window_bits=\"\\10\"",
+        "permessage-deflate; server_max_window_bits=\"1\\0\"",
+        "permessage-deflate; server_max_window_bits=\"\\1\\0\"",
+        ", , permessage-deflate; server_max_window_bits=10,",
+    ] {
+        let answer = answer_to(DeflateConfig::new(), offer);
+        let expected = "permessage-deflate; server_max_window_bits=10";
+        assert_eq!(answer.as_deref(), Some(expected), "{offer}");
+    }
+}
+
+#[test]
+fn other_extensions_are_skipped() {
+    for other in [
+        "x-other",
+        "permessage-bzip2; a=1",
+        "x-webkit-deflate-frame",
+        "PERMESSAGE-DEFLATE",
+    ] {
+        assert_eq!(answer_to(DeflateConfig::new(), other), None);
+        let two = format!("{other}, {DEFAULT_OFFER}");
+        let answer = answer_to(DeflateConfig::new(), &two);
+        assert_eq!(answer.as_deref(), Some("permessage-deflate"));
+    }
+}
+
+/// "the recipient of such malformed data MUST immediately _Fail the WebSocket Connection_" (RFC
+/// 6455 §9.1), unlike with a parameter that is wrong.
+#[test]
+fn malformed_syntax_is_an_error_still() {
+    for value in [
+        "permessage-deflate;",
+        "permessage-deflate; server_max_window_bits=",
+        "permessage-deflate; server_max_window_bits=\"\"",
+        "permessage-deflate; server_max_window_bits=\"9",
+        "permessage-deflate; server_max_window_bits = 9",
+        "permessage-deflate, \"",
+    ] {
+        let request = with_fields(support::server::request(), &[value, "permessage-deflate"]);
+        refuses(&request, RequestError::Extensions, 400);
+        // Elsewhere it is another's to judge.
+        let accepted = DeflateConfig::new().accept([value, "permessage-deflate"]);
+        assert_eq!(accepted, Some(Params::default()), "{value}");
+    }
+}
+
+#[test]
+fn an_offer_that_cannot_be_held_is_declined_and_the_next_one_taken() {
+    let config = deflate(|config| config.client_max_window_bits = 10);
+    let offers = "permessage-deflate; client_no_context_takeover, \
+                  permessage-deflate; server_max_window_bits=8; client_max_window_bits, \
+                  permessage-deflate; client_max_window_bits=12, \
+                  permessage-deflate; client_max_window_bits=9";
+    assert_eq!(
+        answer_to(config, offers).as_deref(),
+        Some("permessage-deflate; client_max_window_bits=10")
+    );
+}
+
+#[test]
+fn the_server_decides_for_each_connection() {
+    let general = deflate(|config| config.server_max_window_bits = 10);
+    let own = deflate(|config| config.server_no_context_takeover = true);
+    for (config, accept, answer) in [
+        (None, Accept::new(), None),
+        (Some(general), Accept::new(), Some("s=10")),
+        (Some(general), Accept::new().deflate(None), None),
+        (None, Accept::new().deflate(None), None),
+        (None, Accept::new().deflate(Some(own)), Some("sn")),
+        (Some(general), Accept::new().deflate(Some(own)), Some("sn")),
+    ] {
+        let answered = answer_of(config, accept, &[DEFAULT_OFFER]);
+        assert_eq!(answered, answer.map(full));
+    }
+    // Nothing is chosen that was not offered.
+    assert_eq!(answer_of(Some(general), Accept::new(), &[]), None);
+    assert_eq!(
+        answer_of(Some(general), Accept::new().deflate(Some(own)), &[""]),
+        None
+    );
+}
+
+#[test]
+fn the_answer_on_the_wire() {
+    let line = format!("{EXTENSIONS}: {DEFAULT_OFFER}");
+    let request = support::server::with(&[&line, "Sec-WebSocket-Protocol: chat"]);
+    let answer = Accept::new()
+        .subprotocol("chat")
+        .deflate(Some(DeflateConfig::new()))
+        .header("X-Own", "1");
+    let mut out = BytesMut::new();
+    support::server::pending(&request)
+        .accept(answer, &mut out)
+        .unwrap();
+    let head = String::from_utf8(out.to_vec()).unwrap();
+    let (_, own) = head.split_once("Sec-WebSocket-Protocol: ").unwrap();
+    assert_eq!(
+        own,
+        "chat\r\nSec-WebSocket-Extensions: permessage-deflate\r\nX-Own: 1\r\n\r\n"
+    );
+}
+
+#[test]
+fn the_application_sees_the_valid_offers() {
+    let fields = [
+        "permessage-deflate; unknown, x-other",
+        "permessage-deflate; client_no_context_takeover, \
+         permessage-deflate; server_max_window_bits=8; client_max_window_bits",
+        "permessage-deflate; server_max_window_bits=7",
+        "permessage-deflate",
+    ];
+    let (offers, _) = requested(Config::new(), &fields).unwrap();
+    let none = Params::default();
+    assert_eq!(
+        offers,
+        [
+            Params {
+                client_no_context_takeover: true,
+                ..none
+            },
+            Params {
+                server_max_window_bits: Some(8),
+                client_max_window_bits: Some(15),
+                ..none
+            },
+            none,
+        ]
+    );
+}
+
+// --- what a client takes for an answer ---------------------------------------------------------
+
+/// Parameters of the offer, those of the answer, and those agreed on; `None` fails.
+#[test]
+fn field_03_and_04_answers() {
+    for (offered, answer, result) in [
+        ("", "", Some("")),
+        // What the server does by itself.
+        ("", "sn", Some("sn")),
+        ("", "cn", Some("cn")),
+        ("", "s=15", Some("s=15")),
+        ("", "s=9", Some("s=9")),
+        ("", "s=8", Some("s=8")),
+        // The offer asks for it.
+        ("sn", "sn", Some("sn")),
+        ("sn", "", None),
+        ("sn", "cn", None),
+        ("s=10", "", None),
+        ("s=10", "s=11", None),
+        ("s=10", "s=10", Some("s=10")),
+        ("s=10", "s=9", Some("s=9")),
+        ("s=8", "s=8", Some("s=8")),
+        ("s=15", "", None),
+        ("s=15 c", "c=10", None),
+        // The offer promises it.
+        ("cn", "", Some("cn")),
+        ("cn", "cn", Some("cn")),
+        ("cn", "sn", Some("sn cn")),
+        ("c=10", "", Some("c=10")),
+        ("c=10", "s=9", Some("s=9 c=10")),
+        ("c=10", "c=9", Some("c=9")),
+        ("c=10", "c=8", Some("c=8")),
+        ("c=10", "c=10", Some("c=10")),
+        ("c=10", "c=11", None),
+        // The offer allows it.
+        ("c", "", Some("")),
+        ("c", "c=8", Some("c=8")),
+        ("c", "c=14", Some("c=14")),
+        ("c", "c=15", Some("c=15")),
+        ("c", "c", None),
+        // It does not.
+        ("", "c=10", None),
+        ("", "c=15", None),
+        ("s=10", "s=10 c=10", None),
+        // Quoted, and in any order.
+        ("c", r#"c="1\0" s="9""#, Some("s=9 c=10")),
+    ] {
+        let case = format!("{offered} / {answer}");
+        let result = result.map(offer);
+        let offers = [offer(offered)];
+        assert_eq!(agreed(&offers, &full(answer)), result, "{case}");
+    }
+}
+
+#[test]
+fn field_09_parameters_that_are_no_answer() {
+    let fails = |params: &str, error| {
+        let offers = [DeflateConfig::new().offer()];
+        let answer = format!("permessage-deflate; {params}");
+        assert_eq!(client_result(&offers, &[&answer]), Err(error), "{answer}");
+        assert_eq!(agreed(&offers, &answer), None);
+    };
+    for params in [
+        "server_max_window_bits=7",
+        "server_max_window_bits=16",
+        "server_max_window_bits=+9",
+        "server_max_window_bits=-9",
+        "server_max_window_bits=09",
+        "server_max_window_bits=1e1",
+        "server_max_window_bits=9999999999",
+        "server_max_window_bits",
+        "server_max_window_bits=9; server_max_window_bits=9",
+        "client_max_window_bits",
+        "client_max_window_bits=7",
+        "client_max_window_bits=16",
+        "client_max_window_bits=9; client_max_window_bits=9",
+        "server_no_context_takeover=1",
+        "server_no_context_takeover; server_no_context_takeover",
+        "client_no_context_takeover=\"1\"",
+        "client_no_context_takeover; client_no_context_takeover",
+        "unknown",
+        "unknown=9",
+    ] {
+        fails(params, ResponseError::DeflateParameters);
+    }
+    // Malformed by RFC 6455 §9.1 already.
+    for params in [
+        "",
+        "server_max_window_bits=",
+        "server_max_window_bits=\"\"",
+        "server_max_window_bits=\"9",
+        "server_max_window_bits =9",
+    ] {
+        fails(params, ResponseError::Extension);
+    }
+}
+
+#[test]
+fn field_09_another_extension_or_more_than_one() {
+    let offers = [DeflateConfig::new().offer()];
+    for fields in [
+        &[""][..],
+        &["x-other"],
+        &["Permessage-Deflate"],
+        &["permessage-deflate-2"],
+        &["permessage-deflate, permessage-deflate"],
+        &["permessage-deflate, x-other"],
+        &["x-other, permessage-deflate"],
+        &["permessage-deflate,"],
+        &[", permessage-deflate"],
+        &["permessage-deflate", "permessage-deflate"],
+        &["permessage-deflate", ""],
+        &["", "permessage-deflate"],
+        &["permessage-deflate", "x-other"],
+        &["\""],
+        &["permessage-deflate;"],
+    ] {
+        let result = client_result(&offers, fields);
+        assert_eq!(result, Err(ResponseError::Extension), "{fields:?}");
+        let answer = fields.join(", ");
+        assert_eq!(
+            Params::agree(&offers, &answer),
+            Err(AnswerError),
+            "{fields:?}"
+        );
+    }
+    assert_eq!(client_result(&offers, &["permessage-deflate"]), Ok(()));
+    // The server declines.
+    assert_eq!(client_result(&offers, &[]), Ok(()));
+}
+
+#[test]
+fn field_09_deflate_that_was_not_offered() {
+    let response = support::client::with(&["Sec-WebSocket-Extensions: permessage-deflate"]);
+    let plain = Request::new(URL).unwrap();
+    let silent = plain.clone().deflate_offer(Params::default());
+    for request in [plain, silent] {
+        let result = outcome([&response[..]], &request, Config::new());
+        assert_eq!(result, Outcome::Failed(ResponseError::Extension));
+    }
+    assert_eq!(Params::agree(&[], "permessage-deflate"), Err(AnswerError));
+}
+
+#[test]
+fn an_answer_is_one_to_the_first_offer_that_it_fits() {
+    let offers = ["s=9 cn", "sn c=10", "c"].map(offer);
+    for (answer, result) in [
+        ("s=9", "s=9 cn"),
+        ("sn", "sn c=10"),
+        ("sn c=12", "sn c=12"),
+        ("s=10", "s=10"),
+        ("", ""),
+    ] {
+        let result = offer(result);
+        assert_eq!(agreed(&offers, &full(answer)), Some(result), "{answer}");
+    }
+}
+
+// --- anything ----------------------------------------------------------------------------------
+
+fn bits() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => 8u8..=15, 2 => Just(15), 1 => any::<u8>()]
+}
+
+fn configs() -> impl Strategy<Value = DeflateConfig> {
+    (any::<[bool; 2]>(), bits(), bits()).prop_map(|([server_no, client_no], server, client)| {
+        deflate(|config| {
+            config.server_no_context_takeover = server_no;
+            config.client_no_context_takeover = client_no;
+            config.server_max_window_bits = server;
+            config.client_max_window_bits = client;
+        })
+    })
+}
+
+/// Offers that may be sent.
+fn offers() -> impl Strategy<Value = Params> {
+    let server = option::of(8u8..=15);
+    let client = option::of(9u8..=15);
+    (any::<[bool; 2]>(), server, client).prop_map(|([server_no, client_no], server, client)| {
+        Params {
+            server_no_context_takeover: server_no,
+            client_no_context_takeover: client_no,
+            server_max_window_bits: server,
+            client_max_window_bits: client,
+        }
+    })
+}
+
+/// Values of the field that are mostly almost right.
+fn fields() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec![
+        "server_no_context_takeover",
+        "client_no_context_takeover",
+        "server_max_window_bits",
+        "client_max_window_bits",
+        "x",
+    ]);
+    let param = (name, "(|=|=[0-9]{1,2}|=\"\\\\?[0-9]{1,2}\"|[ -~]{1,4})");
+    let param = param.prop_map(|(name, value)| format!("; {name}{value}"));
+    let name = prop_oneof![5 => Just("permessage-deflate"), 1 => Just("x")];
+    let element =
+        (name, vec(param, 0..4)).prop_map(|(name, params)| name.to_owned() + &params.concat());
+    let list = vec(element, 0..3).prop_map(|elements| elements.join(", "));
+    prop_oneof![4 => list, 1 => "[ -~]{0,40}"]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// What the server answers is an answer to the client, and both go on with the same.
+    #[test]
+    fn both_ends_come_to_the_same(
+        client in configs(),
+        server in configs(),
+        explicit in vec(offers(), 0..4),
+    ) {
+        let mut request = Request::new("ws://example.com/").unwrap();
+        for offer in &explicit {
+            request = request.deflate_offer(*offer);
+        }
+        let (mut asking, text) = started(&request, with_deflate(Some(client)));
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        input.extend_from_slice(text.as_bytes());
+        let mut listening = server::Handshake::new(with_deflate(Some(server)), Origins::SameOrigin);
+        let (seen, pending) = listening.next(&mut input, &mut out).unwrap().unwrap();
+        let offers = if explicit.is_empty() { vec![client.offer()] } else { explicit };
+        prop_assert_eq!(&seen.deflate_offers().collect::<Vec<_>>(), &offers);
+        pending.accept(Accept::new(), &mut out).unwrap();
+
+        let head = String::from_utf8(out.to_vec()).unwrap();
+        let answer = value(&head, EXTENSIONS);
+        let accepted = server.accept(value(&text, EXTENSIONS));
+        prop_assert_eq!(answer.map(String::from), written(accepted));
+        if let (Some(answer), Some(accepted)) = (answer, accepted) {
+            prop_assert_eq!(Params::agree(&offers, answer), Ok(accepted));
+            // zlib compresses at the server.
+            prop_assert!(accepted.server_max_window_bits.is_none_or(|bits| bits >= 9));
+        }
+        let mut input = RecvBuf::new();
+        input.extend_from_slice(&out);
+        prop_assert!(matches!(asking.next(&mut input), Ok(Some(Answer::Accepted(..)))));
+    }
+
+    /// Whatever a client may offer: the server does not panic, and its answer agrees with what it
+    /// was offered.
+    #[test]
+    fn any_offer_is_declined_or_answered(server in configs(), fields in vec(fields(), 0..4)) {
+        let fields: Vec<_> = fields.iter().map(String::as_str).collect();
+        match requested(with_deflate(Some(server)), &fields) {
+            Err(error) => prop_assert_eq!(error, RequestError::Extensions),
+            Ok((offers, pending)) => {
+                let elsewhere = server.accept(fields.iter().copied());
+                let answer = accepted(pending, Accept::new());
+                prop_assert_eq!(&answer, &written(elsewhere));
+                if let Some(answer) = answer {
+                    prop_assert_eq!(Params::agree(&offers, &answer).ok(), elsewhere);
+                }
+            }
+        }
+    }
+
+    /// Whatever a server may answer: the client opens or fails, as it would elsewhere, and what is
+    /// agreed on is within what was offered.
+    #[test]
+    fn any_answer_is_taken_or_fails(offers in vec(offers(), 1..4), field in fields()) {
+        if let Some(agreed) = agreed(&offers, field.trim_ascii()) {
+            let fits = |offer: &Params| {
+                let within = |bits: Option<u8>, limit: Option<u8>| {
+                    bits.unwrap_or(15) <= limit.unwrap_or(15)
+                };
+                agreed.server_no_context_takeover >= offer.server_no_context_takeover
+                    && agreed.client_no_context_takeover >= offer.client_no_context_takeover
+                    && within(agreed.server_max_window_bits, offer.server_max_window_bits)
+                    && within(agreed.client_max_window_bits, offer.client_max_window_bits)
+            };
+            prop_assert!(offers.iter().any(fits));
+        }
+    }
+}
