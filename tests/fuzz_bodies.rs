@@ -122,6 +122,112 @@ proptest! {
     }
 }
 
+#[cfg(feature = "deflate")]
+mod deflate {
+    use super::{
+        bodies::{
+            self,
+            support::deflate::{Blocks, Match, Peer, literals},
+        },
+        *,
+    };
+
+    /// Compressed messages of a peer: what was agreed on, no sizes, then kinds, lengths, payloads.
+    fn seeds() -> Vec<Vec<u8>> {
+        let text = "a text, and the same text, h\u{e9} \u{20ac}, and the same text".as_bytes();
+        let noise: Vec<u8> = (0..250_u32).map(|n| (n * n / 7 % 61) as u8).collect();
+        let mut peer = Peer::new(6);
+        let mut payloads = vec![
+            peer.message(text),
+            peer.message(text),
+            peer.message(&noise),
+            peer.message(&[7; 1500]),
+            peer.message(&[7; 1501]),
+            vec![],
+            vec![0],
+            vec![1],
+        ];
+        payloads.push(Peer::new(6).finished(text));
+        let blocks = Blocks::new().fixed(true, &literals(b"abc")).aligned();
+        let blocks = blocks.fixed(true, &[Match(3, 3)]).aligned();
+        let blocks = blocks.stored(false, b"def").fixed(false, &[Match(9, 9)]);
+        payloads.push(blocks.clone().message());
+        payloads.push(blocks.fixed(true, &[Match(10, 300)]).end());
+        let frame = |kind: u8, payload: &[u8]| {
+            let head = [kind, payload.len() as u8];
+            [&head[..], payload].concat()
+        };
+        let mut seeds = Vec::new();
+        for agreed in [0x0a, 0x0b, 0x0e, 0x08, 0x7a, 0x7e, 0x19] {
+            for kind in [7, 11] {
+                let mut all = vec![agreed, 0];
+                for payload in &payloads {
+                    let one = frame(kind, payload);
+                    seeds.push([&[agreed, 2, 0, 9][..], &one].concat());
+                    let (first, second) = payload.split_at(payload.len() / 2);
+                    all.extend(frame(kind - 1, first));
+                    all.extend(frame(0, b"ping"));
+                    all.extend(frame(kind, second));
+                }
+                seeds.push(all);
+            }
+        }
+        seeds
+    }
+
+    #[test]
+    fn seeds_of_deflate_hold() {
+        for seed in seeds() {
+            bodies::inflate(&seed);
+            for at in (0..seed.len()).step_by(1 + seed.len() / 40) {
+                bodies::inflate(&seed[..at]);
+                let mut other = seed.clone();
+                for bit in [0x01, 0x08, 0x40] {
+                    other[at] ^= bit;
+                    bodies::inflate(&other);
+                    other[at] ^= bit;
+                }
+            }
+        }
+    }
+
+    /// Writes the seeds for a fuzzer to start with.
+    #[test]
+    #[ignore = "writes files"]
+    fn write_seeds() {
+        let folder = std::env::var("SEEDS").expect("a folder");
+        for (at, seed) in seeds().iter().enumerate() {
+            std::fs::write(format!("{folder}/{at}"), seed).expect("it is there");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+        #[test]
+        fn inflate_holds(
+            at: prop::sample::Index,
+            agreed: u8,
+            spoilt in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            noise in vec(any::<u8>(), 0..300),
+        ) {
+            bodies::inflate(&noise);
+            let mut seed = at.get(&seeds()).clone();
+            seed[0] = agreed | 8;
+            for (at, byte) in spoilt {
+                let at = at.index(seed.len());
+                seed[at] = byte;
+            }
+            bodies::inflate(&[&seed[..], &noise].concat());
+        }
+
+        #[test]
+        fn deflate_round_trip_holds(script in vec(any::<u8>(), 0..600)) {
+            bodies::deflate_round_trip(&script);
+        }
+    }
+}
+
 /// Header fields that matter to an opening, with values that are mostly wrong, and a body.
 fn fields() -> impl Strategy<Value = String> {
     let name = prop::sample::select(vec![

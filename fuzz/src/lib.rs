@@ -3,10 +3,14 @@
 
 use websocket_proto::{Config, frame::FrameHeader};
 
+#[cfg(feature = "deflate")]
+mod deflate;
 mod openings;
 #[path = "../../tests/support/mod.rs"]
 pub(crate) mod support;
 
+#[cfg(feature = "deflate")]
+pub use deflate::{deflate_round_trip, inflate};
 pub use openings::{client_opening, server_opening};
 
 use support::{Endpoint, Reference, Side, config, frames, wire};

@@ -1,7 +1,7 @@
 //! What the tests share: two connections joined in memory under a virtual clock ([`Pair`]), the
-//! bytes that peers send with any mistake in them ([`wire`], [`http`]), an oracle ([`reference`]),
-//! and what becomes of an opening ([`server`], [`client`]). Nothing in here reads a clock, a socket
-//! or entropy.
+//! bytes that peers send with any mistake in them ([`wire`], [`deflate`], [`http`]), an oracle
+//! ([`reference`], [`inflate`]), and what becomes of an opening ([`server`], [`client`]). Nothing
+//! in here reads a clock, a socket or entropy.
 
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
@@ -13,7 +13,9 @@ use websocket_proto::{
 };
 
 pub mod client;
+pub mod deflate;
 pub mod http;
+pub mod inflate;
 pub mod reference;
 pub mod server;
 pub mod wire;
@@ -105,6 +107,8 @@ pub struct Endpoint {
     pub out: BytesMut,
     pub events: Vec<OwnedEvent>,
     pub error: Option<ProtocolError>,
+    /// Whether its codecs are taken away after each event.
+    pub hibernates: bool,
 }
 
 impl Endpoint {
@@ -115,7 +119,21 @@ impl Endpoint {
             out: BytesMut::new(),
             events: Vec::new(),
             error: None,
+            hibernates: false,
         }
+    }
+
+    /// With what was negotiated elsewhere.
+    #[cfg(feature = "deflate")]
+    pub fn with_deflate(
+        side: Side,
+        config: Config,
+        params: websocket_proto::deflate::Params,
+        deflate: websocket_proto::deflate::DeflateConfig,
+    ) -> Self {
+        let mut endpoint = Self::new(side, config);
+        endpoint.ws = Connection::assume_opened(side.role(), config).with_deflate(params, deflate);
+        endpoint
     }
 
     /// One read of `bytes`, and all events that it brings.
@@ -141,6 +159,10 @@ impl Endpoint {
                     self.events.push(event.into());
                     assert!(self.input.unread().len() < before, "an event without bytes");
                     assert_eq!(self.error, None, "an event after an error");
+                    #[cfg(feature = "deflate")]
+                    if self.hibernates {
+                        websocket_proto::deflate::Pool::new().hibernate(&mut self.ws);
+                    }
                 }
                 Ok(None) => return assert_eq!(self.error, None, "the error does not repeat"),
                 Err(error) => return self.failed(error),

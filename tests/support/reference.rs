@@ -1,9 +1,18 @@
-//! An oracle for the receive half: RFC 6455 read aloud, one byte at a time, slow and plain. It
-//! shares the types of the errors with the crate, and nothing else.
+//! An oracle for the receive half: RFC 6455 read aloud, one byte at a time, slow and plain, and
+//! RFC 7692 one frame at a time. It shares the types of the errors with the crate, and nothing else.
 
 use websocket_proto::{Config, ProtocolError, frame::FrameError};
 
-use super::{Frame, OwnedEvent, Side, frame, wire};
+use super::{
+    Frame, OwnedEvent, Side,
+    deflate::miniz_inflated,
+    frame,
+    inflate::{End, inflate},
+    wire,
+};
+
+/// What a compressor may refer to at most (RFC 1951 §2).
+const WINDOW: usize = 32 << 10;
 
 pub struct Reference {
     side: Side,
@@ -13,6 +22,7 @@ pub struct Reference {
     frame: Option<Frame>,
     /// The fragmented message under way.
     message: Option<Message>,
+    deflate: Option<Deflate>,
     /// Whether the side under test has sent a Close frame already.
     pub close_sent: bool,
     close_received: bool,
@@ -24,8 +34,41 @@ pub struct Reference {
 
 struct Message {
     is_text: bool,
+    /// As it is on the wire.
     payload: Vec<u8>,
+    compressed: bool,
     fragments: u32,
+}
+
+/// Permessage-deflate, as far as it concerns what is received.
+#[derive(Debug)]
+pub struct Deflate {
+    pub window_bits: u8,
+    pub takeover: bool,
+    /// Whether to go without what is beyond the window, which a peer must not refer to.
+    pub strict: bool,
+    /// Whether the inflater goes elsewhere after each message.
+    pub hibernates: bool,
+    /// What a message may refer to: all that the inflater has seen since it was last reset.
+    before: Vec<u8>,
+}
+
+impl Deflate {
+    pub fn new(window_bits: u8, takeover: bool) -> Self {
+        Self {
+            window_bits,
+            takeover,
+            strict: false,
+            hibernates: false,
+            before: Vec::new(),
+        }
+    }
+
+    /// The inflater goes elsewhere. What it leaves behind is the window.
+    pub fn hibernate(&mut self) {
+        let beyond = self.before.len().saturating_sub(1 << self.window_bits);
+        self.before.drain(..beyond);
+    }
 }
 
 impl Reference {
@@ -36,11 +79,27 @@ impl Reference {
             header: Vec::new(),
             frame: None,
             message: None,
+            deflate: None,
             close_sent: false,
             close_received: false,
             events: Vec::new(),
             error: None,
             replies: Vec::new(),
+        }
+    }
+
+    /// The same with compression.
+    pub fn with_deflate(self, deflate: Deflate) -> Self {
+        Self {
+            deflate: Some(deflate),
+            ..self
+        }
+    }
+
+    /// What an inflater that is taken away between two messages makes of those that follow.
+    pub fn hibernate(&mut self) {
+        if let Some(deflate) = &mut self.deflate {
+            deflate.hibernate();
         }
     }
 
@@ -56,6 +115,13 @@ impl Reference {
     }
 
     pub fn end(&mut self) {
+        // Within a frame nothing happens but that it turns out to be wrong.
+        if self.error.is_none()
+            && !self.close_received
+            && let Err(error) = self.inflated(false)
+        {
+            self.fail(error);
+        }
         if self.error.is_none() && !(self.close_received && self.close_sent) {
             self.error = Some(ProtocolError::EndOfStream);
         }
@@ -136,7 +202,9 @@ impl Reference {
 
     /// What a header means here and now.
     fn begin(&mut self, frame: &Frame) -> Result<(), ProtocolError> {
-        if frame.rsv != 0 {
+        let may_be_compressed =
+            self.deflate.is_some() && matches!(frame.opcode, wire::TEXT | wire::BINARY);
+        if frame.rsv != 0 && !(frame.rsv == 4 && may_be_compressed) {
             return Err(ProtocolError::ReservedBit);
         }
         if self.side == Side::Server && frame.key.is_none() {
@@ -155,6 +223,7 @@ impl Reference {
             (opcode, None) => Message {
                 is_text: opcode == wire::TEXT,
                 payload: Vec::new(),
+                compressed: frame.rsv != 0,
                 fragments: 0,
             },
         };
@@ -163,7 +232,11 @@ impl Reference {
             return Err(ProtocolError::TooManyFragments);
         }
         let len = frame.claimed.map_or(0, u128::from);
-        if message.payload.len() as u128 + len > self.config.max_message_size as u128 {
+        let mut most = self.config.max_message_size as u128;
+        if message.compressed {
+            most += most / 4 + 64 * u128::from(message.fragments);
+        }
+        if message.payload.len() as u128 + len > most {
             return Err(ProtocolError::MessageTooBig);
         }
         if len > self.config.max_frame_size as u128 {
@@ -176,7 +249,7 @@ impl Reference {
     fn data_byte(&mut self, byte: u8) -> Result<(), ProtocolError> {
         let message = self.message.as_mut().expect("a message is under way");
         message.payload.push(byte);
-        if message.is_text {
+        if message.is_text && !message.compressed {
             // Only the last character can be incomplete.
             let tail = message.payload.len().saturating_sub(8);
             let tail = (tail..message.payload.len())
@@ -202,18 +275,87 @@ impl Reference {
             }
             wire::PONG => self.events.push(OwnedEvent::Pong(payload)),
             wire::CLOSE => return self.close(&payload),
-            _ if frame.fin => {
-                let message = self.message.take().expect("a message is under way");
-                self.events.push(if message.is_text {
-                    let text = String::from_utf8(message.payload);
-                    OwnedEvent::Text(text.map_err(|_| ProtocolError::InvalidUtf8)?)
-                } else {
-                    OwnedEvent::Binary(message.payload)
-                });
+            _ => {
+                let inflated = self.inflated(frame.fin)?;
+                if frame.fin {
+                    let message = self.message.take().expect("a message is under way");
+                    let payload = inflated.unwrap_or(message.payload);
+                    self.events.push(if message.is_text {
+                        let text = String::from_utf8(payload);
+                        OwnedEvent::Text(text.map_err(|_| ProtocolError::InvalidUtf8)?)
+                    } else {
+                        OwnedEvent::Binary(payload)
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the compressed message under way inflates to, with its tail where it has ended
+    /// (RFC 7692 §7.2.2). What is wrong counts in the order of the inflated bytes.
+    fn inflated(&mut self, fin: bool) -> Result<Option<Vec<u8>>, ProtocolError> {
+        let (Some(deflate), Some(message)) = (&mut self.deflate, &self.message) else {
+            return Ok(None);
+        };
+        if !message.compressed {
+            return Ok(None);
+        }
+        let limit = self.config.max_message_size;
+        let kept = 1 << deflate.window_bits;
+        let run = |data: &[u8]| inflate(&deflate.before, kept, data, limit);
+        let mut inflation = run(&message.payload);
+        if message.is_text
+            && let Err(error) = core::str::from_utf8(&inflation.output)
+            && error.error_len().is_some()
+        {
+            return Err(ProtocolError::InvalidUtf8);
+        }
+        match inflation.end {
+            End::Full => return Err(ProtocolError::MessageTooBig),
+            End::Wrong => return Err(ProtocolError::InvalidDeflate),
+            _ if deflate.strict && inflation.farthest > kept => {
+                return Err(ProtocolError::InvalidDeflate);
             }
             _ => {}
         }
-        Ok(())
+        if !fin {
+            return Ok(None);
+        }
+        if message.payload.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let mut payload = message.payload.clone();
+        if inflation.end != End::Final {
+            // The tail ends an empty block, with not a bit of anything else.
+            let plain = inflation.output.len();
+            payload.extend([0x00, 0x00, 0xff, 0xff]);
+            inflation = run(&payload);
+            if inflation.output.len() != plain {
+                return Err(ProtocolError::InvalidDeflate);
+            }
+        }
+        let is_final = match inflation.end {
+            End::Final => true,
+            End::Between(0) => false,
+            _ => return Err(ProtocolError::InvalidDeflate),
+        };
+        let output = inflation.output;
+        let second = miniz_inflated(&deflate.before, &payload, output.len());
+        assert_eq!(second.as_ref(), Some(&output), "another reads it otherwise");
+        if !deflate.takeover {
+            return Ok(Some(output));
+        }
+        if inflation.restarted {
+            deflate.hibernate();
+        }
+        deflate.before.extend(&output);
+        let beyond = deflate.before.len().saturating_sub(WINDOW);
+        deflate.before.drain(..beyond);
+        if is_final || deflate.hibernates {
+            deflate.hibernate();
+        }
+        Ok(Some(output))
     }
 
     fn close(&mut self, payload: &[u8]) -> Result<(), ProtocolError> {

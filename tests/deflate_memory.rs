@@ -1,0 +1,508 @@
+//! Proves what compression costs: nothing before its first use and nothing between two messages
+//! without context takeover, one codec for a thousand connections, to the byte what is said in the
+//! documentation, and for a bomb no more than the limit. Row 10 of the list of what breaks
+//! permessage-deflate elsewhere, and row 8 of that of what breaks WebSocket libraries.
+
+#![cfg(feature = "deflate")]
+
+use allocation_counter::{AllocationInfo, measure};
+use bytes::BytesMut;
+use websocket_proto::{
+    Config, Connection, Event, MessageKind, ProtocolError, RecvBuf,
+    deflate::{Compression, DeflateConfig, Params, Pool},
+};
+
+mod support;
+
+use support::{
+    Random, SIDES, Side, config,
+    deflate::{Peer, compressed},
+    frame,
+};
+
+/// The inflater, with what it takes to be a part of a connection.
+const INFLATER: u64 = 47_552 + 128;
+
+/// Bytes of a history besides its window.
+const HISTORY: u64 = 40;
+
+fn params(takeover: bool, window_bits: u8) -> Params {
+    Params {
+        server_no_context_takeover: !takeover,
+        client_no_context_takeover: !takeover,
+        server_max_window_bits: Some(window_bits),
+        client_max_window_bits: Some(window_bits),
+    }
+}
+
+fn always(change: impl FnOnce(&mut DeflateConfig)) -> DeflateConfig {
+    let mut config = DeflateConfig::new();
+    config.compression = Compression::Always;
+    change(&mut config);
+    config
+}
+
+fn connection(side: Side, params: Params, deflate: DeflateConfig) -> Connection {
+    Connection::assume_opened(side.role(), Config::new()).with_deflate(params, deflate)
+}
+
+/// A connection with the buffers of its caller.
+struct Ends {
+    ws: Connection,
+    input: RecvBuf,
+    out: BytesMut,
+}
+
+impl Ends {
+    fn new(side: Side, params: Params, deflate: DeflateConfig) -> Self {
+        Self {
+            ws: connection(side, params, deflate),
+            input: RecvBuf::new(),
+            out: BytesMut::new(),
+        }
+    }
+
+    /// Receives these bytes, a few KiB at a time; returns how many bytes of messages were in them.
+    fn receive(&mut self, wire: &[u8]) -> usize {
+        let mut total = 0;
+        for piece in wire.chunks(3000) {
+            self.input.spare(4096)[..piece.len()].copy_from_slice(piece);
+            self.input.filled(piece.len());
+            while let Some(event) = self.ws.next_event(&mut self.input, &mut self.out).unwrap() {
+                total += match event {
+                    Event::Text(text) => text.len(),
+                    Event::Binary(bytes) => bytes.len(),
+                    _ => 0,
+                };
+            }
+        }
+        total
+    }
+
+    fn send(&mut self, messages: &[&[u8]]) {
+        for message in messages {
+            self.ws.send_binary(message, &mut self.out).unwrap();
+        }
+        self.ws.start_message(MessageKind::Text).unwrap();
+        for piece in [&b"some pieces "[..], b"", b"of it"] {
+            self.ws.send_fragment(piece, &mut self.out).unwrap();
+        }
+        self.ws.finish_message(b"", &mut self.out).unwrap();
+    }
+
+    fn release(&mut self) {
+        self.input.release();
+        self.out = BytesMut::new();
+        assert_eq!(self.input.capacity(), 0);
+    }
+}
+
+/// What `side` receives: messages of these, twice.
+fn traffic(side: Side, takeover: bool, messages: &[&[u8]]) -> Vec<u8> {
+    let mut peer = Peer::new(6);
+    let messages = messages.iter().chain(messages);
+    messages
+        .flat_map(|message| {
+            if !takeover {
+                peer = Peer::new(6);
+            }
+            let payload = peer.message(message);
+            let (first, second) = payload.split_at(payload.len() / 2);
+            let first = frame(false, 2, first).rsv(4).to(side).bytes();
+            [first, frame(true, 0, second).to(side).bytes()].concat()
+        })
+        .collect()
+}
+
+fn all() -> impl Iterator<Item = (Side, bool)> {
+    SIDES
+        .into_iter()
+        .flat_map(|side| [true, false].map(|takeover| (side, takeover)))
+}
+
+/// Bytes that do not get much shorter.
+fn noise(len: usize) -> Vec<u8> {
+    Random(5).bytes(len)
+}
+
+fn held(info: AllocationInfo) -> (i64, i64) {
+    (info.count_current, info.bytes_current)
+}
+
+#[test]
+fn field_4_10_nothing_before_the_first_use() {
+    for (side, takeover) in all() {
+        let plain = frame(true, 2, [7; 300]).to(side).bytes();
+        let info = measure(|| {
+            let config = DeflateConfig::new();
+            let mut ends = Ends::new(side, params(takeover, 15), config);
+            let mut pool = Pool::new();
+            pool.lend(&mut ends.ws);
+            ends.receive(&plain);
+            ends.ws.send_text("too short", &mut ends.out).unwrap();
+            ends.ws.send_ping(b"ping", &mut ends.out).unwrap();
+            ends.ws.set_compression(Compression::Never);
+            ends.ws.send_binary(&[7; 300], &mut ends.out).unwrap();
+            pool.reclaim(&mut ends.ws);
+            pool.hibernate(&mut ends.ws);
+            ends.release();
+            core::mem::forget((ends, pool));
+        });
+        assert_eq!(held(info), (0, 0), "{side:?} {takeover}");
+        assert!(info.bytes_max < 8 << 10, "{info:?}");
+    }
+}
+
+#[test]
+fn field_4_10_without_takeover_a_connection_at_rest_holds_nothing() {
+    let (long, short) = (noise(50_000), [7; 100]);
+    for side in SIDES {
+        let wire = traffic(side, false, &[&long, &short]);
+        let mut pool = Pool::new();
+        for hibernate in [false, true] {
+            let info = measure(|| {
+                let mut ends = Ends::new(side, params(false, 15), always(|_| {}));
+                pool.lend(&mut ends.ws);
+                assert_eq!(ends.receive(&wire), 2 * (long.len() + short.len()));
+                ends.send(&[&long, &short]);
+                match hibernate {
+                    true => Pool::new().hibernate(&mut ends.ws),
+                    false => pool.reclaim(&mut ends.ws),
+                }
+                ends.release();
+                core::mem::forget(ends);
+            });
+            match hibernate {
+                // What the pool had is gone as well.
+                true => assert!(info.bytes_current < -300_000, "{info:?}"),
+                false => assert_eq!(info.count_current, 5, "what the pool holds: {info:?}"),
+            }
+        }
+        assert_eq!(format!("{pool:?}"), format!("{:?}", Pool::new()));
+    }
+}
+
+#[test]
+fn field_4_10_one_pool_for_a_thousand_connections() {
+    let message = noise(500);
+    for side in SIDES {
+        let wire = traffic(side, false, &[&message]);
+        let mut pool = Pool::new();
+        let mut all: Vec<_> = (0..1000)
+            .map(|_| Ends::new(side, params(false, 12), always(|_| {})))
+            .collect();
+        let mut turn = |ends: &mut Ends| {
+            pool.lend(&mut ends.ws);
+            ends.receive(&wire);
+            ends.send(&[&message]);
+            pool.reclaim(&mut ends.ws);
+            ends.release();
+        };
+        let first = measure(|| turn(&mut all[0]));
+        let codecs = held(first);
+        assert!(codecs.0 > 0 && codecs.1 > INFLATER as i64);
+        let rest = measure(|| {
+            for _ in 0..3 {
+                all.iter_mut().for_each(&mut turn);
+            }
+        });
+        assert_eq!(held(rest), (0, 0), "another codec was kept");
+        // No more than the buffers at any time: no codec was made in between.
+        assert!(rest.bytes_max < 30_000, "{rest:?}");
+    }
+}
+
+#[test]
+fn a_pool_keeps_one_compressor_of_each_kind() {
+    let mut pool = Pool::new();
+    let kinds = [(9, 8, 4), (15, 8, 4), (15, 1, 4), (15, 8, 9)];
+    let info = measure(|| {
+        for _ in 0..2 {
+            let mut all = kinds.map(|(window_bits, mem_level, level)| {
+                let config = always(|c| (c.mem_level, c.level) = (mem_level, level));
+                [(); 2].map(|()| Ends::new(Side::Server, params(false, window_bits), config))
+            });
+            for ends in all.as_flattened_mut() {
+                pool.lend(&mut ends.ws);
+                ends.send(&[b"a message"]);
+            }
+            for ends in all.as_flattened_mut() {
+                pool.reclaim(&mut ends.ws);
+            }
+        }
+    });
+    let each: u64 = kinds
+        .map(|(window_bits, mem_level, _)| compressor(window_bits, mem_level))
+        .iter()
+        .sum();
+    assert_eq!(
+        info.bytes_current as u64,
+        each + 4 * 8,
+        "and a list of four"
+    );
+}
+
+/// What a compressor is measured to take.
+fn compressor(window_bits: u8, mem_level: u8) -> u64 {
+    let config = always(|c| c.mem_level = mem_level);
+    let mut ends = Ends::new(Side::Server, params(false, window_bits), config);
+    ends.out.reserve(1000);
+    let info = measure(|| ends.send(&[b"a message"]));
+    info.bytes_current as u64
+}
+
+/// The numbers in the documentation of the module.
+#[test]
+fn the_memory_table_of_the_docs() {
+    let table = [
+        // Window bits, memory level, and bytes of the compressor.
+        (9, 1, 137_352),
+        (9, 5, 150_792),
+        (9, 8, 251_144),
+        (9, 9, 365_832),
+        (12, 1, 151_688),
+        (12, 5, 165_128),
+        (12, 8, 265_480),
+        (12, 9, 380_168),
+        (15, 1, 266_376),
+        (15, 5, 279_816),
+        (15, 8, 380_168),
+        (15, 9, 494_856),
+    ];
+    let measured = table.map(|(window_bits, mem_level, _)| {
+        (window_bits, mem_level, compressor(window_bits, mem_level))
+    });
+    assert_eq!(measured, table);
+    for (window_bits, takeover) in [(8, false), (9, true), (15, true), (15, false)] {
+        let wire = traffic(Side::Server, takeover, &[&noise(100)]);
+        let mut ends = Ends::new(Side::Server, params(takeover, window_bits), always(|_| {}));
+        let info = measure(|| {
+            ends.receive(&wire);
+            ends.release();
+        });
+        // In the history are two messages of 100 bytes.
+        let history = if takeover { HISTORY + 200 } else { 0 };
+        assert_eq!(info.bytes_current as u64, INFLATER + history);
+    }
+}
+
+#[test]
+fn with_takeover_a_hibernated_connection_holds_two_windows() {
+    let message = noise(100_000);
+    for side in SIDES {
+        for window_bits in [9, 12, 15] {
+            let wire = traffic(side, true, &[&message, b"short", &message]);
+            let config = always(|_| {});
+            let mut pool = Pool::new();
+            let mut held_by_pool = Ends::new(side, params(true, window_bits), config);
+            held_by_pool.receive(&wire);
+            held_by_pool.send(&[b"x"]);
+            pool.hibernate(&mut held_by_pool.ws);
+            let info = measure(|| {
+                let mut ends = Ends::new(side, params(true, window_bits), config);
+                pool.lend(&mut ends.ws);
+                ends.receive(&wire);
+                ends.send(&[&message, &message[..10]]);
+                pool.reclaim(&mut ends.ws);
+                pool.hibernate(&mut ends.ws);
+                ends.release();
+                core::mem::forget(ends);
+            });
+            let window = (1 << window_bits) + HISTORY as i64;
+            assert_eq!(held(info), (4, 2 * window), "{side:?} {window_bits}");
+        }
+    }
+}
+
+#[test]
+fn a_pool_takes_back_what_holds_no_context() {
+    let empty = format!("{:?}", Pool::new());
+    for (side, takeover) in all() {
+        let wire = traffic(side, takeover, &[b"a message"]);
+        let config = always(|_| {});
+        let mut ends = Ends::new(side, params(takeover, 15), config);
+        let mut pool = Pool::new();
+        ends.receive(&wire);
+        ends.send(&[b"a message"]);
+        pool.reclaim(&mut ends.ws);
+        assert_eq!(format!("{pool:?}") == empty, takeover);
+        pool.hibernate(&mut ends.ws);
+        assert_ne!(format!("{pool:?}"), empty);
+
+        // Lent and not used, they are given back. In a message, they are not.
+        let mut other = Ends::new(side, params(takeover, 15), config);
+        let full = format!("{pool:?}");
+        pool.lend(&mut other.ws);
+        assert_eq!(format!("{:?}", pool).matches("Inflate").count(), 0);
+        pool.reclaim(&mut other.ws);
+        assert_eq!(format!("{pool:?}"), full);
+        let half = frame(false, 2, [0xf2, 0x48]).rsv(4).to(side).bytes();
+        other.receive(&half);
+        other.ws.start_message(MessageKind::Binary).unwrap();
+        other.ws.send_fragment(b"half", &mut other.out).unwrap();
+        let mut pool = Pool::new();
+        pool.reclaim(&mut other.ws);
+        pool.hibernate(&mut other.ws);
+        assert_eq!(format!("{pool:?}"), empty);
+    }
+}
+
+#[test]
+fn no_allocations_once_warm() {
+    let (long, short) = (
+        noise(50_000),
+        b"the same message again and again, ".repeat(7),
+    );
+    for (side, takeover) in all() {
+        for pooled in [false, true] {
+            for lens in [[50_000, 238], [40_000, 40_000], [16_384, 16_384], [3000, 0]] {
+                let messages = [&long[..lens[0]], &short[..lens[1].min(short.len())]];
+                let mut ends = Ends::new(side, params(takeover, 15), always(|_| {}));
+                let mut pool = Pool::new();
+                let mut other = Peer::new(6);
+                let wire: Vec<_> = (0..60)
+                    .map(|_| {
+                        if !takeover {
+                            other = Peer::new(6);
+                            return traffic(side, false, &messages);
+                        }
+                        let payloads = messages.map(|message| other.message(message));
+                        payloads
+                            .map(|payload| compressed(payload).to(side).bytes())
+                            .concat()
+                    })
+                    .collect();
+                let mut round = |wire: &[u8]| {
+                    if pooled {
+                        pool.lend(&mut ends.ws);
+                    }
+                    ends.receive(wire);
+                    ends.send(&messages);
+                    ends.out.clear();
+                    if pooled {
+                        pool.reclaim(&mut ends.ws);
+                        pool.lend(&mut ends.ws);
+                        pool.hibernate(&mut ends.ws);
+                    }
+                };
+                wire[..10].iter().for_each(|wire| round(wire));
+                let info = measure(|| wire[10..].iter().for_each(|wire| round(wire)));
+                assert_eq!(
+                    info.count_total, 0,
+                    "{side:?} {takeover} {pooled} {lens:?}: {info:?}"
+                );
+            }
+        }
+    }
+}
+
+/// A compressed payload of 1 MiB, nearly all of it zeros, which comes to 1 GiB.
+fn bomb() -> Vec<u8> {
+    let start = Peer::new(9).flushed(&vec![0; 1 << 20]);
+    let mut payload = start.repeat((1 << 20) / start.len());
+    payload.resize(1 << 20, 0);
+    payload
+}
+
+#[test]
+fn field_08_a_mebibyte_of_compressed_zeros() {
+    const READ: usize = 16 << 10;
+    let payload = bomb();
+    for side in SIDES {
+        for takeover in [true, false] {
+            for limit in [1, 1000, 16 << 10, 64 << 10, 1 << 20, 3 << 20] {
+                let wire = compressed(&payload[..payload.len().min(limit + limit / 4 + 64)]);
+                // It announces what it may have: more would be refused at the header.
+                let wire = wire.to(side).bytes();
+                let limited = config(|c| c.max_message_size = limit);
+                let mut error = None;
+                let info = measure(|| {
+                    let ws = Connection::assume_opened(side.role(), limited);
+                    let mut ws = ws.with_deflate(params(takeover, 15), DeflateConfig::new());
+                    let mut input = RecvBuf::new();
+                    let mut out = BytesMut::with_capacity(100);
+                    for piece in wire.chunks(READ) {
+                        input.spare(READ)[..piece.len()].copy_from_slice(piece);
+                        input.filled(piece.len());
+                        if let Err(e) = ws.next_event(&mut input, &mut out) {
+                            error = Some(e);
+                            break;
+                        }
+                    }
+                });
+                assert_eq!(error, Some(ProtocolError::MessageTooBig), "{limit}");
+                // The list of chunks doubles, and has an old and a new one when it does.
+                let list = 3 * 24 * limit.div_ceil(READ).next_power_of_two().max(4) / 2;
+                // And there is the record of the Close frame.
+                let most = limit as u64 + INFLATER + (READ + list + 256) as u64;
+                assert!(
+                    info.bytes_max <= most,
+                    "{limit}: {info:?}, more than {most}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_costs_twice_its_length_at_most() {
+    let plain = vec![0; 1 << 20];
+    let wire = compressed(Peer::new(6).message(&plain))
+        .to(Side::Server)
+        .bytes();
+    let mut ends = Ends::new(Side::Server, params(false, 15), DeflateConfig::new());
+    let info = measure(|| assert_eq!(ends.receive(&wire), 1 << 20));
+    let most = 2 * plain.len() as u64 + INFLATER + (16 << 10) + (8 << 10);
+    assert!(info.bytes_max <= most, "{info:?}");
+    // The buffer says so.
+    let held = info.bytes_current as usize - INFLATER as usize;
+    assert_eq!(ends.input.capacity(), held);
+    ends.release();
+}
+
+#[test]
+fn sizes_of_types() {
+    assert!(
+        size_of::<Connection>() <= 344,
+        "{}",
+        size_of::<Connection>()
+    );
+    assert!(size_of::<RecvBuf>() <= 176, "{}", size_of::<RecvBuf>());
+    assert!(size_of::<Pool>() <= 32);
+    assert_eq!(size_of::<Params>(), 6);
+    assert!(size_of::<Config>() <= 184, "{}", size_of::<Config>());
+}
+
+#[test]
+fn threads() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<Connection>();
+    shared::<RecvBuf>();
+    sent::<Pool>();
+}
+
+#[test]
+fn a_connection_that_is_done_gives_back_everything() {
+    for (side, takeover) in all() {
+        let mut pool = Pool::new();
+        let mut spoilt = || {
+            let mut ends = Ends::new(side, params(takeover, 15), always(|_| {}));
+            pool.lend(&mut ends.ws);
+            ends.ws.start_message(MessageKind::Binary).unwrap();
+            ends.ws
+                .send_fragment(b"not finished", &mut ends.out)
+                .unwrap();
+            // A block of a type that does not exist, in the middle of a message.
+            let wrong = frame(false, 2, [0x07]).rsv(4).to(side).bytes();
+            ends.input.extend_from_slice(&wrong);
+            let error = ends.ws.next_event(&mut ends.input, &mut ends.out);
+            assert_eq!(error, Err(ProtocolError::InvalidDeflate));
+            pool.reclaim(&mut ends.ws);
+        };
+        let first = measure(&mut spoilt);
+        let second = measure(&mut spoilt);
+        assert!(first.bytes_total > INFLATER, "{first:?}");
+        assert!(second.bytes_total < INFLATER, "{second:?}");
+    }
+}
