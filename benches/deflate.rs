@@ -1,0 +1,310 @@
+//! Benchmarks of compressed messages: JSON from a chat line to a page of them, with context
+//! takeover and without; what the pool saves, and what hibernation costs. Each checks its result
+//! before it is timed, and `cargo bench --features deflate -- --test` runs each once.
+//!
+//! `zlib-rs` beside `connection` is the library alone at the same work, into memory that is there:
+//! no frames, no masks, no UTF-8, no history. What a connection takes longer is what this crate
+//! adds.
+
+use std::hint::black_box;
+
+use bytes::BytesMut;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use websocket_proto::{
+    Config, Connection, Event, RecvBuf, Role, Seed,
+    deflate::{Compression, DeflateConfig, Params, Pool},
+};
+use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush};
+
+const READ: usize = 16 << 10;
+
+/// Each corpus is several times as long as the largest window: with context takeover, a second
+/// round must not find the first one in it.
+const CORPORA: [(&str, usize, usize); 3] = [
+    ("chat", 0, 2000),
+    ("1KiB", 1 << 10, 256),
+    ("64KiB", 64 << 10, 8),
+];
+
+/// Pseudo-random numbers.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = (self.0)
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+
+    fn pick(&mut self, from: &'static str) -> &'static str {
+        let words: Vec<_> = from.split(' ').collect();
+        words[self.below(words.len() as u64) as usize]
+    }
+}
+
+/// A message of a chat as JSON, about 150 bytes.
+fn chat_line(numbers: &mut Numbers) -> String {
+    const WORDS: &str = "hello there the meeting at noon tomorrow lunch deploy build is green we \
+        should ship it now why not great thanks see you later project review please";
+    let words = 4 + numbers.below(14);
+    let text: Vec<_> = (0..words).map(|_| numbers.pick(WORDS)).collect();
+    format!(
+        r#"{{"type":"message","id":{},"channel":"general","user":"{}","ts":{},"text":"{}"}}"#,
+        numbers.below(10_000_000),
+        numbers.pick("alice bob carol dave erin"),
+        1_700_000_000_000 + numbers.below(1_000_000_000),
+        text.join(" ")
+    )
+}
+
+/// Messages that differ: chat lines, or pages of them with at least `size` bytes.
+fn corpus(size: usize, count: usize) -> Vec<String> {
+    let mut numbers = Numbers(7);
+    let mut message = || {
+        let mut page = chat_line(&mut numbers);
+        while page.len() < size {
+            page += ",";
+            page += &chat_line(&mut numbers);
+        }
+        page
+    };
+    (0..count).map(|_| message()).collect()
+}
+
+fn config() -> DeflateConfig {
+    let mut config = DeflateConfig::new();
+    config.compression = Compression::Always;
+    config
+}
+
+fn connection(role: Role, takeover: bool) -> Connection {
+    let params = Params {
+        server_no_context_takeover: !takeover,
+        client_no_context_takeover: !takeover,
+        ..Params::default()
+    };
+    Connection::assume_opened(role, Config::new()).with_deflate(params, config())
+}
+
+fn server(takeover: bool) -> Connection {
+    connection(Role::Server, takeover)
+}
+
+fn client(takeover: bool) -> Connection {
+    connection(Role::Client(Seed::from([7; 32])), takeover)
+}
+
+/// Sends all messages, and says how long they became with their frames.
+#[inline(never)]
+fn send_all(ws: &mut Connection, messages: &[String], out: &mut BytesMut) -> usize {
+    let mut len = 0;
+    for message in messages {
+        out.clear();
+        ws.send_text(message, out).expect("open");
+        len += out.len();
+    }
+    len
+}
+
+/// Feeds a stream in reads, and says how many messages and bytes came out.
+#[inline(never)]
+fn receive_all(ws: &mut Connection, input: &mut RecvBuf, stream: &[u8]) -> (usize, usize) {
+    let (mut messages, mut bytes, mut out) = (0, 0, BytesMut::new());
+    for read in stream.chunks(READ) {
+        input.spare(READ)[..read.len()].copy_from_slice(read);
+        input.filled(read.len());
+        while let Some(event) = ws.next_event(input, &mut out).expect("a valid stream") {
+            let Event::Text(text) = event else {
+                unreachable!("only text was sent");
+            };
+            messages += 1;
+            bytes += black_box(text).len();
+        }
+    }
+    (messages, bytes)
+}
+
+/// The frames of all messages, one after the other.
+fn stream(from: &mut Connection, messages: &[String]) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    for message in messages {
+        from.send_text(message, &mut out).expect("open");
+    }
+    out.to_vec()
+}
+
+/// zlib alone, with the settings of a connection.
+fn bare_deflate() -> Deflate {
+    Deflate::new_with_config(zlib_rs::DeflateConfig {
+        level: config().level.into(),
+        window_bits: -15,
+        mem_level: config().mem_level.into(),
+        ..zlib_rs::DeflateConfig::default()
+    })
+}
+
+/// Compresses a message into memory that is long enough, and says how long it became, flushed.
+fn bare_compress(deflate: &mut Deflate, takeover: bool, message: &[u8], out: &mut [u8]) -> usize {
+    if !takeover {
+        deflate.reset();
+    }
+    let before = deflate.total_out();
+    let status = deflate.compress(message, out, DeflateFlush::SyncFlush);
+    status.expect("room for all of it");
+    (deflate.total_out() - before) as usize
+}
+
+fn bare_inflate(inflate: &mut Inflate, takeover: bool, piece: &[u8], out: &mut [u8]) -> usize {
+    if !takeover {
+        inflate.reset(false);
+    }
+    let before = inflate.total_out();
+    let status = inflate.decompress(piece, out, InflateFlush::SyncFlush);
+    status.expect("valid");
+    (inflate.total_out() - before) as usize
+}
+
+fn send(c: &mut Criterion) {
+    for (takeover, name) in [(true, "deflate/takeover"), (false, "deflate/alone")] {
+        let mut group = c.benchmark_group(name);
+        for (size_name, size, count) in CORPORA {
+            let messages = corpus(size, count);
+            let len: usize = messages.iter().map(String::len).sum();
+            group.throughput(Throughput::Elements(count as u64));
+
+            let (mut from, mut to) = (server(takeover), client(takeover));
+            let stream = stream(&mut from, &messages);
+            let received = receive_all(&mut to, &mut RecvBuf::new(), &stream);
+            assert_eq!(received, (count, len));
+            assert!(stream.len() < len);
+            let mut out = BytesMut::new();
+            group.bench_function(BenchmarkId::new("connection", size_name), |b| {
+                b.iter(|| send_all(&mut from, black_box(&messages), &mut out));
+            });
+
+            let (mut deflate, mut memory) = (bare_deflate(), vec![0; 128 << 10]);
+            let mut compress_all = || {
+                let lens = (black_box(&messages).iter()).map(|message| {
+                    bare_compress(&mut deflate, takeover, message.as_bytes(), &mut memory)
+                });
+                lens.sum::<usize>()
+            };
+            // A frame has 2 to 4 bytes before its payload, which lacks the 4 bytes of the flush.
+            let frames = compress_all() - 4 * count + 2 * count;
+            assert!((frames..=frames + 2 * count).contains(&stream.len()));
+            group.bench_function(BenchmarkId::new("zlib-rs", size_name), |b| {
+                b.iter(&mut compress_all);
+            });
+        }
+    }
+}
+
+fn receive(c: &mut Criterion) {
+    for (takeover, name) in [(true, "inflate/takeover"), (false, "inflate/alone")] {
+        let mut group = c.benchmark_group(name);
+        for (size_name, size, count) in CORPORA {
+            let messages = corpus(size, count);
+            let len: usize = messages.iter().map(String::len).sum();
+            group.throughput(Throughput::Elements(count as u64));
+
+            let stream = stream(&mut client(takeover), &messages);
+            let (mut to, mut input) = (server(takeover), RecvBuf::new());
+            assert_eq!(receive_all(&mut to, &mut input, &stream), (count, len));
+            group.bench_function(BenchmarkId::new("connection", size_name), |b| {
+                b.iter(|| receive_all(&mut to, &mut input, black_box(&stream)));
+            });
+
+            let (mut deflate, mut memory) = (bare_deflate(), vec![0; 128 << 10]);
+            let mut compressed = |message: &String| {
+                let len = bare_compress(&mut deflate, takeover, message.as_bytes(), &mut memory);
+                memory[..len].to_vec()
+            };
+            let pieces: Vec<_> = messages.iter().map(&mut compressed).collect();
+            let mut inflate = Inflate::new(false, 15);
+            let mut inflate_all = || {
+                let lens = (black_box(&pieces).iter())
+                    .map(|piece| bare_inflate(&mut inflate, takeover, piece, &mut memory));
+                lens.sum::<usize>()
+            };
+            assert_eq!(inflate_all(), len);
+            group.bench_function(BenchmarkId::new("zlib-rs", size_name), |b| {
+                b.iter(&mut inflate_all);
+            });
+        }
+    }
+}
+
+/// A burst: each of 64 connections receives a chat line and sends another, without takeover.
+fn pool(c: &mut Criterion) {
+    let mut group = c.benchmark_group("pool");
+    let messages = corpus(0, 64);
+    let stream = stream(&mut client(false), &messages[..1]);
+    group.throughput(Throughput::Elements(messages.len() as u64));
+    for (name, shared) in [("own", false), ("shared", true)] {
+        let mut connections: Vec<_> = messages.iter().map(|_| server(false)).collect();
+        let (mut pool, mut input, mut out) = (Pool::new(), RecvBuf::new(), BytesMut::new());
+        let mut burst = || {
+            let mut received = (0, 0);
+            for (ws, message) in connections.iter_mut().zip(black_box(&messages)) {
+                if shared {
+                    pool.lend(ws);
+                }
+                let (count, len) = receive_all(ws, &mut input, &stream);
+                received = (received.0 + count, received.1 + len);
+                out.clear();
+                ws.send_text(message, &mut out).expect("open");
+                if shared {
+                    pool.reclaim(ws);
+                }
+            }
+            received
+        };
+        assert_eq!(burst(), (64, 64 * messages[0].len()));
+        group.bench_function(name, |b| b.iter(&mut burst));
+    }
+}
+
+/// A chat line over a connection that keeps its codecs, and one whose codecs went into the pool
+/// and have to learn a full history anew.
+fn hibernate(c: &mut Criterion) {
+    let mut group = c.benchmark_group("hibernate");
+    let messages = corpus(0, 1000);
+    for (name, hibernates) in [("awake", false), ("woken", true)] {
+        let (mut ws, mut pool) = (server(true), Pool::new());
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        let mut from = client(true);
+        let first = stream(&mut from, &messages[..1]);
+        let rest = stream(&mut from, &messages[1..]);
+        assert_eq!(receive_all(&mut ws, &mut input, &first).0, 1);
+        assert_eq!(receive_all(&mut ws, &mut input, &rest).0, 999);
+        send_all(&mut ws, &messages, &mut out);
+        let long = ws.deflate_stats();
+        assert!(long.received.plain > 64 << 10 && long.sent.plain > 64 << 10);
+
+        group.bench_function(BenchmarkId::new("send", name), |b| {
+            let mut messages = messages.chunks(1).cycle();
+            b.iter(|| {
+                if hibernates {
+                    pool.hibernate(&mut ws);
+                    pool.lend(&mut ws);
+                }
+                send_all(&mut ws, messages.next().unwrap_or_default(), &mut out)
+            });
+        });
+        // The first message refers to none before it, so that it can come again and again.
+        group.bench_function(BenchmarkId::new("receive", name), |b| {
+            b.iter(|| {
+                if hibernates {
+                    pool.hibernate(&mut ws);
+                    pool.lend(&mut ws);
+                }
+                let received = receive_all(&mut ws, &mut input, &first);
+                assert_eq!(received, (1, messages[0].len()));
+            });
+        });
+    }
+}
+
+criterion_group!(benches, send, receive, pool, hibernate);
+criterion_main!(benches);
