@@ -7,30 +7,37 @@ use std::{env, error::Error, process::ExitCode};
 
 use bytes::BytesMut;
 use websocket_proto::handshake::client::{Answer, Handshake, Request};
-use websocket_proto::{Config, Connection, Event, ReadyState, RecvBuf, Seed};
+use websocket_proto::{
+    Config, Connection, Event, ReadyState, RecvBuf, Seed, deflate::DeflateConfig,
+};
 
-const USAGE: &str = "usage: autobahn_client URL [AGENT]
+mod options;
+
+const USAGE: &str = "usage: autobahn_client [OPTIONS] URL [AGENT]
 
 Runs every case of the Autobahn fuzzing server at URL, such as ws://127.0.0.1:9001.
 AGENT names this client in the report; default: websocket-proto.";
 
 fn main() -> ExitCode {
-    let args: Vec<String> = env::args().skip(1).collect();
-    let (url, agent) = match &args[..] {
-        [url, rest @ ..] if !url.starts_with('-') && rest.len() < 2 => (
+    let mut config = Config::new();
+    config.max_message_size = 64 << 20;
+    config.deflate = Some(DeflateConfig::new());
+    let args = options::parse(env::args().skip(1), &mut config.deflate);
+    let (url, agent) = match args.as_deref() {
+        Ok([url, rest @ ..]) if !url.starts_with('-') && rest.len() < 2 => (
             url.trim_end_matches('/'),
             rest.first().map_or("websocket-proto", |agent| agent),
         ),
-        [flag] if flag == "--help" || flag == "-h" => {
-            println!("{USAGE}");
+        Ok([flag]) if flag == "--help" || flag == "-h" => {
+            println!("{USAGE}\n\n{}", options::HELP);
             return ExitCode::SUCCESS;
         }
         _ => {
-            eprintln!("{USAGE}");
+            eprintln!("{USAGE}\n\n{}", options::HELP);
             return ExitCode::from(2);
         }
     };
-    match run_all(url, agent) {
+    match run_all(url, agent, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("autobahn_client: {error}");
@@ -39,9 +46,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run_all(url: &str, agent: &str) -> Result<(), Box<dyn Error>> {
+fn run_all(url: &str, agent: &str, config: Config) -> Result<(), Box<dyn Error>> {
     let mut count = String::new();
-    converse(&format!("{url}/getCaseCount"), |_, event, _| {
+    converse(&format!("{url}/getCaseCount"), config, |_, event, _| {
         if let Event::Text(text) = event {
             count = text.into();
         }
@@ -50,14 +57,22 @@ fn run_all(url: &str, agent: &str) -> Result<(), Box<dyn Error>> {
         .parse()
         .map_err(|_| format!("no count of cases, but {count:?}"))?;
     for case in 1..=count {
-        let outcome = converse(&format!("{url}/runCase?case={case}&agent={agent}"), echo);
+        let outcome = converse(
+            &format!("{url}/runCase?case={case}&agent={agent}"),
+            config,
+            echo,
+        );
         // Most cases break a rule on purpose: what the connection made of it is the report's matter.
         match outcome {
             Ok(()) => println!("case {case} of {count}"),
             Err(error) => println!("case {case} of {count}: {error}"),
         }
     }
-    converse(&format!("{url}/updateReports?agent={agent}"), |_, _, _| {})
+    converse(
+        &format!("{url}/updateReports?agent={agent}"),
+        config,
+        |_, _, _| {},
+    )
 }
 
 fn echo(ws: &mut Connection, event: Event<'_>, out: &mut BytesMut) {
@@ -74,10 +89,9 @@ fn echo(ws: &mut Connection, event: Event<'_>, out: &mut BytesMut) {
 /// One connection from its opening to its end.
 fn converse(
     url: &str,
+    config: Config,
     mut on_event: impl FnMut(&mut Connection, Event<'_>, &mut BytesMut),
 ) -> Result<(), Box<dyn Error>> {
-    let mut config = Config::new();
-    config.max_message_size = 64 << 20;
     let (start, mut input, mut out) = (Instant::now(), RecvBuf::new(), BytesMut::new());
 
     let request = Request::new(url)?;

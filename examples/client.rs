@@ -7,10 +7,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio::{select, signal, sync::mpsc, task::coop};
+use websocket_proto::deflate::{ByteCount, DeflateConfig};
 use websocket_proto::handshake::client::{Answer, Handshake, Request, Response};
 use websocket_proto::{
-    CloseFrame, Config, Connection, Event, ReadyState, RecvBuf, Seed, frame::CloseCode,
+    CloseCode, CloseFrame, Config, Connection, Event, ReadyState, RecvBuf, Seed,
 };
+
+mod options;
 
 const USAGE: &str = "usage: client [OPTIONS] URL
 
@@ -22,15 +25,19 @@ server sends is printed. At the end of the input the client waits for the answer
   --subprotocol NAME       offers a subprotocol; may be repeated, in order of preference
   --origin ORIGIN          the Origin header, as a browser would send it
   --ping SECONDS           sends a ping this often (default 20; 0 sends none)
+  --echo                   sends every message back instead, until the server closes: nothing is
+                           read from standard input, and nothing printed
   --wait SECONDS           at the end of the input: how long the server must have been silent
                            before the client closes (default 0.5)
-  --verbose                prints the response, control frames and the close code to standard error
+  --verbose                prints the response, control frames, the close code and what compression
+                           did to standard error
   --help                   prints this
 
 Exit status: 0 closed properly with 1000, 1001 or no code; 1 any other end; 2 wrong usage.";
 
 /// Unsent bytes above which no further line is read. The socket is read all the same: a server
-/// that waits for us to read, while we wait for it to read, would wait for ever.
+/// that waits for us to read, while we wait for it to read, would wait for ever. Only an echo has
+/// to stop there.
 const HIGH_WATER: usize = 1 << 20;
 const READ: usize = 16 << 10;
 
@@ -43,6 +50,7 @@ struct Options {
     subprotocols: Vec<String>,
     origin: Option<String>,
     config: Config,
+    echo: bool,
     wait: Duration,
     verbose: bool,
 }
@@ -51,7 +59,7 @@ fn main() -> ExitCode {
     let options = match parse(env::args().skip(1)) {
         Ok(Some(options)) => options,
         Ok(None) => {
-            println!("{USAGE}");
+            println!("{USAGE}\n\n{}", options::HELP);
             return ExitCode::SUCCESS;
         }
         Err(error) => {
@@ -74,13 +82,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Failure> {
+fn parse(args: impl Iterator<Item = String>) -> Result<Option<Options>, Failure> {
     let mut options = Options {
         wait: Duration::from_millis(500),
         ..Options::default()
     };
     let config = &mut options.config;
     config.max_message_size = 64 << 20;
+    config.deflate = Some(DeflateConfig::new());
+    let mut args = options::parse(args, &mut config.deflate)?.into_iter();
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
         let seconds = |text: String| {
@@ -91,6 +101,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Fail
         match &*arg {
             "--help" | "-h" => return Ok(None),
             "--verbose" => options.verbose = true,
+            "--echo" => options.echo = true,
             "--header" => {
                 let header = value()?;
                 let (name, value) = header
@@ -194,6 +205,9 @@ async fn run(options: Options) -> Result<ExitCode, Failure> {
         Ok::<(), io::Error>(())
     };
     let _ = timeout(Duration::from_secs(5), linger).await;
+    if *verbose {
+        print_compression(&ws);
+    }
     result?;
     Ok(match ws.close_received() {
         Some(CloseFrame {
@@ -219,15 +233,21 @@ async fn converse(
     let start = Instant::now();
     let (mut interrupt, mut interrupted) = (pin!(signal::ctrl_c()), false);
     let (reader, mut writer) = socket.split();
-    let mut lines = Some(stdin_lines());
+    let mut lines = (!options.echo).then(stdin_lines);
     let mut silent_at = None;
     loop {
         let mut stdout = io::stdout().lock();
-        while let Some(event) = ws.next_event(input, out)? {
-            print(event, options.verbose, &mut stdout)?;
+        while !(options.echo && out.len() >= HIGH_WATER)
+            && let Some(event) = ws.next_event(input, out)?
+        {
+            match event {
+                Event::Text(text) if options.echo => drop(ws.send_text(text, out)), // if still open
+                Event::Binary(bytes) if options.echo => drop(ws.send_binary(bytes, out)),
+                _ => print(event, options.verbose, &mut stdout)?,
+            }
             match event {
                 // Any pong, as a server may answer just the latest of several pings.
-                Event::Pong(_) if lines.is_none() => {
+                Event::Pong(_) if lines.is_none() && !options.echo => {
                     silent_at = Some(Instant::now() + options.wait)
                 }
                 Event::Text(_) | Event::Binary(_) if silent_at.is_some() => {
@@ -246,7 +266,7 @@ async fn converse(
         coop::consume_budget().await; // a server that never pauses must not starve Ctrl-C
         select! {
             n = writer.write(out), if !out.is_empty() => out.advance(n?),
-            ready = reader.readable() => {
+            ready = reader.readable(), if !options.echo || out.len() < HIGH_WATER => {
                 match ready.and_then(|()| reader.try_read(input.spare(READ))) {
                     Ok(0) => ws.end_of_stream(),
                     // An end as well: a clean one, if the closing handshake is complete.
@@ -330,6 +350,23 @@ fn print_head(response: &Response<'_>) {
             String::from_utf8_lossy(header.value)
         );
     }
+}
+
+fn print_compression(ws: &Connection) {
+    let Some(params) = ws.deflate() else {
+        return eprintln!("no compression");
+    };
+    let describe = |bytes: ByteCount| match bytes.plain {
+        0 => "no compressed message".into(),
+        plain => {
+            let percent = 100.0 * bytes.compressed as f64 / plain as f64;
+            format!("{plain} bytes as {} ({percent:.1} %)", bytes.compressed)
+        }
+    };
+    let stats = ws.deflate_stats();
+    eprintln!("compression: {params}");
+    eprintln!("  sent     {}", describe(stats.sent));
+    eprintln!("  received {}", describe(stats.received));
 }
 
 /// What a person needs to know of an answer that is no WebSocket.

@@ -1,13 +1,17 @@
-//! An echo server on tokio: keepalive, deadlines, back-pressure, and a goodbye on Ctrl-C.
-use std::{error::Error, io::ErrorKind, pin::pin, time::Duration};
+//! An echo server on tokio: compression, keepalive, deadlines, back-pressure, a goodbye on Ctrl-C.
+use std::{cell::RefCell, env, error::Error, io::ErrorKind, pin::pin, time::Duration};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio::{select, signal, sync::watch, task::JoinSet, task::coop};
+use websocket_proto::deflate::{DeflateConfig, Pool};
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
-use websocket_proto::{Config, Event, ReadyState, RecvBuf, frame::CloseCode};
+use websocket_proto::{CloseCode, Config, Event, ReadyState, RecvBuf};
+
+mod options;
+use options::HELP;
 
 /// Unsent bytes above which no event is taken and nothing is read: who does not read must wait.
 const HIGH_WATER: usize = 1 << 20;
@@ -16,14 +20,23 @@ const READ: usize = 16 << 10;
 type Stop = watch::Receiver<()>;
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
+thread_local! {
+    /// What the connections of a thread take turns with: a compressor and an inflater.
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool::new()) };
+}
+
 #[tokio::main]
 async fn main() -> Outcome {
-    let addr = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
+    let mut config = Config::new();
+    config.max_message_size = 64 << 20;
+    config.deflate = Some(DeflateConfig::new());
+    let args = options::parse(env::args().skip(1), &mut config.deflate)?;
+    let addr = args.first().map_or("127.0.0.1:9001", String::as_str);
     if addr.starts_with('-') {
-        println!("usage: echo_tokio [ADDR]    default: 127.0.0.1:9001");
+        println!("usage: echo_tokio [OPTIONS] [127.0.0.1:9001]\n\n{HELP}");
         return Ok(());
     }
-    let bound = TcpListener::bind(&addr).await;
+    let bound = TcpListener::bind(addr).await;
     let listener = bound.map_err(|error| format!("{addr}: {error}"))?;
     println!("listening on ws://{}", listener.local_addr()?);
     let (stop, stopping) = watch::channel(());
@@ -32,7 +45,7 @@ async fn main() -> Outcome {
     loop {
         select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => drop(connections.spawn(serve(socket, stopping.clone()))),
+                Ok((socket, _)) => drop(connections.spawn(serve(socket, config, stopping.clone()))),
                 Err(e) => { eprintln!("accept: {e}"); sleep(Duration::from_millis(100)).await }
             },
             Some(_) = connections.join_next() => {}
@@ -45,9 +58,9 @@ async fn main() -> Outcome {
     Ok(())
 }
 
-async fn serve(mut socket: TcpStream, stopping: Stop) {
+async fn serve(mut socket: TcpStream, config: Config, stopping: Stop) {
     let mut out = BytesMut::new();
-    if let Err(error) = echo(&mut socket, &mut out, stopping).await {
+    if let Err(error) = echo(&mut socket, &mut out, config, stopping).await {
         eprintln!("connection: {error}");
     }
     // The last word is in `out`: a Close frame, or the status of a refused opening. Closing a
@@ -61,10 +74,14 @@ async fn serve(mut socket: TcpStream, stopping: Stop) {
     let _ = timeout(Duration::from_secs(5), linger).await;
 }
 
-async fn echo(socket: &mut TcpStream, out: &mut BytesMut, mut stopping: Stop) -> Outcome {
+async fn echo(
+    socket: &mut TcpStream,
+    out: &mut BytesMut,
+    config: Config,
+    mut stopping: Stop,
+) -> Outcome {
     let (start, far_away) = (Instant::now(), Duration::from_secs(1 << 30));
-    let (mut config, mut input) = (Config::new(), RecvBuf::new());
-    config.max_message_size = 64 << 20;
+    let mut input = RecvBuf::new();
 
     let mut opening = Handshake::new(config, Origins::Any); // an echo server guards nothing
     let mut ws = loop {
@@ -84,6 +101,7 @@ async fn echo(socket: &mut TcpStream, out: &mut BytesMut, mut stopping: Stop) ->
 
     let (reader, mut writer) = socket.split();
     loop {
+        POOL.with_borrow_mut(|pool| pool.lend(&mut ws));
         while out.len() < HIGH_WATER
             && let Some(event) = ws.next_event(&mut input, out)?
         {
@@ -94,6 +112,7 @@ async fn echo(socket: &mut TcpStream, out: &mut BytesMut, mut stopping: Stop) ->
                 _ => {} // pings have been answered
             }
         }
+        POOL.with_borrow_mut(|pool| pool.reclaim(&mut ws));
         if ws.is_done() {
             return Ok(());
         }
@@ -112,7 +131,11 @@ async fn echo(socket: &mut TcpStream, out: &mut BytesMut, mut stopping: Stop) ->
                     n => input.filled(n?),
                 }
             }
-            () = sleep_until(deadline) => ws.handle_timeout(start.elapsed(), out)?,
+            () = sleep_until(deadline) => {
+                ws.handle_timeout(start.elapsed(), out)?;
+                // Every now and then all is given back: who is quiet keeps but its last messages.
+                POOL.with_borrow_mut(|pool| pool.hibernate(&mut ws));
+            }
             // An error says that it is closing already.
             Ok(()) = stopping.changed() => drop(ws.close(CloseCode::GOING_AWAY, "", out)),
         }

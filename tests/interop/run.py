@@ -1,20 +1,28 @@
 """The checks of run.sh. The argument is the folder with our examples."""
 import asyncio
 import contextlib
+import itertools
+import json
 import os
+import random
+import re
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
 from websockets.frames import Opcode
 
 EXAMPLES = Path(sys.argv[1]).resolve()
 WS = ["node", Path(__file__).with_name("ws.cjs")]
 TIME_LIMIT = 20  # seconds for each check
+MATRIX_TIME_LIMIT = 60  # for those that run beside others
+AT_ONCE = 3
 
 # What the examples take at most, in one message.
 MAX_SIZE = 64 << 20
@@ -22,8 +30,12 @@ PIECES = [f"{number} κόσμε " for number in range(500)]
 CLOSE_CODES = (1000, 1001, 3000, 4999)
 NO_CODE = 1005
 
+# What our side compresses by default: messages of more bytes.
+THRESHOLD = 64
+
 server_checks = []
 client_checks = []
+matrix = []
 
 
 def server_check(function):
@@ -45,6 +57,8 @@ async def main():
             outcomes.append(report(f"{name}: start", error))
     for check in client_checks:
         outcomes.append(await run("client", check))
+    slots = asyncio.Semaphore(AT_ONCE)
+    outcomes += await asyncio.gather(*(in_matrix(slots, *entry) for entry in matrix))
     passed = outcomes.count(True)
     failed = outcomes.count(False)
     print(f"{passed} passed, {failed} failed", flush=True)
@@ -52,12 +66,21 @@ async def main():
 
 
 async def run(name, check, *args):
-    label = f"{name}: {check.__name__.replace('_', ' ')}"
+    return await judge(f"{name}: {check.__name__.replace('_', ' ')}", check(*args), TIME_LIMIT)
+
+
+async def in_matrix(slots, name, check, *args):
+    async with slots:
+        label = f"{name}: {' '.join([check.__name__.replace('_', ' '), *map(str, args)])}"
+        return await judge(label, check(name, *args), MATRIX_TIME_LIMIT)
+
+
+async def judge(label, check, time_limit):
     try:
-        async with asyncio.timeout(TIME_LIMIT):
-            await check(*args)
+        async with asyncio.timeout(time_limit):
+            await check
     except TimeoutError:
-        return report(label, Failure(f"not done after {TIME_LIMIT} s"))
+        return report(label, Failure(f"not done after {time_limit} s"))
     except Exception as error:
         return report(label, error)
     return report(label)
@@ -179,10 +202,11 @@ async def ping_and_pong(url):
 
 @server_check
 async def invalid_utf8_is_1007(url):
-    for pieces in (b"\xff", b"\xed\xa0\x80", [b"\xce", b"\xba\xe1", b"\xbd"]):
-        async with client(url, compression=None) as ws:
-            await ws.send(pieces, text=True)
-            await expect_close(ws, 1007)
+    for compression in (None, "deflate"):
+        for pieces in (b"\xff", b"\xed\xa0\x80", [b"\xce", b"\xba\xe1", b"\xbd"]):
+            async with client(url, compression=compression) as ws:
+                await ws.send(pieces, text=True)
+                await expect_close(ws, 1007)
 
 
 @server_check
@@ -191,10 +215,11 @@ async def too_big_is_1009(url):
         # The head of a masked frame says it all.
         ws.transport.write(b"\x82\xff" + (MAX_SIZE + 1).to_bytes(8) + bytes(4))
         await expect_close(ws, 1009)
-    async with client(url, compression=None) as ws:
-        with contextlib.suppress(ConnectionClosed):
-            await ws.send([bytes(1 << 20)] * (MAX_SIZE >> 20) + [b"!"])
-        await expect_close(ws, 1009)
+    for compression in (None, "deflate"):
+        async with client(url, compression=compression) as ws:
+            with contextlib.suppress(ConnectionClosed):
+                await ws.send([bytes(1 << 20)] * (MAX_SIZE >> 20) + [b"!"])
+            await expect_close(ws, 1009)
 
 
 @server_check
@@ -235,12 +260,22 @@ async def openings(url):
 
 
 @server_check
+async def windows_that_we_cannot_do(url):
+    small, smallest = (offer(server_max_window_bits=bits) for bits in (9, 8))
+    for offers, bits in (([smallest], None), ([smallest, small], 9)):
+        async with client(url, extensions=offers, compression=None) as ws:
+            equal("window", [it.remote_max_window_bits for it in ws.protocol.extensions], [bits] if bits else [])
+            await exchange(ws, MIXTURE[:1000])
+
+
+@server_check
 async def fifty_connections(url):
+    """Each with other messages, and half of them with takeover: they may share compressors."""
+
     async def one(number):
-        async with client(url) as ws:
-            for message in (f"hello from {number}", bytes([number]) * 10_000):
-                await ws.send(message)
-                equal("echo", await ws.recv(), message)
+        extension = Terms(takeover=number % 2 == 0, bits=9 + number % 7, we_ask=False).extension(offer)
+        async with client(url, extensions=[extension], compression=None) as ws:
+            await exchange(ws, [f"hello from {number}", *MIXTURE[number::50]])
 
     await asyncio.gather(*map(one, range(50)))
 
@@ -384,9 +419,10 @@ async def invalid_utf8_is_1007():
         await peer.send([b"fine", b"\xff"], text=True)
         await peer.recv()
 
-    peer, output, _ = await run_client(script, input=None, status=1, compression=None)
-    equal("close code", peer.close_rcvd and peer.close_rcvd.code, 1007)
-    equal("output", output, [])
+    for compression in (None, "deflate"):
+        peer, output, _ = await run_client(script, input=None, status=1, compression=compression)
+        equal("close code", peer.close_rcvd and peer.close_rcvd.code, 1007)
+        equal("output", output, [])
 
 
 @client_check
@@ -395,8 +431,14 @@ async def too_big_is_1009():
         peer.transport.write(b"\x82\x7f" + (MAX_SIZE + 1).to_bytes(8))
         await peer.recv()
 
-    peer, _, _ = await run_client(script, input=None, status=1)
-    equal("close code", peer.close_rcvd and peer.close_rcvd.code, 1009)
+    async def bomb(peer):
+        with contextlib.suppress(ConnectionClosed):
+            await peer.send([bytes(1 << 20)] * (MAX_SIZE >> 20) + [b"!"])
+        await peer.recv()
+
+    for script in (script, bomb):
+        peer, _, _ = await run_client(script, input=None, status=1)
+        equal("close code", peer.close_rcvd and peer.close_rcvd.code, 1009)
 
 
 @client_check
@@ -459,8 +501,20 @@ async def server_that_is_not_there():
 
 
 @client_check
+async def window_that_we_cannot_do():
+    async def script(peer):
+        compressed = count_compressed(peer)
+        await exchange(peer, MIXTURE[:1000])
+        equal("compressed messages of ours", compressed(), 0)
+
+    demand = ServerPerMessageDeflateFactory(client_max_window_bits=8)
+    await run_client(script, "--echo", input=None, extensions=[demand], compression=None)
+
+
+@client_check
 async def wrong_usage():
     await client_output("ws://127.0.0.1:1", "--no-such-option", status=2)
+    await client_output("ws://127.0.0.1:1", "--window-bits", "16", status=2)
     await client_output("http://127.0.0.1:1", status=2)
 
 
@@ -470,6 +524,172 @@ async def npm_ws():
         lines = ["Hello", "κόσμε", "x" * 100_000]
         output, _ = await client_output(url, input="\n".join(lines))
         equal("output", output, lines)
+
+
+# Compression: a mixture of messages, under all terms, in both roles
+
+
+class Terms(NamedTuple):
+    """What shall be agreed on, for both directions, and which side asks for it."""
+
+    takeover: bool
+    bits: int
+    we_ask: bool
+
+    def __str__(self):
+        takeover = "takeover" if self.takeover else "no takeover"
+        return f"({takeover}, {self.bits} bits, {'we ask' if self.we_ask else 'the peer asks'})"
+
+    def our_options(self):
+        options = ["--window-bits", str(self.bits)] + ["--no-context-takeover"] * (not self.takeover)
+        return options if self.we_ask else []
+
+    def extension(self, factory):
+        """The same for `websockets`, where the peer asks."""
+        names = ("no_context_takeover", not self.takeover), ("max_window_bits", self.bits)
+        options = {f"{side}_{name}": value for side in ("server", "client") for name, value in names}
+        return factory() if self.we_ask else factory(**options)
+
+    def verify(self, ws):
+        names = ("local_no_context_takeover", "remote_no_context_takeover", "local_max_window_bits", "remote_max_window_bits")
+        found = [[getattr(extension, name) for name in names] for extension in ws.protocol.extensions]
+        equal("agreed on", found, [[not self.takeover] * 2 + [self.bits] * 2])
+
+
+def offer(**options):
+    return ClientPerMessageDeflateFactory(**{"client_max_window_bits": True, **options})
+
+
+def mixture(count):
+    """Messages of all sizes up to 100 KB, most of them small, that do or do not compress."""
+    rng = random.Random(7692)
+    records = [{"id": rng.randrange(10**6), "name": rng.choice(["Ada", "Zoë", "Γιώργος"]), "at": rng.random()} for _ in range(5000)]
+    sources = [
+        json.dumps(records, ensure_ascii=False),
+        json.dumps(records).encode(),
+        "all the same κόσμε " * 10_000,
+        bytes(range(100)) * 2_000,
+        rng.randbytes(200_000),
+        "".join(map(chr, rng.choices(range(0x20, 0xD800), k=200_000))),
+    ]
+    weights = 6, 4, 4, 4, 1, 1
+    sizes = (0, 1), (1, 200), (200, 3_000), (3_000, 20_000), (20_000, 100_000)
+    messages = []
+    for (low, high), source in zip(rng.choices(sizes, (50, 750, 180, 17, 3), k=count), rng.choices(sources, weights, k=count)):
+        start = rng.randrange(80_000)
+        messages.append(source[start : start + rng.randrange(low, high)])
+    return messages
+
+
+MIXTURE = mixture(10_000)
+
+
+def lengths(messages):
+    return [len(message if isinstance(message, bytes) else message.encode()) for message in messages]
+
+
+def count_compressed(ws):
+    """Returns a function that tells how many compressed messages have arrived since."""
+    (extension,) = ws.protocol.extensions
+    decode = extension.decode
+    compressed = 0
+
+    def counting(frame, **options):
+        nonlocal compressed
+        compressed += frame.rsv1
+        return decode(frame, **options)
+
+    extension.decode = counting
+    return lambda: compressed
+
+
+async def exchange(ws, messages):
+    """Sends messages while their echoes come back."""
+
+    async def send():
+        for message in messages:
+            await ws.send(message)
+
+    sender = asyncio.create_task(send())
+    try:
+        for number, message in enumerate(messages):
+            equal(f"echo {number}", await ws.recv(), message)
+        await sender
+    finally:
+        sender.cancel()
+
+
+async def exchange_under(terms, ws):
+    terms.verify(ws)
+    compressed = count_compressed(ws)
+    await exchange(ws, MIXTURE)
+    equal("compressed echoes", compressed(), sum(length > THRESHOLD for length in lengths(MIXTURE)))
+
+
+async def mixture_with_websockets(name, terms):
+    if name == "client":
+        extension = terms.extension(ServerPerMessageDeflateFactory)
+        options = {"input": None, "extensions": [extension], "compression": None}
+
+        async def script(peer):
+            await exchange_under(terms, peer)
+
+        _, _, errors = await run_client(script, "--echo", "--verbose", *terms.our_options(), **options)
+        sent = re.search(r"sent +(\d+) bytes as (\d+)", errors)
+        equal("bytes that were compressed", sent and int(sent[1]), sum(length for length in lengths(MIXTURE) if length > THRESHOLD))
+        equal("they are fewer", int(sent[2]) < int(sent[1]), True)
+    else:
+        async with started([EXAMPLES / name, *terms.our_options(), "127.0.0.1:0"]) as url:
+            extension = terms.extension(offer)
+            async with client(url, extensions=[extension], compression=None, max_queue=None) as ws:
+                await exchange_under(terms, ws)
+
+
+async def mixture_with_npm_ws(name, terms):
+    async def outcome(process):
+        errors = " ".join((await process.stderr.read()).decode().split())
+        if await process.wait() != 0 or errors:
+            raise Failure(errors or f"status {process.returncode}")
+
+    pipe = asyncio.subprocess.PIPE
+    words = json.dumps(terms._asdict())
+    if name == "client":
+        async with spawned([*WS, "exchange-server", words], stdout=pipe, stderr=pipe) as process:
+            url = (await process.stdout.readline()).decode().strip().removeprefix("listening on ")
+            ours = client_output(url, "--echo", *terms.our_options(), input=None)
+            # Where both have an error, that of the peer says why.
+            for error in await asyncio.gather(outcome(process), ours, return_exceptions=True):
+                if isinstance(error, Exception):
+                    raise error
+    else:
+        async with started([EXAMPLES / name, *terms.our_options(), "127.0.0.1:0"]) as url:
+            async with spawned([*WS, "exchange-client", words, url], stderr=pipe) as process:
+                await outcome(process)
+
+
+async def without_compression(name):
+    """Our --no-deflate."""
+    if name == "client":
+
+        async def script(peer):
+            equal("offers", peer.request.headers.get("Sec-WebSocket-Extensions"), None)
+            await exchange(peer, MIXTURE[:1000])
+
+        await run_client(script, "--echo", "--no-deflate", input=None)
+    else:
+        async with started([EXAMPLES / name, "--no-deflate", "127.0.0.1:0"]) as url, client(url) as ws:
+            equal("agreed on", ws.response.headers.get("Sec-WebSocket-Extensions"), None)
+            await exchange(ws, MIXTURE[:1000])
+
+
+for program in ("echo_tokio", "echo_blocking", "client"):
+    matrix.append((program, without_compression))
+    for terms in itertools.starmap(Terms, itertools.product((True, False), (9, 12, 15), (True, False))):
+        # Of the two servers, whose negotiation is the same, one asks and the other is asked.
+        if program != "client" and terms.we_ask != (program == "echo_blocking"):
+            continue
+        matrix.append((program, mixture_with_websockets, terms))
+        matrix.append((program, mixture_with_npm_ws, terms))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ websockets=17.4
 ws=8.23.0
 
 if [ $# = 0 ]; then
-  cargo build --release --examples --manifest-path "$here/../../Cargo.toml"
+  cargo build --release --all-features --examples --manifest-path "$here/../../Cargo.toml"
   set -- "$target/release/examples"
 fi
 mkdir -p "$target/interop"
