@@ -48,7 +48,7 @@
 //!
 //! With *context takeover* (the default) a message may refer to those before it, within the window:
 //! the small messages of a chat shrink to a quarter instead of to four fifths, but each connection
-//! keeps memory: 320 KB of codecs and 64 KiB of history by default, or only the latter if it
+//! keeps memory: 330 KB of codecs and 64 KiB of history by default, or only the latter if it
 //! [hibernates](Pool::hibernate). Without it every message stands alone, and connections at rest keep
 //! nothing.
 //!
