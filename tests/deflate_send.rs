@@ -566,3 +566,24 @@ fn a_buffer_of_another_connection_is_an_error() {
     let event = other.next_event(&mut to.input, &mut to.out);
     assert_eq!(event, Err(ProtocolError::ReservedBit));
 }
+
+#[test]
+fn a_compressor_that_comes_back_knows_the_messages_before() {
+    for side in SIDES {
+        let mut ws = Connection::assume_opened(side.role(), Config::new())
+            .with_deflate(Params::default(), DeflateConfig::new());
+        let message = Random(9).bytes(1000);
+        let mut sent = |pool: &mut Pool| {
+            let mut out = BytesMut::new();
+            pool.lend(&mut ws);
+            ws.send_binary(&message, &mut out).unwrap();
+            pool.hibernate(&mut ws);
+            out.len()
+        };
+        let pool = &mut Pool::new();
+        assert!(sent(pool) > 1000);
+        // The same noise is one reference to what was before, or a few.
+        assert!(sent(pool) < 50);
+        assert!(sent(&mut Pool::new()) < 50);
+    }
+}
