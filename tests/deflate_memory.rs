@@ -16,7 +16,7 @@ mod support;
 
 use support::{
     Random, SIDES, Side, config,
-    deflate::{Peer, compressed},
+    deflate::{Peer, all, always, compressed, params},
     frame,
 };
 
@@ -25,22 +25,6 @@ const INFLATER: u64 = 47_552 + 128;
 
 /// Bytes of a history besides its window.
 const HISTORY: u64 = 40;
-
-fn params(takeover: bool, window_bits: u8) -> Params {
-    Params {
-        server_no_context_takeover: !takeover,
-        client_no_context_takeover: !takeover,
-        server_max_window_bits: Some(window_bits),
-        client_max_window_bits: Some(window_bits),
-    }
-}
-
-fn always(change: impl FnOnce(&mut DeflateConfig)) -> DeflateConfig {
-    let mut config = DeflateConfig::new();
-    config.compression = Compression::Always;
-    change(&mut config);
-    config
-}
 
 fn connection(side: Side, params: Params, deflate: DeflateConfig) -> Connection {
     Connection::assume_opened(side.role(), Config::new()).with_deflate(params, deflate)
@@ -112,12 +96,6 @@ fn traffic(side: Side, takeover: bool, messages: &[&[u8]]) -> Vec<u8> {
             [first, frame(true, 0, second).to(side).bytes()].concat()
         })
         .collect()
-}
-
-fn all() -> impl Iterator<Item = (Side, bool)> {
-    SIDES
-        .into_iter()
-        .flat_map(|side| [true, false].map(|takeover| (side, takeover)))
 }
 
 /// Bytes that do not get much shorter.

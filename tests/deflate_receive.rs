@@ -6,37 +6,20 @@
 
 use websocket_proto::{
     Config, ProtocolError,
-    deflate::{DeflateConfig, Params, Pool},
+    deflate::{DeflateConfig, Pool},
 };
 
 mod support;
 
 use support::{
     Endpoint, Frame, OwnedEvent, SIDES, Side, config,
-    deflate::{Blocks, Match, Peer, Symbol, alone, compressed, literals, rsv1},
+    deflate::{Blocks, Match, Peer, Symbol, all, alone, compressed, literals, params, rsv1},
     frame, frames,
     wire::{self, BINARY, CLOSE, CONTINUATION, PING, TEXT},
 };
 
-/// What both directions are negotiated to.
-fn params(takeover: bool, window_bits: u8) -> Params {
-    Params {
-        server_no_context_takeover: !takeover,
-        client_no_context_takeover: !takeover,
-        server_max_window_bits: Some(window_bits),
-        client_max_window_bits: Some(window_bits),
-    }
-}
-
 fn endpoint(side: Side, config: Config, takeover: bool) -> Endpoint {
     Endpoint::with_deflate(side, config, params(takeover, 15), DeflateConfig::new())
-}
-
-/// Both roles, with and without context takeover.
-fn all() -> impl Iterator<Item = (Side, bool)> {
-    SIDES
-        .into_iter()
-        .flat_map(|side| [true, false].map(|takeover| (side, takeover)))
 }
 
 fn binary(bytes: impl AsRef<[u8]>) -> OwnedEvent {

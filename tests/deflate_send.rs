@@ -14,31 +14,9 @@ mod support;
 
 use support::{
     Endpoint, Frame, OwnedEvent, Random, Reference, SIDES, Side, config,
-    reference::Deflate,
+    deflate::{all, always, params, strict},
     wire::{BINARY, CONTINUATION, PING, TEXT, compressed_frames},
 };
-
-fn params(takeover: bool, window_bits: u8) -> Params {
-    Params {
-        server_no_context_takeover: !takeover,
-        client_no_context_takeover: !takeover,
-        server_max_window_bits: Some(window_bits),
-        client_max_window_bits: Some(window_bits),
-    }
-}
-
-fn deflate(change: impl FnOnce(&mut DeflateConfig)) -> DeflateConfig {
-    let mut config = DeflateConfig::new();
-    config.compression = Compression::Always;
-    change(&mut config);
-    config
-}
-
-fn all() -> impl Iterator<Item = (Side, bool)> {
-    SIDES
-        .into_iter()
-        .flat_map(|side| [true, false].map(|takeover| (side, takeover)))
-}
 
 /// An end that sends, and a peer of another make that holds it to what was agreed on.
 struct Sent {
@@ -48,21 +26,9 @@ struct Sent {
 
 impl Sent {
     fn new(side: Side, config: Config, params: Params, deflate: DeflateConfig) -> Self {
-        let (bits, alone) = match side {
-            Side::Server => (
-                params.server_max_window_bits,
-                params.server_no_context_takeover,
-            ),
-            Side::Client => (
-                params.client_max_window_bits,
-                params.client_no_context_takeover,
-            ),
-        };
-        let mut expected = Deflate::new(bits.unwrap_or(15), !alone);
-        expected.strict = true;
         Self {
             end: Endpoint::with_deflate(side, config, params, deflate),
-            peer: Reference::new(side.peer(), Config::new()).with_deflate(expected),
+            peer: Reference::new(side.peer(), Config::new()).with_deflate(strict(side, params)),
         }
     }
 
@@ -109,7 +75,7 @@ fn rfc_7692_7_2_3_the_examples_as_they_are_sent() {
         Side::Server,
         Config::new(),
         params(true, 15),
-        deflate(|_| {}),
+        always(|_| {}),
     );
     assert_eq!(text(&mut sent.end.ws), hello);
     assert_eq!(text(&mut sent.end.ws), shared);
@@ -117,7 +83,7 @@ fn rfc_7692_7_2_3_the_examples_as_they_are_sent() {
         Side::Server,
         Config::new(),
         params(false, 15),
-        deflate(|_| {}),
+        always(|_| {}),
     );
     for _ in 0..3 {
         assert_eq!(text(&mut sent.end.ws), hello);
@@ -170,7 +136,7 @@ fn field_4_05_plain_messages_do_not_shift_the_window() {
     let mut random = Random(3);
     for (side, takeover) in all() {
         for window_bits in [9, 15] {
-            let config = deflate(|c| c.compression = Compression::Above(30));
+            let config = always(|c| c.compression = Compression::Above(30));
             let params = params(takeover, window_bits);
             let sent = &mut Sent::new(side, Config::new(), params, config);
             let words = random.bytes(200);
@@ -199,7 +165,7 @@ fn field_4_06_only_the_first_frame_has_rsv1() {
     for (side, takeover) in all() {
         for size in [1, 7, 100, 1004, 1005, 1006, 2000] {
             let split = config(|c| c.fragment_size = size);
-            let sent = &mut Sent::new(side, split, params(takeover, 15), deflate(|_| {}));
+            let sent = &mut Sent::new(side, split, params(takeover, 15), always(|_| {}));
             for n in 1..=3 {
                 sent.binary(&plain);
                 let frames = sent.frames();
@@ -241,7 +207,7 @@ fn field_4_06_pieces_can_be_read_at_once() {
         ] {
             let split = config(|c| c.fragment_size = size);
             let params = params(takeover, 15);
-            let sent = &mut Sent::new(side, split, params, deflate(|_| {}));
+            let sent = &mut Sent::new(side, split, params, always(|_| {}));
             // The pieces as the peer's inflater sees them.
             let mut payload = Vec::new();
             let mut plain = Vec::new();
@@ -289,7 +255,7 @@ fn field_4_06_pieces_can_be_read_at_once() {
 #[test]
 fn a_message_of_empty_pieces() {
     for (side, takeover) in all() {
-        let sent = &mut Sent::new(side, Config::new(), params(takeover, 15), deflate(|_| {}));
+        let sent = &mut Sent::new(side, Config::new(), params(takeover, 15), always(|_| {}));
         for n in 0..3 {
             let end = &mut sent.end;
             end.ws.start_message(MessageKind::Binary).unwrap();
@@ -307,7 +273,7 @@ fn a_message_of_empty_pieces() {
 #[test]
 fn an_empty_message_does_not_prepare_a_lent_compressor() {
     for (side, takeover) in all() {
-        let new = || Sent::new(side, Config::new(), params(takeover, 15), deflate(|_| {}));
+        let new = || Sent::new(side, Config::new(), params(takeover, 15), always(|_| {}));
         let (one, other, mut pool) = (&mut new(), &mut new(), Pool::new());
         let noise = Random(11).bytes(600);
         for empty in [false, true, false, true] {
@@ -339,7 +305,7 @@ fn field_4_04_each_side_has_its_own_parameters() {
         client_max_window_bits: Some(15),
     };
     let [server, client] =
-        &mut SIDES.map(|side| Sent::new(side, Config::new(), params, deflate(|_| {})));
+        &mut SIDES.map(|side| Sent::new(side, Config::new(), params, always(|_| {})));
     let ping = |sent: &mut Sent, message: &[u8]| {
         let end = &mut sent.end;
         end.ws.send_binary(message, &mut end.out).unwrap();
@@ -354,12 +320,12 @@ fn field_4_04_each_side_has_its_own_parameters() {
     assert!(ping(client, &noise.repeat(2)) < 2500);
     // An end may use less than it has agreed on.
     for side in SIDES {
-        let config = deflate(|c| (c.server_max_window_bits, c.client_max_window_bits) = (9, 9));
+        let config = always(|c| (c.server_max_window_bits, c.client_max_window_bits) = (9, 9));
         let sent = &mut Sent::new(side, Config::new(), Params::default(), config);
         assert!(ping(sent, &noise.repeat(2)) > 3500);
         // And both read with what the other end has.
-        let peer = &mut Endpoint::with_deflate(side.peer(), Config::new(), params, deflate(|_| {}));
-        let end = &mut Endpoint::with_deflate(side, Config::new(), params, deflate(|_| {}));
+        let peer = &mut Endpoint::with_deflate(side.peer(), Config::new(), params, always(|_| {}));
+        let end = &mut Endpoint::with_deflate(side, Config::new(), params, always(|_| {}));
         for _ in 0..3 {
             Pool::new().hibernate(&mut peer.ws);
             end.ws.send_binary(&noise, &mut end.out).unwrap();
@@ -374,7 +340,7 @@ fn field_4_04_each_side_has_its_own_parameters() {
 fn a_compressor_of_another_window_is_not_lent() {
     let noise = Random(8).bytes(2000);
     for side in SIDES {
-        let new = |bits| Sent::new(side, Config::new(), params(true, bits), deflate(|_| {}));
+        let new = |bits| Sent::new(side, Config::new(), params(true, bits), always(|_| {}));
         let (large, small, mut pool) = (&mut new(15), &mut new(9), Pool::new());
         assert!(large.one(&noise));
         pool.hibernate(&mut large.end.ws);
@@ -389,7 +355,7 @@ fn what_is_wrong_in_a_piece_changes_nothing() {
         Side::Client,
         Config::new(),
         params(true, 15),
-        deflate(|_| {}),
+        always(|_| {}),
     );
     let end = &mut sent.end;
     end.ws.start_message(MessageKind::Text).unwrap();
@@ -409,7 +375,7 @@ fn what_is_hard_to_compress_and_what_is_long() {
     let mut random = Random(6);
     for (side, takeover) in all() {
         for level in [1, 4, 9] {
-            let config = deflate(|c| c.level = level);
+            let config = always(|c| c.level = level);
             let sent = &mut Sent::new(side, Config::new(), params(takeover, 15), config);
             // Around where the room for the output is just long enough.
             for len in (100..260).step_by(3).chain([5000, 33_000]) {
@@ -424,7 +390,7 @@ fn what_is_hard_to_compress_and_what_is_long() {
 fn windows_that_do_not_exist_count_as_the_nearest() {
     for side in SIDES {
         for bits in [0, 7, 8, 9, 15, 16, 255] {
-            let config = deflate(|c| {
+            let config = always(|c| {
                 (c.level, c.mem_level) = (bits, bits);
                 (c.server_max_window_bits, c.client_max_window_bits) = (bits, bits);
             });
@@ -450,14 +416,9 @@ fn windows_that_do_not_exist_count_as_the_nearest() {
 #[test]
 fn statistics() {
     for side in SIDES {
-        let mut end =
-            Endpoint::with_deflate(side, Config::new(), params(true, 15), deflate(|_| {}));
-        let mut peer = Endpoint::with_deflate(
-            side.peer(),
-            Config::new(),
-            params(true, 15),
-            deflate(|_| {}),
-        );
+        let mut end = Endpoint::with_deflate(side, Config::new(), params(true, 15), always(|_| {}));
+        let mut peer =
+            Endpoint::with_deflate(side.peer(), Config::new(), params(true, 15), always(|_| {}));
         assert_eq!(end.ws.deflate_stats(), Stats::default());
         end.ws.send_text("Hello", &mut end.out).unwrap();
         end.ws.send_text("Hello", &mut end.out).unwrap();

@@ -191,16 +191,6 @@ mod deflate {
         }
     }
 
-    /// Writes the seeds for a fuzzer to start with.
-    #[test]
-    #[ignore = "writes files"]
-    fn write_seeds() {
-        let folder = std::env::var("SEEDS").expect("a folder");
-        for (at, seed) in seeds().iter().enumerate() {
-            std::fs::write(format!("{folder}/{at}"), seed).expect("it is there");
-        }
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 

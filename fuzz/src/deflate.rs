@@ -8,7 +8,8 @@ use websocket_proto::{
 use super::{
     cut, limits,
     support::{
-        Endpoint, OwnedEvent, Reference, SIDES, Side, config, frame, reference::Deflate, wire,
+        Endpoint, OwnedEvent, Reference, SIDES, Side, config, deflate::strict, frame,
+        reference::Deflate, wire,
     },
 };
 
@@ -111,21 +112,9 @@ pub fn deflate_round_trip(data: &[u8]) {
         deflate.client_max_window_bits = script.window_bits().unwrap_or(15);
         deflate.compression = script.compression();
         let config = config(|c| c.fragment_size = fragment_size);
-        let (bits, alone) = match side {
-            Side::Server => (
-                params.server_max_window_bits,
-                params.server_no_context_takeover,
-            ),
-            Side::Client => (
-                params.client_max_window_bits,
-                params.client_no_context_takeover,
-            ),
-        };
-        let mut expected = Deflate::new(bits.unwrap_or(15), !alone);
-        expected.strict = true;
         End {
             end: Endpoint::with_deflate(side, config, params, deflate),
-            peer: Reference::new(side.peer(), Config::new()).with_deflate(expected),
+            peer: Reference::new(side.peer(), Config::new()).with_deflate(strict(side, params)),
             sent: Vec::new(),
             started: None,
         }

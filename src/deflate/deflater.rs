@@ -6,7 +6,7 @@ use core::fmt;
 use bytes::BytesMut;
 use zlib_rs::{Deflate, DeflateFlush};
 
-use super::{ByteCount, Compression, DeflateConfig, History};
+use super::{ByteCount, Compression, DeflateConfig, History, stage::Stage};
 
 /// What a flushed piece ends with, and a message leaves out: "Remove 4 octets (that are 0x00 0x00
 /// 0xff 0xff) from the tail end" (§7.2.1).
@@ -26,17 +26,6 @@ pub(crate) struct Deflater {
     compression: Compression,
     stage: Stage,
     bytes: ByteCount,
-}
-
-/// Where the engine is in the stream of messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// It knows nothing of the messages before: it is new, or was elsewhere.
-    Unprepared,
-    /// Between two messages, and it remembers the last one.
-    Ready,
-    /// Inside of a message.
-    Inside,
 }
 
 /// What makes one engine differ from another.
@@ -111,7 +100,7 @@ impl Deflater {
         let engine = self
             .engine
             .get_or_insert_with(|| Box::new(Engine::new(self.setup)));
-        if self.stage == Stage::Unprepared || self.stage == Stage::Ready && !self.takeover {
+        if !self.stage.goes_on(self.takeover) {
             engine.restart(self.history.as_deref());
         }
         self.stage = Stage::Inside;
@@ -143,8 +132,7 @@ impl Deflater {
     /// Gives the engine away, unless a message is under way; with `context` also one that
     /// remembers earlier messages.
     pub(super) fn take_engine(&mut self, context: bool) -> Option<Box<Engine>> {
-        let remembers = self.stage == Stage::Ready && self.takeover;
-        if self.stage == Stage::Inside || remembers && !context {
+        if !self.stage.is_free(self.takeover, context) {
             return None;
         }
         self.stage = Stage::Unprepared;

@@ -5,7 +5,7 @@ use core::fmt;
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::{ByteCount, History, Inflated, Params, params::MAX_WINDOW_BITS};
+use super::{ByteCount, History, Inflated, Params, params::MAX_WINDOW_BITS, stage::Stage};
 use crate::{error::ProtocolError, utf8::Utf8};
 
 /// "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message" (§7.2.2):
@@ -25,19 +25,6 @@ pub(crate) struct Inflater {
     history: Option<Box<History>>,
     stage: Stage,
     bytes: ByteCount,
-}
-
-/// Where the engine is in the stream of messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// It knows nothing of the messages before: it is new, or was elsewhere.
-    Unprepared,
-    /// Between two messages, and it remembers the last one.
-    Ready,
-    /// Inside of a message.
-    Inside,
-    /// Inside of a message, behind a block that calls itself the final one.
-    Final,
 }
 
 impl Inflater {
@@ -67,14 +54,7 @@ impl Inflater {
         let mut is_full = false;
         while !piece.is_empty() || is_full {
             let engine = self.engine.get_or_insert_default();
-            let goes_on = match self.stage {
-                Stage::Inside => true,
-                Stage::Ready => self.takeover.is_some(),
-                // A block "with the BFINAL bit set to 1" (§7.2.3.4) ends a stream to zlib, but not
-                // to the peer.
-                Stage::Unprepared | Stage::Final => false,
-            };
-            if !goes_on {
+            if !self.stage.goes_on(self.takeover.is_some()) {
                 engine.restart(self.history.as_deref(), message);
             }
             self.stage = Stage::Inside;
@@ -170,15 +150,11 @@ impl Inflater {
     /// Gives the engine away, unless a message is under way; with `context` also one that
     /// remembers earlier messages.
     pub(super) fn take_engine(&mut self, context: bool) -> Option<Box<Engine>> {
-        let remembers = self.stage == Stage::Ready && self.takeover.is_some();
-        match self.stage {
-            Stage::Inside | Stage::Final => None,
-            _ if remembers && !context => None,
-            _ => {
-                self.stage = Stage::Unprepared;
-                self.engine.take()
-            }
+        if !self.stage.is_free(self.takeover.is_some(), context) {
+            return None;
         }
+        self.stage = Stage::Unprepared;
+        self.engine.take()
     }
 }
 

@@ -151,6 +151,8 @@ mod off;
 mod params;
 #[cfg(feature = "deflate")]
 mod pool;
+#[cfg(feature = "deflate")]
+mod stage;
 
 #[cfg(not(feature = "deflate"))]
 pub(crate) use off::{Deflater, Inflated, Inflater};

@@ -9,7 +9,9 @@ use miniz_oxide::{
     },
 };
 
-use super::{Frame, frame, wire::BINARY};
+use super::{Frame, SIDES, Side, frame, reference::Deflate, wire::BINARY};
+#[cfg(feature = "deflate")]
+use websocket_proto::deflate::{Compression, DeflateConfig, Params};
 
 /// A frame with RSV1 (RFC 7692 §6).
 pub fn rsv1(frame: Frame) -> Frame {
@@ -185,4 +187,49 @@ fn base(code: usize) -> usize {
 
 pub fn literals(plain: &[u8]) -> Vec<Symbol> {
     plain.iter().map(|byte| Literal(*byte)).collect()
+}
+
+/// Both roles, with and without context takeover.
+pub fn all() -> impl Iterator<Item = (Side, bool)> {
+    SIDES
+        .into_iter()
+        .flat_map(|side| [true, false].map(|takeover| (side, takeover)))
+}
+
+/// The same for both directions.
+#[cfg(feature = "deflate")]
+pub fn params(takeover: bool, window_bits: u8) -> Params {
+    Params {
+        server_no_context_takeover: !takeover,
+        client_no_context_takeover: !takeover,
+        server_max_window_bits: Some(window_bits),
+        client_max_window_bits: Some(window_bits),
+    }
+}
+
+/// The defaults, but for what `change` changes, and for every message.
+#[cfg(feature = "deflate")]
+pub fn always(change: impl FnOnce(&mut DeflateConfig)) -> DeflateConfig {
+    let mut config = DeflateConfig::new();
+    config.compression = Compression::Always;
+    change(&mut config);
+    config
+}
+
+/// What reads the messages of `side`, and holds them to what was agreed on.
+#[cfg(feature = "deflate")]
+pub fn strict(side: Side, params: Params) -> Deflate {
+    let (bits, alone) = match side {
+        Side::Server => (
+            params.server_max_window_bits,
+            params.server_no_context_takeover,
+        ),
+        Side::Client => (
+            params.client_max_window_bits,
+            params.client_no_context_takeover,
+        ),
+    };
+    let mut expected = Deflate::new(bits.unwrap_or(15), !alone);
+    expected.strict = true;
+    expected
 }
