@@ -12,7 +12,10 @@
 use alloc::vec::Vec;
 use core::{fmt, ops::Range};
 
-use crate::{connection::Assembly, deflate::Inflated};
+use crate::{deflate::Inflated, message::Assembly};
+
+/// How many bytes an idle kind of memory may keep, without compression or with it.
+const KEPT: usize = 64 << 10;
 
 /// The receive buffer of one connection: the caller reads into it, the connection takes frames
 /// out of it, and events borrow from it.
@@ -65,30 +68,35 @@ impl RecvBuf {
         }
     }
 
-    /// Room for the next read: at least `min` bytes (and at least one), zeroed or left over from
-    /// earlier reads.
+    /// Lends room for the next read: exactly `len` bytes, but at least one. The bytes in it are
+    /// zeros or left over from earlier reads.
     ///
-    /// Call [`filled`](Self::filled) with the number of bytes that were read. This is the only
-    /// call that moves or grows memory; where the room is too small the capacity at least doubles.
+    /// Call [`filled`](Self::filled) with the number of bytes that were read. `len` bounds what one
+    /// read can bring, and so the work that the next events can cause: 16 KiB is a good choice.
+    ///
+    /// This is the only call that grows memory. If the room is too small the capacity doubles, but
+    /// it never exceeds the unread bytes, `len`, and [`Config::max_message_size`] for a message
+    /// under way.
     ///
     /// # Panics
     ///
-    /// If the capacity would pass what a `Vec` can hold.
-    pub fn spare(&mut self, min: usize) -> &mut [u8] {
+    /// If the capacity would exceed what a `Vec` can hold.
+    ///
+    /// [`Config::max_message_size`]: crate::Config::max_message_size
+    pub fn spare(&mut self, len: usize) -> &mut [u8] {
         self.close_gap_if_drained();
-        let min = min.max(1);
+        let len = len.max(1);
         // A frame whose rest does not fit is moved while little of it is here.
         let rest = self.assembly.as_ref().map_or(0, Assembly::remaining);
-        if self.memory.len() - self.end < min.max(rest) {
+        if self.memory.len() - self.end < len.max(rest) {
             self.compact();
         }
-        let needed = self.end.checked_add(min).expect("capacity overflow");
+        let needed = self.end.checked_add(len).expect("capacity overflow");
         if self.memory.len() < needed {
-            let doubled = self.memory.len().saturating_mul(2);
-            self.memory.resize(needed.max(doubled), 0);
+            self.grow(needed);
         }
-        self.lent = self.memory.len() - self.end;
-        &mut self.memory[self.end..]
+        self.lent = len;
+        &mut self.memory[self.end..needed]
     }
 
     /// Tells that `n` bytes have been read into what [`spare`](Self::spare) has just lent.
@@ -105,8 +113,10 @@ impl RecvBuf {
 
     /// Copies bytes in that were read elsewhere, such as a buffer of an io_uring ring.
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
-        self.spare(bytes.len())[..bytes.len()].copy_from_slice(bytes);
-        self.filled(bytes.len());
+        if !bytes.is_empty() {
+            self.spare(bytes.len()).copy_from_slice(bytes);
+            self.filled(bytes.len());
+        }
     }
 
     /// The bytes that have arrived and that nothing has taken yet.
@@ -139,7 +149,7 @@ impl RecvBuf {
     /// connection must be cleared in between.
     pub fn clear(&mut self) {
         self.assembly = None;
-        self.inflated.clear();
+        self.inflated = Inflated::new();
         self.message = 0..0;
         self.raw = self.end;
     }
@@ -174,10 +184,16 @@ impl RecvBuf {
         &self.memory[range]
     }
 
-    /// Begins a message whose payload starts at the next unread byte.
+    /// Begins a message whose payload starts at the next unread byte. Memory that an earlier
+    /// message of the other sort has left is given back: a peer cannot make both of them large.
     pub(crate) fn begin_message(&mut self, assembly: Assembly) {
+        if assembly.compressed {
+            self.shrink();
+            self.inflated.begin(assembly.kind);
+        } else if self.inflated.capacity() > KEPT {
+            self.inflated = Inflated::new();
+        }
         self.message = self.raw..self.raw;
-        self.inflated.clear();
         self.assembly = Some(assembly);
     }
 
@@ -202,6 +218,31 @@ impl RecvBuf {
     pub(crate) fn end_message(&mut self) -> Range<usize> {
         self.assembly = None;
         core::mem::take(&mut self.message)
+    }
+
+    /// Grows the memory to `needed` bytes at least.
+    fn grow(&mut self, needed: usize) {
+        let doubled = self.memory.len().saturating_mul(2);
+        let most = match &self.assembly {
+            // The last step need not exceed what may become of the message. (More than a part of a
+            // control frame is unread only if the caller takes no events.)
+            Some(message) if !message.compressed && self.end - self.raw < 256 => {
+                needed.saturating_add(message.limit - self.message.len())
+            }
+            _ => usize::MAX,
+        };
+        let len = needed.max(doubled.min(most));
+        self.memory.reserve_exact(len - self.memory.len());
+        self.memory.resize(len, 0);
+    }
+
+    /// Gives back what the unread bytes do not need, if that is much.
+    fn shrink(&mut self) {
+        if self.memory.len() > KEPT.max(2 * (self.end - self.raw)) {
+            self.compact();
+            self.memory.truncate(self.end);
+            self.memory.shrink_to_fit();
+        }
     }
 
     /// Without unread bytes, what comes next can follow the message directly.

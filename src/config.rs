@@ -63,6 +63,19 @@ pub struct Config {
     /// It counts from the call that sends the Close frame, also behind a long output buffer, so
     /// that no peer can put off the end.
     pub close_timeout: Duration,
+    /// How long a received message may take, from its first byte. It earns one second more for
+    /// each [`min_message_rate`](Self::min_message_rate) bytes of payload that arrive. Default:
+    /// 20 s; `None` sets no limit. Exceeding it closes the connection with 1008.
+    ///
+    /// Without it a peer could make a connection hold an unfinished message for as long as it
+    /// answers pings. Set `None` if peers stream endless messages piece by piece.
+    pub message_timeout: Option<Duration>,
+    /// How many payload bytes per second a message must bring once
+    /// [`message_timeout`](Self::message_timeout) is over, as they are on the wire. Default: 500;
+    /// 0 counts as 1.
+    ///
+    /// The defaults are those of Apache's `mod_reqtimeout` for the body of a request.
+    pub min_message_rate: u32,
     /// The longest head of a request or response in the opening. 16 KiB; 431.
     pub max_head_size: usize,
     /// The most header fields in the opening, at most 128. 64; 431.
@@ -87,6 +100,8 @@ impl Config {
             ping_interval: Some(Duration::from_secs(20)),
             pong_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(10),
+            message_timeout: Some(Duration::from_secs(20)),
+            min_message_rate: 500,
             max_head_size: 16 << 10,
             max_headers: 64,
             opening_timeout: Duration::from_secs(10),

@@ -65,6 +65,16 @@ pub enum ProtocolError {
     /// A message of more frames than [`Config::max_fragments`](crate::Config::max_fragments). 1009.
     #[error("a message has more fragments than this endpoint accepts (RFC 6455 §10.4)")]
     TooManyFragments,
+    /// A compressed message with more final blocks than
+    /// [`DeflateConfig::max_final_blocks`](crate::deflate::DeflateConfig). 1009.
+    #[error(
+        "a compressed message has more final blocks than this endpoint accepts (RFC 7692 §7.2.3.4)"
+    )]
+    TooManyFinalBlocks,
+    /// A message that was not complete within
+    /// [`Config::message_timeout`](crate::Config::message_timeout), or arrived too slowly. 1008.
+    #[error("a message arrives too slowly (RFC 6455 §7.4.1)")]
+    MessageTimeout,
     /// Nothing was received for [`Config::pong_timeout`](crate::Config::pong_timeout) after a
     /// ping. 1011.
     #[error("nothing was received in time after a ping (RFC 6455 §5.5.2)")]
@@ -92,9 +102,11 @@ impl ProtocolError {
             | Self::TruncatedCloseCode
             | Self::InvalidCloseCode(_) => CloseCode::PROTOCOL_ERROR,
             Self::InvalidUtf8 | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
-            Self::FrameTooBig | Self::MessageTooBig | Self::TooManyFragments => {
-                CloseCode::MESSAGE_TOO_BIG
-            }
+            Self::FrameTooBig
+            | Self::MessageTooBig
+            | Self::TooManyFragments
+            | Self::TooManyFinalBlocks => CloseCode::MESSAGE_TOO_BIG,
+            Self::MessageTimeout => CloseCode::POLICY_VIOLATION,
             Self::PongTimeout => CloseCode::INTERNAL_ERROR,
             Self::CloseTimeout | Self::EndOfStream => return None,
         })

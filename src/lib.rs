@@ -182,14 +182,18 @@ mod error;
 pub mod frame;
 mod grammar;
 pub mod handshake;
+mod message;
+mod output;
 mod seed;
 mod utf8;
 
 pub use buffer::RecvBuf;
 pub use config::Config;
-pub use connection::{CloseFrame, Connection, Event, MessageKind, ReadyState, Role};
+pub use connection::{CloseFrame, Connection, Event, ReadyState, Role};
 pub use error::{ProtocolError, SendError};
 pub use frame::CloseCode;
+pub use message::MessageKind;
+pub use output::Output;
 pub use seed::Seed;
 
 /// The crate of [`BytesMut`](bytes::BytesMut), which output goes into.

@@ -41,15 +41,33 @@ impl Utf8 {
 
     /// Checks a piece that starts at a character.
     fn push_whole(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
-        let Err(error) = simdutf8::compat::from_utf8(piece) else {
-            return Ok(());
-        };
-        if error.error_len().is_some() {
-            return Err(InvalidUtf8);
-        }
-        let incomplete = &piece[error.valid_up_to()..];
+        let (_, incomplete) = whole_characters(piece)?;
         self.carry[..incomplete.len()].copy_from_slice(incomplete);
         self.carried = incomplete.len() as u8;
         Ok(())
+    }
+}
+
+/// The text at the start of a piece, and the up to three bytes of a character whose rest is not
+/// here. Fails if a byte rules out that the text is valid. The piece is looked at once.
+pub(crate) fn whole_characters(piece: &[u8]) -> Result<(&str, &[u8]), InvalidUtf8> {
+    let (whole, incomplete) = piece.split_at(piece.len() - incomplete_len(piece));
+    let text = simdutf8::basic::from_utf8(whole).map_err(|_| InvalidUtf8)?;
+    // Its first bytes may already be those of no character.
+    match core::str::from_utf8(incomplete) {
+        Err(error) if error.error_len().is_some() => Err(InvalidUtf8),
+        _ => Ok((text, incomplete)),
+    }
+}
+
+/// How many bytes at the end begin a character that needs more of them.
+fn incomplete_len(piece: &[u8]) -> usize {
+    let last = piece.iter().rev().take(3).zip(1..);
+    let mut lead = last.skip_while(|&(byte, _)| matches!(byte, 0x80..=0xBF));
+    match lead.next() {
+        Some((0xC0..=0xDF, len @ 1)) => len,
+        Some((0xE0..=0xEF, len @ 1..=2)) => len,
+        Some((0xF0..=0xFF, len)) => len,
+        _ => 0,
     }
 }

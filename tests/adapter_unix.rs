@@ -233,11 +233,21 @@ fn a_conversation_and_its_end() {
     settle(&mut server, &mut client, 1);
     assert_eq!(
         server.log,
-        ["70000 bytes", "Ping([])", "Ping([])", "one, two, drei ü"]
+        [
+            "70000 bytes",
+            "Ping(0 bytes)",
+            "Ping(0 bytes)",
+            "one, two, drei ü"
+        ]
     );
     assert_eq!(
         client.log,
-        ["70000 bytes", "Pong([])", "Pong([])", "one, two, drei ü"]
+        [
+            "70000 bytes",
+            "Pong(0 bytes)",
+            "Pong(0 bytes)",
+            "one, two, drei ü"
+        ]
     );
 
     client.send(|ws, out| ws.send_text("late", out));

@@ -20,6 +20,7 @@ fn timers() -> Config {
         c.ping_interval = Some(secs(30));
         c.pong_timeout = secs(10);
         c.close_timeout = secs(5);
+        c.message_timeout = None;
     })
 }
 

@@ -80,7 +80,13 @@ fn an_idle_connection_holds_no_heap() {
             core::mem::forget((ws, input, out));
         });
         assert!(info.count_total > 0, "nothing was measured");
-        assert_eq!((info.count_current, info.bytes_current), (0, 0), "{side:?}");
+        // A client keeps its mask keys.
+        let held = if side == Side::Server {
+            (0, 0)
+        } else {
+            (1, 97)
+        };
+        assert_eq!((info.count_current, info.bytes_current), held, "{side:?}");
     }
 }
 
@@ -256,10 +262,10 @@ fn the_record_of_a_close_is_all_that_is_allocated_at_the_end() {
 
 #[test]
 fn sizes_of_types() {
+    let len = size_of::<Connection>();
+    assert!(len <= 200, "{len}");
     // With compression there is a bit more: see deflate_memory.rs.
     if cfg!(not(feature = "deflate")) {
-        let len = size_of::<Connection>();
-        assert!(len <= 256, "{len}");
         assert!(size_of::<RecvBuf>() <= 128, "{}", size_of::<RecvBuf>());
     }
     assert_eq!(size_of::<Event<'_>>(), 3 * size_of::<usize>());
@@ -269,5 +275,5 @@ fn sizes_of_types() {
     assert_eq!(size_of::<SendError>(), 1);
     assert_eq!(size_of::<CloseCode>(), 2);
     assert_eq!(size_of::<Seed>(), 32);
-    assert!(size_of::<Config>() <= 160, "{}", size_of::<Config>());
+    assert!(size_of::<Config>() <= 176, "{}", size_of::<Config>());
 }

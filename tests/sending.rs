@@ -294,7 +294,6 @@ fn what_is_refused_leaves_no_trace() {
         let expected = [
             (false, TEXT, b"caf\xC3".to_vec()),
             (true, PONG, b"still here".to_vec()),
-            (false, CONTINUATION, vec![]),
             (true, CONTINUATION, vec![0xA9]),
             (true, TEXT, b"next".to_vec()),
         ];

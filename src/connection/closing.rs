@@ -3,10 +3,7 @@
 use alloc::boxed::Box;
 
 use super::CloseFrame;
-use crate::{
-    error::ProtocolError,
-    frame::{CloseCode, InvalidCloseCode},
-};
+use crate::frame::CloseCode;
 
 /// Where a connection is in its life, as a type of the field's APIs.
 ///
@@ -92,28 +89,5 @@ impl Closing {
             code: *code,
             reason,
         })
-    }
-}
-
-impl<'b> CloseFrame<'b> {
-    /// The payload of a Close frame: nothing, or a code and a reason (§5.5.1).
-    pub(crate) fn parse(payload: &'b [u8]) -> Result<Self, ProtocolError> {
-        match payload {
-            [] => Ok(Self {
-                code: None,
-                reason: "",
-            }),
-            [_] => Err(ProtocolError::TruncatedCloseCode),
-            [high, low, reason @ ..] => {
-                let code = CloseCode::try_from(u16::from_be_bytes([*high, *low]))
-                    .map_err(|InvalidCloseCode(code)| ProtocolError::InvalidCloseCode(code))?;
-                let reason =
-                    core::str::from_utf8(reason).map_err(|_| ProtocolError::InvalidUtf8)?;
-                Ok(Self {
-                    code: Some(code),
-                    reason,
-                })
-            }
-        }
     }
 }

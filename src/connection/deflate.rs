@@ -1,7 +1,9 @@
 //! Compression, as far as the application of a connection sees it.
 
 use super::Connection;
-use crate::deflate::{Agreed, Compression, DeflateConfig, Deflater, Inflater, Params, Stats};
+use crate::deflate::{
+    Agreed, Compression, DeflateConfig, Deflater, Inflater, Params, Pooled, Stats, sealed,
+};
 
 /// # Compression
 ///
@@ -30,28 +32,34 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn with_deflate(mut self, params: Params, config: DeflateConfig) -> Self {
+        assert!(
+            !self.recv.used && !self.send.sender.used(),
+            "with_deflate must be called before anything is received or sent"
+        );
         let agreed = Agreed { params, config };
-        (self.receiver.inflater, self.sender.deflater) = agreed.codecs(self.sender.is_client());
+        let (inflater, deflater) = agreed.codecs(self.send.sender.is_client());
+        self.recv.receiver.set_inflater(inflater);
+        self.send.sender.deflater = deflater;
         self
     }
 
     /// What both ends have agreed on; `None` where they have not.
     #[must_use]
     pub fn deflate(&self) -> Option<Params> {
-        self.receiver.inflater.as_ref().map(Inflater::agreed)
+        self.recv.receiver.inflater.as_ref().map(|it| it.agreed())
     }
 
     /// Which messages are compressed: none, where nothing was agreed on.
     #[must_use]
     pub fn compression(&self) -> Compression {
-        let deflater = self.sender.deflater.as_ref();
-        deflater.map_or(Compression::Never, Deflater::compression)
+        let deflater = self.send.sender.deflater.as_ref();
+        deflater.map_or(Compression::Never, |it| it.compression())
     }
 
     /// Sets which messages are compressed, from the next one that is started on: in place of
     /// [`DeflateConfig::compression`]. Does nothing where nothing was agreed on.
     pub fn set_compression(&mut self, compression: Compression) {
-        if let Some(deflater) = &mut self.sender.deflater {
+        if let Some(deflater) = &mut self.send.sender.deflater {
             deflater.set_compression(compression);
         }
     }
@@ -59,15 +67,24 @@ impl Connection {
     /// What compression did so far, also for messages that are not whole yet.
     #[must_use]
     pub fn deflate_stats(&self) -> Stats {
-        let (inflater, deflater) = (&self.receiver.inflater, &self.sender.deflater);
+        let deflater = self.send.sender.deflater.as_ref();
+        let inflater = self.recv.receiver.inflater.as_ref();
         Stats {
-            sent: deflater.as_ref().map(Deflater::bytes).unwrap_or_default(),
-            received: inflater.as_ref().map(Inflater::bytes).unwrap_or_default(),
+            sent: deflater.map(|it| it.bytes()).unwrap_or_default(),
+            received: inflater.map(|it| it.bytes()).unwrap_or_default(),
         }
     }
+}
 
-    pub(crate) fn codecs(&mut self) -> (Option<&mut Inflater>, Option<&mut Deflater>) {
-        let (inflater, deflater) = (&mut self.receiver.inflater, &mut self.sender.deflater);
-        (inflater.as_mut(), deflater.as_mut())
+impl Pooled for Connection {}
+
+impl sealed::Codecs for Connection {
+    fn codecs(&mut self) -> (Option<&mut Inflater>, Option<&mut Deflater>) {
+        let inflater = self.recv.receiver.inflater.as_deref_mut();
+        (inflater, self.send.sender.deflater.as_deref_mut())
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_done()
     }
 }

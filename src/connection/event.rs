@@ -1,9 +1,17 @@
-use crate::frame::CloseCode;
+use core::fmt;
 
-/// Something that arrived. It borrows the receive buffer, never the connection, so that the
-/// application can reply while it looks at it.
+use crate::{
+    error::ProtocolError,
+    frame::{CloseCode, InvalidCloseCode},
+};
+
+/// Something that arrived. It borrows the receive buffer, not the connection, so that you can
+/// reply while you hold it.
 ///
-/// Ping and Close have been answered by the time the event is seen: the reply is in `out`.
+/// Pings and Close frames are answered before the event is returned: the answer is in `out`.
+///
+/// `{:?}` shows the kind and the length of a message, not its payload: messages are private, and
+/// may be long.
 ///
 /// ```
 /// use websocket_proto::{CloseFrame, Event};
@@ -13,13 +21,17 @@ use crate::frame::CloseCode;
 ///         Event::Text(text) => format!("text: {text}"),
 ///         Event::Binary(bytes) => format!("{} bytes", bytes.len()),
 ///         Event::Ping(_) | Event::Pong(_) => "alive".into(),
-///         Event::Close(CloseFrame { code, reason }) => format!("bye: {code:?} {reason}"),
-///         _ => "news from a later version".into(),
+///         Event::Close(CloseFrame { code, reason }) => {
+///             format!("closed: {code:?} {reason}")
+///         }
+///         // Event::Progress, and events of later versions.
+///         _ => "nothing to do".into(),
 ///     }
 /// }
 /// assert_eq!(describe(&Event::Text("hi")), "text: hi");
+/// assert_eq!(format!("{:?}", Event::Text("hi")), "Text(2 bytes)");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
 pub enum Event<'b> {
@@ -27,16 +39,37 @@ pub enum Event<'b> {
     Text(&'b str),
     /// A whole binary message (§5.6).
     Binary(&'b [u8]),
-    /// A ping (§5.5.2), at most 125 bytes. The pong is in `out`.
+    /// A ping (§5.5.2) of at most 125 bytes. The pong is in `out`.
     Ping(&'b [u8]),
-    /// A pong (§5.5.3), at most 125 bytes: the answer to a ping, or unsolicited.
+    /// A pong (§5.5.3) of at most 125 bytes: the answer to a ping, or unsolicited.
     Pong(&'b [u8]),
-    /// The peer's Close frame (§5.5.1), the last event of a connection. The reply is in `out`, with
-    /// the same code and no reason, unless this is the reply.
+    /// The peer's Close frame (§5.5.1), the last event of a connection. Unless it is itself the
+    /// answer to a Close frame of this endpoint, the answer is in `out`: the same code without a
+    /// reason.
     Close(CloseFrame<'b>),
+    /// A part of a compressed message was inflated, and more of it is in the buffer. Call
+    /// `next_event` again, now or after serving other connections.
+    ///
+    /// It bounds the work of one call. It is returned only if a message inflates to more than
+    /// 1 MiB, so never with the default [`Config::max_message_size`](crate::Config).
+    Progress,
 }
 
-/// What a Close frame says (RFC 6455 §5.5.1, §7.1.5–6).
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, len) = match self {
+            Self::Text(text) => ("Text", text.len()),
+            Self::Binary(bytes) => ("Binary", bytes.len()),
+            Self::Ping(bytes) => ("Ping", bytes.len()),
+            Self::Pong(bytes) => ("Pong", bytes.len()),
+            Self::Close(close) => return f.debug_tuple("Close").field(close).finish(),
+            Self::Progress => return f.write_str("Progress"),
+        };
+        write!(f, "{kind}({len} bytes)")
+    }
+}
+
+/// The content of a Close frame (RFC 6455 §5.5.1, §7.1.5–6).
 ///
 /// ```
 /// use websocket_proto::{CloseFrame, frame::CloseCode};
@@ -46,29 +79,32 @@ pub enum Event<'b> {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CloseFrame<'a> {
-    /// The code; `None` where the frame is empty, which APIs for JavaScript report as 1005.
+    /// The close code; `None` if the frame is empty. The browser API reports an empty frame as
+    /// 1005.
     pub code: Option<CloseCode>,
-    /// The reason: at most 123 bytes, for people who debug; empty where there is none.
+    /// The reason, of at most 123 bytes. It is meant for debugging and is often empty.
     pub reason: &'a str,
 }
 
-/// The two types of message (RFC 6455 §5.6).
-///
-/// ```
-/// use bytes::BytesMut;
-/// use websocket_proto::{Config, Connection, MessageKind, Role};
-///
-/// let mut ws = Connection::assume_opened(Role::Server, Config::new());
-/// let mut out = BytesMut::new();
-/// ws.start_message(MessageKind::Binary)?;
-/// ws.finish_message(b"all of it", &mut out)?;
-/// # Ok::<(), websocket_proto::SendError>(())
-/// ```
-// Exhaustive: the opcodes of further types are reserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MessageKind {
-    /// UTF-8 text.
-    Text,
-    /// Any bytes.
-    Binary,
+impl<'b> CloseFrame<'b> {
+    /// The payload of a Close frame: nothing, or a code and a reason (§5.5.1).
+    pub(crate) fn parse(payload: &'b [u8]) -> Result<Self, ProtocolError> {
+        match payload {
+            [] => Ok(Self {
+                code: None,
+                reason: "",
+            }),
+            [_] => Err(ProtocolError::TruncatedCloseCode),
+            [high, low, reason @ ..] => {
+                let code = CloseCode::try_from(u16::from_be_bytes([*high, *low]))
+                    .map_err(|InvalidCloseCode(code)| ProtocolError::InvalidCloseCode(code))?;
+                let reason =
+                    core::str::from_utf8(reason).map_err(|_| ProtocolError::InvalidUtf8)?;
+                Ok(Self {
+                    code: Some(code),
+                    reason,
+                })
+            }
+        }
+    }
 }

@@ -17,6 +17,9 @@ pub(crate) struct Liveness {
     ping_interval: u32,
     pong_timeout: u32,
     close_timeout: u32,
+    /// Milliseconds; 0 sets no limit. And bytes per second.
+    message_timeout: u32,
+    min_message_rate: u32,
     /// The payload of the last keepalive ping.
     ping_id: u32,
     next_ping: Nanos,
@@ -24,6 +27,9 @@ pub(crate) struct Liveness {
     answer_due: Nanos,
     ping_sent: Nanos,
     round_trip: Nanos,
+    /// When the message under way was first seen, and how many bytes of it are here.
+    message_since: Nanos,
+    unfinished: Option<u32>,
     /// Bytes of `out` that were still in front of the last ping when last looked at.
     ahead: u32,
     heard: bool,
@@ -37,22 +43,25 @@ pub(crate) enum Due {
     Nothing,
     Ping([u8; 4]),
     PongTimeout,
+    MessageTimeout,
     CloseTimeout,
 }
 
 impl Liveness {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            ping_interval: config
-                .ping_interval
-                .map_or(0, |interval| millis(interval).max(1)),
+            ping_interval: config.ping_interval.map_or(0, millis),
             pong_timeout: millis(config.pong_timeout),
             close_timeout: millis(config.close_timeout),
+            message_timeout: config.message_timeout.map_or(0, millis),
+            min_message_rate: config.min_message_rate.max(1),
             ping_id: 0,
             next_ping: NEVER,
             answer_due: NEVER,
             ping_sent: NEVER,
             round_trip: NEVER,
+            message_since: NEVER,
+            unfinished: None,
             ahead: 0,
             heard: false,
             pong_heard: false,
@@ -62,8 +71,16 @@ impl Liveness {
 
     /// Any byte from the peer proves that it is alive.
     #[inline]
-    pub(crate) fn heard(&mut self, heard: bool) {
-        self.heard |= heard;
+    pub(crate) fn heard(&mut self) {
+        self.heard = true;
+    }
+
+    /// So many payload bytes of a message are here whose end is not.
+    pub(crate) fn unfinished(&mut self, received: Option<usize>) {
+        self.unfinished = received.map(saturated);
+        if received.is_none() {
+            self.message_since = NEVER;
+        }
     }
 
     /// Only the answer to the last ping measures the round trip.
@@ -78,11 +95,30 @@ impl Liveness {
     /// The next instant at which [`due`](Self::due) has something to say.
     pub(crate) fn deadline(&mut self, now: Duration, closing: bool) -> Option<Duration> {
         self.observe(nanos(now), closing);
-        instant(if closing {
-            self.answer_due
-        } else {
-            self.next_ping.min(self.answer_due)
+        instant(match closing {
+            true => self.answer_due,
+            false => self.ping_or_answer_due().min(self.message_due()),
         })
+    }
+
+    /// While an answer is waited for, no ping is due.
+    fn ping_or_answer_due(&self) -> Nanos {
+        match self.answer_due {
+            NEVER => self.next_ping,
+            answer_due => answer_due,
+        }
+    }
+
+    /// When the message under way must be complete.
+    fn message_due(&self) -> Nanos {
+        match self.unfinished {
+            Some(received) if self.message_timeout > 0 && self.message_since != NEVER => {
+                let received = u64::from(received) * 1_000_000_000;
+                let earned = received / u64::from(self.min_message_rate);
+                after(self.message_since, self.message_timeout).saturating_add(earned)
+            }
+            _ => NEVER,
+        }
     }
 
     /// What is due at `now`, with so many bytes still in front of the last ping, and so many in all
@@ -105,14 +141,14 @@ impl Liveness {
             }
             self.answer_due = after(now, self.pong_timeout);
         }
-        if now < self.next_ping {
+        if now >= self.message_due() {
+            return Due::MessageTimeout;
+        }
+        // While the last ping is not answered, no further one goes into a full `out`.
+        if now < self.next_ping || self.answer_due != NEVER {
             return Due::Nothing;
         }
         self.next_ping = after(now, self.ping_interval);
-        if self.answer_due != NEVER {
-            // The last one still waits for a sign of life: no more of them into a full `out`.
-            return Due::Nothing;
-        }
         self.answer_due = after(now, self.pong_timeout);
         self.ahead = saturated(unsent);
         self.ping_sent = now;
@@ -132,14 +168,19 @@ impl Liveness {
         if self.next_ping == NEVER && self.ping_interval > 0 {
             self.next_ping = after(now, self.ping_interval);
         }
+        if self.unfinished.is_some() && self.message_since == NEVER {
+            self.message_since = now;
+        }
         if closing && !core::mem::replace(&mut self.closing, true) {
             self.answer_due = after(now, self.close_timeout);
         }
     }
 }
 
+/// Rounded up, and never nothing: a timeout that is over when it begins would end every connection.
 fn millis(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+    let millis = duration.as_nanos().div_ceil(1_000_000).max(1);
+    u32::try_from(millis).unwrap_or(u32::MAX)
 }
 
 /// Stops short of `NEVER`: an instant that is not reached must not fall due.

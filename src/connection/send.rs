@@ -1,13 +1,17 @@
 //! From messages to bytes: compression, fragments, frames, masks. The send half of a connection.
 
+use alloc::boxed::Box;
+
 use bytes::BytesMut;
 
-use super::{CloseFrame, MessageKind};
+use super::CloseFrame;
 use crate::{
     config::Config,
     deflate::Deflater,
     error::SendError,
     frame::{FrameHeader, MAX_CONTROL_PAYLOAD, Opcode, apply_mask},
+    message::MessageKind,
+    output::Output,
     seed::MaskKeys,
     utf8::Utf8,
 };
@@ -15,9 +19,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Sender {
     /// The keys of a client; a server masks nothing (RFC 6455 §5.1).
-    mask_keys: Option<MaskKeys>,
+    mask_keys: Option<Box<MaskKeys>>,
     /// Where compression was agreed on, and is possible.
-    pub(super) deflater: Option<Deflater>,
+    pub(super) deflater: Option<Box<Deflater>>,
     fragment_size: usize,
     message: Option<Outgoing>,
     pong_backlog: u32,
@@ -44,8 +48,8 @@ struct LastPong {
 
 impl Sender {
     pub(crate) fn new(
-        mask_keys: Option<MaskKeys>,
-        deflater: Option<Deflater>,
+        mask_keys: Option<Box<MaskKeys>>,
+        deflater: Option<Box<Deflater>>,
         config: &Config,
     ) -> Self {
         Self {
@@ -62,6 +66,12 @@ impl Sender {
     #[inline]
     pub(crate) fn is_client(&self) -> bool {
         self.mask_keys.is_some()
+    }
+
+    /// Whether anything was sent or started.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn used(&self) -> bool {
+        self.since_ping > 0 || self.message.is_some()
     }
 
     /// A whole message.
@@ -116,6 +126,9 @@ impl Sender {
         out: &mut BytesMut,
     ) -> Result<(), SendError> {
         let message = self.message.as_mut().ok_or(SendError::NoMessage)?;
+        if piece.is_empty() && !fin {
+            return Ok(());
+        }
         if message.kind == MessageKind::Text {
             let mut utf8 = message.utf8;
             utf8.push(piece).map_err(|_| SendError::InvalidUtf8)?;
@@ -154,31 +167,32 @@ impl Sender {
     pub(crate) fn close(
         &mut self,
         CloseFrame { code, reason }: CloseFrame<'_>,
-        out: &mut BytesMut,
+        out: &mut dyn Output,
     ) {
         let code = code.map(|code| u16::from(code).to_be_bytes());
         let payload = [code.as_slice().as_flattened(), reason.as_bytes()].concat();
         debug_assert!(payload.len() <= MAX_CONTROL_PAYLOAD);
-        self.frame(true, Opcode::Close, false, &payload, out);
+        self.frame(true, Opcode::Close, false, &payload, out.tail());
     }
 
     /// A keepalive ping, from which [`ahead_of_ping`](Self::ahead_of_ping) counts.
-    pub(crate) fn keepalive(&mut self, payload: [u8; 4], out: &mut BytesMut) {
+    pub(crate) fn keepalive(&mut self, payload: [u8; 4], out: &mut dyn Output) {
         self.since_ping = 0;
-        self.frame(true, Opcode::Ping, false, &payload, out);
+        self.frame(true, Opcode::Ping, false, &payload, out.tail());
     }
 
-    /// Bytes of `out` that are still in front of the last keepalive ping.
-    pub(crate) fn ahead_of_ping(&self, out: &BytesMut) -> usize {
-        out.len().saturating_sub(self.since_ping as usize)
+    /// Unsent bytes that are still in front of the last keepalive ping.
+    pub(crate) fn ahead_of_ping(&self, unsent: usize) -> usize {
+        unsent.saturating_sub(self.since_ping as usize)
     }
 
     /// The answer to a ping. Where `out` has passed the backlog and ends with an earlier answer,
     /// that one is replaced: "the endpoint MAY elect to send a Pong frame for only the most
     /// recently processed Ping frame" (RFC 6455 §5.5.3).
-    pub(crate) fn pong(&mut self, payload: &[u8], out: &mut BytesMut) {
+    pub(crate) fn pong(&mut self, payload: &[u8], out: &mut dyn Output) {
+        let (unsent, out) = (out.unsent(), out.tail());
         if let Some(last) = self.last_pong
-            && out.len() > self.pong_backlog as usize
+            && unsent > self.pong_backlog as usize
             // The caller takes bytes from the front only, and whatever this side appends forgets
             // the pong: so it is still there, and whole, if `out` has not become too short for it.
             && (usize::from(last.frame_len)..=last.out_len as usize).contains(&out.len())
@@ -255,7 +269,7 @@ impl Sender {
         FrameHeader {
             fin,
             rsv1,
-            mask: self.mask_keys.as_mut().map(MaskKeys::next_key),
+            mask: self.mask_keys.as_mut().map(|keys| keys.next_key()),
             ..FrameHeader::new(opcode, len as u64)
         }
     }

@@ -17,7 +17,7 @@ const MAX_ROOM: usize = 64 << 10;
 
 /// The send half of permessage-deflate.
 #[derive(Debug)]
-pub(crate) struct Deflater {
+pub struct Deflater {
     engine: Option<Box<Engine>>,
     /// With context takeover: what the peer has in its window.
     takeover: bool,

@@ -1,112 +1,261 @@
 //! The memory that messages are inflated into.
 
-use alloc::{vec, vec::Vec};
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
-/// How many bytes are inflated at once, at most: what a message can cost above its length while it
-/// is under way.
-pub(crate) const CHUNK: usize = 16 << 10;
+use super::WINDOW;
+use crate::{
+    message::MessageKind,
+    utf8::{InvalidUtf8, whole_characters},
+};
+
+/// How many bytes are inflated at once, at most. An unfinished message costs its length and one
+/// chunk.
+const CHUNK: usize = 16 << 10;
 
 /// What is made room for at first: most messages are short.
 const FIRST: usize = 4 << 10;
 
+/// What the start of a character may leave of a chunk of text.
+const MAX_INCOMPLETE: usize = 3;
+
 /// A message while it inflates, and until the next one.
 ///
-/// It grows by chunks instead of by longer and longer copies of itself. So a message that never
-/// becomes whole, as that of a bomb, takes no more than its length and a chunk; one that does is
-/// copied once, when the chunks are joined.
+/// The codec writes into `fresh`. A message that ends there is lent from there. A longer one moves
+/// on to `stored`, which grows by chunks: growing one vector would copy the message again and again,
+/// and would hold it twice for a moment. The chunks are joined when the message is whole.
+///
+/// Text is validated when it leaves `fresh`, once.
 #[derive(Default)]
 pub(crate) struct Inflated {
     /// Every byte is initialised: safe Rust has no other way to lend room to inflate into.
-    first: Vec<u8>,
-    more: Vec<Vec<u8>>,
-    len: usize,
+    fresh: Vec<u8>,
+    filled: usize,
+    stored: Stored,
+    stored_len: usize,
 }
 
 impl Inflated {
     pub(crate) const fn new() -> Self {
         Self {
-            first: Vec::new(),
-            more: Vec::new(),
-            len: 0,
+            fresh: Vec::new(),
+            filled: 0,
+            stored: Stored::Binary(Vec::new()),
+            stored_len: 0,
         }
     }
 
-    /// Forgets the message, and keeps its memory for the next.
-    pub(crate) fn clear(&mut self) {
-        self.more = Vec::new();
-        self.len = 0;
+    /// Forgets the last message, but keeps its memory for this one.
+    pub(crate) fn begin(&mut self, kind: MessageKind) {
+        (self.filled, self.stored_len) = (0, 0);
+        self.stored.begin(kind);
     }
 
     /// Bytes of heap memory held.
     pub(crate) fn capacity(&self) -> usize {
-        self.first.capacity() + self.more.iter().map(Vec::capacity).sum::<usize>()
+        self.fresh.capacity() + self.stored.capacity()
     }
 
-    /// Room for what comes next: what the last message left, or a new chunk. None once there are
-    /// `limit` bytes.
-    pub(super) fn room(&mut self, limit: usize) -> &mut [u8] {
-        let most = CHUNK.min(limit.saturating_sub(self.len));
-        if self.first.is_empty() {
-            self.first = vec![0; most.min(FIRST)];
+    /// The end of the message so far, at least one window of it, and room for what comes out of
+    /// `input` bytes. The room is empty once there are `limit` bytes.
+    pub(crate) fn lend(
+        &mut self,
+        limit: usize,
+        input: usize,
+    ) -> Result<(impl Iterator<Item = &[u8]> + Clone, &mut [u8]), InvalidUtf8> {
+        let left = limit.saturating_sub(self.stored_len + self.filled);
+        if left > 0 && self.filled == self.end() {
+            if self.filled == CHUNK.min(self.stored.next_room()) {
+                self.store(limit)?;
+            }
+            let len = match self.fresh.is_empty() {
+                true => (4 * input).clamp(FIRST, CHUNK),
+                false => CHUNK,
+            };
+            let len = len.min(limit - self.stored_len);
+            if self.fresh.len() < len {
+                self.fresh.reserve_exact(len - self.fresh.len());
+                self.fresh.resize(len, 0);
+            }
         }
-        let Some(behind) = self.len.checked_sub(self.first.len()) else {
-            let end = self.first.len().min(limit.max(self.len));
-            return &mut self.first[self.len..end];
+        let end = self.end();
+        let (filled, room) = self.fresh[..end].split_at_mut(self.filled);
+        let most = room.len().min(left);
+        let so_far = self.stored.window().chain([&*filled]);
+        Ok((so_far, &mut room[..most]))
+    }
+
+    /// Where `fresh` ends for now: what is in it fits into one chunk.
+    fn end(&self) -> usize {
+        self.fresh.len().min(self.stored.next_room())
+    }
+
+    /// Tells that `n` bytes have been written into the room.
+    pub(crate) fn written(&mut self, n: usize) {
+        self.filled += n;
+    }
+
+    /// Moves what is in `fresh` to what is stored, but for the start of a character whose rest is
+    /// not here. Fails if a byte rules out that the text is valid.
+    pub(crate) fn store(&mut self, limit: usize) -> Result<(), InvalidUtf8> {
+        let fresh = &self.fresh[..self.filled];
+        let text = match self.stored {
+            Stored::Text(_) => Some(whole_characters(fresh)?.0),
+            Stored::Binary(_) => None,
         };
-        // All of them are as long as a chunk, but for the last one before the limit.
-        let (index, at) = (behind / CHUNK, behind % CHUNK);
-        if index == self.more.len() && most > 0 {
-            self.more.push(vec![0; most]);
+        let moved = text.map_or(fresh.len(), str::len);
+        if moved > self.stored.room() {
+            self.stored.add_chunk(CHUNK.min(limit - self.stored_len));
         }
-        let chunk = self.more.get_mut(index).map(|chunk| &mut chunk[at..]);
-        chunk.unwrap_or_default()
+        match (&mut self.stored, text) {
+            (Stored::Text(chunks), Some(text)) => chunks.last_mut().map(|it| it.push_str(text)),
+            (Stored::Binary(chunks), _) => chunks.last_mut().map(|it| it.extend_from_slice(fresh)),
+            _ => None,
+        };
+        self.stored_len += moved;
+        self.fresh.copy_within(moved..self.filled, 0);
+        self.filled -= moved;
+        Ok(())
     }
 
-    /// Tells that `n` bytes have been written into the room, and lends them.
-    pub(super) fn written(&mut self, n: usize) -> &[u8] {
-        let at = self.len;
-        self.len += n;
-        match at.checked_sub(self.first.len()) {
-            Some(behind) if n > 0 => &self.more[behind / CHUNK][behind % CHUNK..][..n],
-            Some(_) => &[],
-            None => &self.first[at..self.len],
+    /// Validates what is in `fresh`, if it is text.
+    pub(crate) fn validate(&self) -> Result<(), InvalidUtf8> {
+        match self.stored {
+            Stored::Text(_) => whole_characters(&self.fresh[..self.filled]).map(drop),
+            Stored::Binary(_) => Ok(()),
         }
     }
 
-    /// The message so far, in order.
-    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        let mut len = self.len;
-        let chunks = core::iter::once(&self.first).chain(&self.more);
-        chunks.map(move |chunk| {
-            let piece = &chunk[..chunk.len().min(len)];
-            len -= piece.len();
-            piece
-        })
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Makes one piece of the whole message.
-    pub(super) fn join(&mut self) -> &[u8] {
-        if !self.more.is_empty() {
-            // With a byte to spare, so that the next message of this length leaves some room, and
-            // is not taken to have more to come.
-            let mut whole = Vec::with_capacity(self.len + 1);
-            self.pieces()
-                .for_each(|piece| whole.extend_from_slice(piece));
-            whole.push(0);
-            self.first = whole;
-            self.more = Vec::new();
+    /// Makes one piece of the message, which is whole.
+    pub(crate) fn finish(&mut self, limit: usize) -> Result<(), InvalidUtf8> {
+        if self.stored_len > 0 {
+            self.store(limit)?;
+            self.stored.join();
         }
-        self.bytes()
+        Ok(())
     }
 
-    /// The message, once it is whole.
+    /// The message, once it is [finished](Self::finish).
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.first[..self.len]
+        match self.stored_len {
+            0 => &self.fresh[..self.filled],
+            _ => self.stored.chunk(0),
+        }
+    }
+
+    /// The same for a text. Fails if it is not valid, or ends inside a character.
+    pub(crate) fn text(&self) -> Result<&str, InvalidUtf8> {
+        match &self.stored {
+            Stored::Text(chunks) if self.stored_len > 0 => {
+                // What is left begins a character, and has no end.
+                let whole = chunks.first().filter(|_| self.filled == 0);
+                whole.map(String::as_str).ok_or(InvalidUtf8)
+            }
+            _ => simdutf8::basic::from_utf8(self.bytes()).map_err(|_| InvalidUtf8),
+        }
+    }
+}
+
+/// A message in chunks. The first one may be longer than the others: the last message was joined
+/// there.
+enum Stored {
+    Text(Vec<String>),
+    Binary(Vec<Vec<u8>>),
+}
+
+impl Stored {
+    /// Makes ready for a message, and keeps the memory of the first chunk.
+    fn begin(&mut self, kind: MessageKind) {
+        let first = match self {
+            Self::Text(chunks) => chunks.drain(..).next().map(String::into_bytes),
+            Self::Binary(chunks) => chunks.drain(..).next(),
+        };
+        match (&mut *self, kind) {
+            (Self::Text(_), MessageKind::Text) | (Self::Binary(_), MessageKind::Binary) => {}
+            (_, MessageKind::Text) => *self = Self::Text(Vec::new()),
+            (_, MessageKind::Binary) => *self = Self::Binary(Vec::new()),
+        }
+        let Some(mut memory) = first else { return };
+        memory.clear();
+        match self {
+            Self::Text(chunks) => chunks.extend(String::from_utf8(memory)),
+            Self::Binary(chunks) => chunks.push(memory),
+        }
+    }
+
+    /// Room that is left in the last chunk, or will be in the next one.
+    fn next_room(&self) -> usize {
+        match self.room() {
+            0..=MAX_INCOMPLETE => CHUNK,
+            room => room,
+        }
+    }
+
+    /// Room that is left in the last chunk.
+    fn room(&self) -> usize {
+        match self {
+            Self::Text(chunks) => chunks.last().map_or(0, |it| it.capacity() - it.len()),
+            Self::Binary(chunks) => chunks.last().map_or(0, |it| it.capacity() - it.len()),
+        }
+    }
+
+    fn add_chunk(&mut self, capacity: usize) {
+        match self {
+            Self::Text(chunks) => chunks.push(String::with_capacity(capacity)),
+            Self::Binary(chunks) => chunks.push(Vec::with_capacity(capacity)),
+        }
+    }
+
+    fn join(&mut self) {
+        match self {
+            Self::Text(chunks) if chunks.len() > 1 => *chunks = Vec::from([chunks.concat()]),
+            Self::Binary(chunks) if chunks.len() > 1 => *chunks = Vec::from([chunks.concat()]),
+            _ => {}
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(chunks) => chunks.len(),
+            Self::Binary(chunks) => chunks.len(),
+        }
+    }
+
+    fn chunk(&self, index: usize) -> &[u8] {
+        match self {
+            Self::Text(chunks) => chunks[index].as_bytes(),
+            Self::Binary(chunks) => &chunks[index],
+        }
+    }
+
+    /// The last chunks, as many as hold a window. A peer decides how often they are asked for, so
+    /// the others are not even counted.
+    fn window(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let (mut first, mut len) = (self.len(), 0);
+        while first > 0 && len < WINDOW {
+            first -= 1;
+            len += self.chunk(first).len();
+        }
+        (first..self.len()).map(|index| self.chunk(index))
+    }
+
+    fn capacity(&self) -> usize {
+        match self {
+            Self::Text(chunks) => {
+                let list = chunks.capacity() * size_of::<String>();
+                list + chunks.iter().map(String::capacity).sum::<usize>()
+            }
+            Self::Binary(chunks) => {
+                let list = chunks.capacity() * size_of::<Vec<u8>>();
+                list + chunks.iter().map(Vec::capacity).sum::<usize>()
+            }
+        }
+    }
+}
+
+impl Default for Stored {
+    fn default() -> Self {
+        Self::Binary(Vec::new())
     }
 }
 
@@ -114,7 +263,7 @@ impl Inflated {
 impl fmt::Debug for Inflated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inflated")
-            .field("len", &self.len)
+            .field("len", &(self.stored_len + self.filled))
             .field("capacity", &self.capacity())
             .finish_non_exhaustive()
     }

@@ -154,6 +154,9 @@ mod pool;
 #[cfg(feature = "deflate")]
 mod stage;
 
+#[cfg(feature = "deflate")]
+use alloc::boxed::Box;
+
 #[cfg(not(feature = "deflate"))]
 pub(crate) use off::{Deflater, Inflated, Inflater};
 pub use params::Params;
@@ -161,9 +164,17 @@ pub(crate) use params::is_deflate;
 #[cfg(feature = "deflate")]
 use params::{MAX_WINDOW_BITS, MIN_WINDOW_BITS, OWN_MIN_WINDOW_BITS};
 #[cfg(feature = "deflate")]
+pub(crate) use pool::sealed;
+#[cfg(feature = "deflate")]
 pub(crate) use {deflater::Deflater, history::History, inflated::Inflated, inflater::Inflater};
 #[cfg(feature = "deflate")]
-pub use {params::AnswerError, pool::Pool};
+pub use {
+    params::AnswerError,
+    pool::{Pool, Pooled},
+};
+#[cfg(feature = "deflate")]
+/// The largest window, in bytes (RFC 7692 §7.1.2).
+const WINDOW: usize = 1 << MAX_WINDOW_BITS;
 
 /// How a connection compresses, and what it negotiates.
 ///
@@ -211,6 +222,13 @@ pub struct DeflateConfig {
     /// not let it choose. It may ask for 8; a client like this one then inflates, but sends every
     /// message as it is. 15.
     pub client_max_window_bits: u8,
+    /// How many final blocks (RFC 7692 §7.2.3.4) a received message may have. Default: 8.
+    /// Exceeding it closes the connection with 1009.
+    ///
+    /// A final block is legal everywhere, but each makes the inflater load its window anew, which
+    /// takes about a microsecond for two bytes on the wire. Senders that write final blocks write
+    /// one in a message.
+    pub max_final_blocks: u32,
 }
 
 impl DeflateConfig {
@@ -224,6 +242,7 @@ impl DeflateConfig {
             client_no_context_takeover: false,
             server_max_window_bits: 15,
             client_max_window_bits: 15,
+            max_final_blocks: 8,
         }
     }
 }
@@ -278,7 +297,7 @@ pub(crate) struct Agreed {
 impl Agreed {
     /// The two halves of one end. Its own compressor keeps to its configuration also where less was
     /// agreed on.
-    pub(crate) fn codecs(&self, is_client: bool) -> (Option<Inflater>, Option<Deflater>) {
+    pub(crate) fn codecs(&self, is_client: bool) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
         let Self { params, config } = self;
         // An application that negotiates elsewhere may name windows that do not exist.
         let window = |bits: Option<u8>| {
@@ -306,8 +325,13 @@ impl Agreed {
             false => (server, config_of_server, client),
         };
         (
-            Some(Inflater::new(peer.0, peer.1, *params)),
-            Deflater::new(own.0.min(limit.0), own.1 && limit.1, config),
+            Some(Box::new(Inflater::new(
+                peer.0,
+                peer.1,
+                *params,
+                config.max_final_blocks,
+            ))),
+            Deflater::new(own.0.min(limit.0), own.1 && limit.1, config).map(Box::new),
         )
     }
 }

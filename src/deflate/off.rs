@@ -1,25 +1,38 @@
 //! What stands in for the codecs in a build without them: types that have no values.
 
+use alloc::boxed::Box;
+
 use bytes::BytesMut;
 
 use super::Agreed;
-use crate::{error::ProtocolError, utf8::Utf8};
+use crate::{error::ProtocolError, message::MessageKind, utf8::InvalidUtf8};
 
 #[derive(Debug)]
 pub(crate) enum Inflater {}
 
+/// See the one of the inflater.
+pub(crate) struct Step {
+    pub(crate) consumed: usize,
+    pub(crate) produced: usize,
+    pub(crate) more: bool,
+    pub(crate) error: Option<ProtocolError>,
+}
+
 impl Inflater {
-    pub(crate) fn inflate(
+    pub(crate) fn step<'a>(
         &mut self,
         _: &[u8],
-        _: usize,
-        _: &mut Inflated,
-        _: Option<&mut Utf8>,
-    ) -> Result<(), ProtocolError> {
+        _: &mut [u8],
+        _: impl Iterator<Item = &'a [u8]>,
+    ) -> Step {
         match *self {}
     }
 
-    pub(crate) fn finish(&mut self, _: &mut Inflated) -> Result<(), ProtocolError> {
+    pub(crate) fn finish(&mut self) -> Result<(), ProtocolError> {
+        match *self {}
+    }
+
+    pub(crate) fn remember(&mut self, _: &[u8]) {
         match *self {}
     }
 }
@@ -45,19 +58,45 @@ impl Inflated {
         Self
     }
 
-    pub(crate) fn clear(&mut self) {}
+    pub(crate) fn begin(&mut self, _: MessageKind) {}
 
     pub(crate) fn capacity(&self) -> usize {
         0
     }
 
+    pub(crate) fn lend(
+        &mut self,
+        _: usize,
+        _: usize,
+    ) -> Result<(impl Iterator<Item = &[u8]>, &mut [u8]), InvalidUtf8> {
+        Ok((core::iter::empty(), &mut [][..]))
+    }
+
+    pub(crate) fn written(&mut self, _: usize) {}
+
+    pub(crate) fn store(&mut self, _: usize) -> Result<(), InvalidUtf8> {
+        Ok(())
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), InvalidUtf8> {
+        Ok(())
+    }
+
+    pub(crate) fn finish(&mut self, _: usize) -> Result<(), InvalidUtf8> {
+        Ok(())
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &[]
+    }
+
+    pub(crate) fn text(&self) -> Result<&str, InvalidUtf8> {
+        Ok("")
     }
 }
 
 impl Agreed {
-    pub(crate) fn codecs(&self, _: bool) -> (Option<Inflater>, Option<Deflater>) {
+    pub(crate) fn codecs(&self, _: bool) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
         (None, None)
     }
 }

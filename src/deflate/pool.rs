@@ -3,7 +3,6 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use super::{deflater, inflater};
-use crate::Connection;
 
 /// Codecs for any number of connections, one after the other: an inflater, and a compressor for
 /// each combination of level, memory level and window.
@@ -58,7 +57,7 @@ impl Pool {
 
     /// Lends the connection the codecs that it lacks, as far as the pool has them. Costs next to
     /// nothing, also for a connection without compression.
-    pub fn lend(&mut self, connection: &mut Connection) {
+    pub fn lend(&mut self, connection: &mut impl Pooled) {
         let (inflater, deflater) = connection.codecs();
         if let Some(vacancy) = inflater.and_then(|inflater| inflater.vacancy()) {
             *vacancy = self.inflater.take();
@@ -72,7 +71,7 @@ impl Pool {
     /// Takes back the codecs that hold nothing: those without context takeover, unless a message
     /// is under way, and those of a connection that [is done](Connection::is_done). Costs next to
     /// nothing.
-    pub fn reclaim(&mut self, connection: &mut Connection) {
+    pub fn reclaim(&mut self, connection: &mut impl Pooled) {
         self.take(connection, false);
     }
 
@@ -81,12 +80,12 @@ impl Pool {
     /// inflater in about one microsecond, a compressor in about 30. Meant for before a long wait.
     ///
     /// The pool keeps one codec of each kind, and frees what it has already. Whether freed memory goes back to the operating system is up to the allocator.
-    pub fn hibernate(&mut self, connection: &mut Connection) {
+    pub fn hibernate(&mut self, connection: &mut impl Pooled) {
         self.take(connection, true);
     }
 
-    fn take(&mut self, connection: &mut Connection, context: bool) {
-        let is_done = connection.is_done();
+    fn take(&mut self, connection: &mut impl Pooled, context: bool) {
+        let is_done = connection.is_over();
         let (mut inflater, mut deflater) = connection.codecs();
         if is_done {
             inflater.iter_mut().for_each(|inflater| inflater.abandon());
@@ -104,5 +103,27 @@ impl Pool {
         {
             self.compressors.push(engine);
         }
+    }
+}
+
+/// What a [`Pool`] can lend codecs to: a [`Connection`](crate::Connection).
+///
+/// ```
+/// use websocket_proto::{Config, Connection, Role, deflate::Pool};
+///
+/// let mut ws = Connection::assume_opened(Role::Server, Config::new());
+/// Pool::new().lend(&mut ws);
+/// ```
+pub trait Pooled: sealed::Codecs {}
+
+pub(crate) mod sealed {
+    use crate::deflate::{Deflater, Inflater};
+
+    pub trait Codecs {
+        /// Both codecs, if compression was negotiated.
+        fn codecs(&mut self) -> (Option<&mut Inflater>, Option<&mut Deflater>);
+
+        /// Whether neither will be needed any more.
+        fn is_over(&self) -> bool;
     }
 }

@@ -41,7 +41,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::time::Duration;
 
 use bytes::BytesMut;
@@ -92,7 +92,7 @@ pub struct Handshake {
     /// What was offered of permessage-deflate.
     deflate_offers: Vec<Params>,
     /// Taken by the connection.
-    mask_keys: Option<MaskKeys>,
+    mask_keys: Option<Box<MaskKeys>>,
     scan: HeadScan,
     /// The bytes of interim responses.
     skipped: usize,
@@ -132,7 +132,7 @@ impl Handshake {
         out: &mut BytesMut,
     ) -> Result<Self, HeadError> {
         request.check()?;
-        let mut mask_keys = MaskKeys::new(seed);
+        let mut mask_keys = Box::new(MaskKeys::new(seed));
         // "The nonce MUST be selected randomly for each connection." (§4.1, item 7)
         let key = key::encode_key(mask_keys.nonce());
         let deflate_offers = request.deflate_offers(&config);
@@ -303,10 +303,6 @@ impl Handshake {
 // Exhaustive: every final response accepts or refuses.
 #[derive(Debug)]
 #[must_use]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each connection, and a box would be its only heap memory"
-)]
 pub enum Answer<'b> {
     /// The connection is open.
     Accepted(Connection, Response<'b>),

@@ -155,6 +155,7 @@ impl Endpoint {
         loop {
             let before = self.input.unread().len();
             match self.ws.next_event(&mut self.input, &mut self.out) {
+                Ok(Some(Event::Progress)) => {}
                 Ok(Some(event)) => {
                     self.events.push(event.into());
                     assert!(self.input.unread().len() < before, "an event without bytes");

@@ -1,0 +1,25 @@
+use super::CloseFrame;
+use crate::error::ProtocolError;
+
+/// What the receiving half of a connection tells the sending half. Nothing is told in the other
+/// direction.
+pub(super) trait Heard {
+    /// Bytes have arrived: the peer is alive.
+    fn bytes(&mut self);
+
+    /// A ping has arrived.
+    fn ping(&mut self, payload: &[u8]);
+
+    /// A pong has arrived.
+    fn pong(&mut self, payload: &[u8]);
+
+    /// The peer's Close frame has arrived.
+    fn close(&mut self, close: CloseFrame<'_>);
+
+    /// The peer broke a rule or exceeded a limit.
+    fn failure(&mut self, error: ProtocolError);
+
+    /// How many payload bytes of a message are here whose end is not; `None` if no message is
+    /// under way.
+    fn unfinished(&mut self, received: Option<usize>);
+}

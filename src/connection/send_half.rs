@@ -1,0 +1,176 @@
+//! The sending half of a connection: what the application sends, replies, closing, and time.
+
+use alloc::string::ToString;
+use core::time::Duration;
+
+use super::{
+    CloseFrame, ReadyState,
+    closing::Closing,
+    heard::Heard,
+    liveness::{Due, Liveness},
+    send::Sender,
+};
+use crate::{
+    error::{ProtocolError, SendError},
+    frame::MAX_CONTROL_PAYLOAD,
+    output::Output,
+};
+
+/// The longest reason of a Close frame: what the code leaves of a control frame (RFC 6455 §5.5.1).
+const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
+
+#[derive(Debug)]
+pub(super) struct SendHalf {
+    pub(super) sender: Sender,
+    pub(super) closing: Closing,
+    pub(super) liveness: Liveness,
+    pub(super) error: Option<ProtocolError>,
+}
+
+impl SendHalf {
+    pub(super) fn new(sender: Sender, liveness: Liveness) -> Self {
+        Self {
+            sender,
+            closing: Closing::default(),
+            liveness,
+            error: None,
+        }
+    }
+
+    /// The part that sends messages and pings, while that is allowed (§5.5.1).
+    #[inline]
+    pub(super) fn open(&mut self) -> Result<&mut Sender, SendError> {
+        if self.error.is_some() || self.closing.sent {
+            return Err(SendError::NotOpen);
+        }
+        Ok(&mut self.sender)
+    }
+
+    /// Starts the closing handshake. One that is under way is left as it is.
+    pub(super) fn close(
+        &mut self,
+        close: CloseFrame<'_>,
+        out: &mut dyn Output,
+    ) -> Result<(), SendError> {
+        if close.reason.len() > MAX_REASON {
+            return Err(SendError::ReasonTooLong);
+        }
+        if self.error.is_none() {
+            self.write_close(close, out);
+        }
+        Ok(())
+    }
+
+    /// The peer has ended the stream.
+    pub(super) fn end_of_stream(&mut self) {
+        self.closing.eof = true;
+    }
+
+    pub(super) fn state(&self) -> ReadyState {
+        match self.error {
+            Some(_) => ReadyState::Closed,
+            None => self.closing.state(self.sender.is_client()),
+        }
+    }
+
+    pub(super) fn deadline(&mut self, now: Duration) -> Option<Duration> {
+        match self.state() {
+            ReadyState::Closed => None,
+            state => self.liveness.deadline(now, state == ReadyState::Closing),
+        }
+    }
+
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Duration,
+        out: &mut dyn Output,
+    ) -> Result<(), ProtocolError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let closing = match self.state() {
+            ReadyState::Closed => return Ok(()),
+            state => state == ReadyState::Closing,
+        };
+        let unsent = out.unsent();
+        let ahead = self.sender.ahead_of_ping(unsent);
+        let error = match self.liveness.due(now, closing, ahead, unsent) {
+            Due::Nothing => return Ok(()),
+            Due::Ping(payload) => {
+                self.sender.keepalive(payload, out);
+                return Ok(());
+            }
+            // A client that waits for the server to close TCP stops waiting (§7.1.1).
+            Due::CloseTimeout if self.closing.is_clean() => {
+                self.closing.eof = true;
+                return Ok(());
+            }
+            Due::CloseTimeout => ProtocolError::CloseTimeout,
+            Due::PongTimeout => ProtocolError::PongTimeout,
+            Due::MessageTimeout => ProtocolError::MessageTimeout,
+        };
+        self.fail(error, out);
+        Err(error)
+    }
+
+    /// Fails the connection (§7.1.7).
+    #[cold]
+    fn fail(&mut self, error: ProtocolError, out: &mut dyn Output) {
+        self.error = Some(error);
+        if let Some(code) = error.close_code() {
+            // The rule goes with the code, for whoever looks at the other end.
+            let reason = &error.to_string();
+            let code = Some(code);
+            self.write_close(CloseFrame { code, reason }, out);
+        }
+    }
+
+    /// Writes a Close frame, unless there was one: nothing follows it (§5.5.1).
+    fn write_close(&mut self, close: CloseFrame<'_>, out: &mut dyn Output) {
+        if !self.closing.sent {
+            self.sender.close(close, out);
+            self.closing.set_sent(close);
+        }
+    }
+}
+
+/// The sending half together with its output: it reacts to what was heard at once.
+pub(super) struct Direct<'a>(pub(super) &'a mut SendHalf, pub(super) &'a mut dyn Output);
+
+impl Heard for Direct<'_> {
+    #[inline]
+    fn bytes(&mut self) {
+        self.0.liveness.heard();
+    }
+
+    fn ping(&mut self, payload: &[u8]) {
+        // "unless it already received a Close frame" (§5.5.2); and nothing follows a Close frame
+        // of ours (§5.5.1).
+        if !self.0.closing.sent {
+            self.0.sender.pong(payload, self.1);
+        }
+    }
+
+    fn pong(&mut self, payload: &[u8]) {
+        self.0.liveness.heard_pong(payload);
+    }
+
+    fn close(&mut self, close: CloseFrame<'_>) {
+        self.0.closing.set_received(close);
+        // "If an endpoint receives a Close frame and did not previously send a Close frame, the
+        // endpoint MUST send a Close frame in response", echoing the code (§5.5.1).
+        let echo = CloseFrame {
+            reason: "",
+            ..close
+        };
+        self.0.write_close(echo, self.1);
+    }
+
+    fn failure(&mut self, error: ProtocolError) {
+        self.0.fail(error, self.1);
+    }
+
+    fn unfinished(&mut self, received: Option<usize>) {
+        self.0.liveness.unfinished(received);
+    }
+}
