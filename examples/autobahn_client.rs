@@ -94,7 +94,7 @@ fn converse(
 ) -> Result<(), Box<dyn Error>> {
     let (start, mut input, mut out) = (Instant::now(), RecvBuf::new(), BytesMut::new());
 
-    let request = Request::new(url)?;
+    let request = options::offer(Request::new(url)?, config.deflate);
     let mut opening = Handshake::start(&request, Seed::from_os()?, config, &mut out)?;
     let mut socket = TcpStream::connect((request.host(), request.port()))?;
     socket.set_nodelay(true)?;

@@ -142,7 +142,7 @@ impl Options {
         if request.is_secure() {
             return Err("wss:// needs TLS, which this example does not have yet: use ws://".into());
         }
-        Ok(request)
+        Ok(options::offer(request, self.config.deflate))
     }
 }
 

@@ -7,8 +7,21 @@
 /// It needs no eye for quoted strings: in the lists of an opening they hold tokens only (RFC 6455
 /// §9.1), so never a comma.
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let elements = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    let elements = value.split(|&byte| byte == b',').map(trim);
     elements.filter(|element| !element.is_empty())
+}
+
+/// The only one of these items, or `None` if there are none or several.
+pub(crate) fn sole<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    items.next().filter(|_| items.next().is_none())
+}
+
+/// Without the spaces and tabs at both ends: what "optional white space" is (RFC 9110 §5.6.3).
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// Whether the value is a list with this element, in whatever case.
@@ -39,15 +52,19 @@ impl<'a> Extension<'a> {
     }
 
     fn parts(self) -> impl Iterator<Item = &'a [u8]> {
-        self.0.split(|&byte| byte == b';').map(<[u8]>::trim_ascii)
+        self.0.split(|&byte| byte == b';').map(trim)
     }
 }
 
-/// `extension-param = token [ "=" (token | quoted-string) ]`: no white space around the `=`.
+/// `extension-param = token [ "=" (token | quoted-string) ]`. White space may surround the `=`: the
+/// grammar has RFC 2616's "implied *LWS rule".
 fn param(part: &[u8]) -> Option<(&[u8], Option<Value<'_>>)> {
     let (name, value) = match part.iter().position(|&byte| byte == b'=') {
         None => (part, None),
-        Some(equals) => (&part[..equals], Some(Value::parse(&part[equals + 1..])?)),
+        Some(equals) => (
+            trim(&part[..equals]),
+            Some(Value::parse(trim(&part[equals + 1..]))?),
+        ),
     };
     is_token(name).then_some((name, value))
 }

@@ -154,6 +154,43 @@ fn versions_of_http() {
 }
 
 #[test]
+fn fixed_07_a_higher_minor_version_of_http_is_taken_for_1_1() {
+    for minor in 1..=9 {
+        accepts(&replaced("HTTP", Some(&format!("HTTP/1.{minor} 101 Sure"))));
+    }
+    let refused = answer(b"HTTP/1.2 404 Not Found\r\n\r\n");
+    assert!(matches!(refused, Outcome::Refused { .. }), "{refused:?}");
+    for line in [
+        "HTTP/1.10 101 x",
+        "HTTP/1 101 x",
+        "HTTP/1.x 101 x",
+        "HTTP/11 101 x",
+    ] {
+        let error = ResponseError::Http(HttpError::StartLine);
+        fails(&replaced("HTTP", Some(line)), error);
+    }
+    fails(
+        b"HTTP/2.0 404 Not Found\r\n\r\n",
+        ResponseError::HttpVersion,
+    );
+}
+
+/// "A recipient MUST parse and ignore a reasonable number of empty list elements" (RFC 9110
+/// §5.6.1.2). How many is reasonable, the limit on the head decides.
+#[test]
+fn fixed_05_empty_elements_of_upgrade_and_connection() {
+    for value in ["websocket,", ",websocket", " , ,\twebsocket ,, "] {
+        accepts(&replaced("Upgrade", Some(&format!("Upgrade: {value}"))));
+    }
+    accepts(&with(&["Upgrade: "]));
+    accepts(&replaced("Connection", Some("Connection: ,,upgrade,")));
+    for value in ["", ",", "websocket, websocket", "websocket, h2c"] {
+        let line = format!("Upgrade: {value}");
+        fails(&replaced("Upgrade", Some(&line)), ResponseError::Upgrade);
+    }
+}
+
+#[test]
 fn malformed_answers() {
     use HttpError::{Field, FirstByte, FoldedField, LineEnding, StartLine};
     let cases: [(&[u8], HttpError); 12] = [

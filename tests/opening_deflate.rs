@@ -16,6 +16,9 @@ use websocket_proto::handshake::{
 };
 use websocket_proto::{Config, RecvBuf, Seed};
 
+#[allow(dead_code)]
+#[path = "../examples/options/mod.rs"]
+mod options;
 mod support;
 
 use support::{
@@ -395,7 +398,8 @@ fn malformed_syntax_is_an_error_still() {
         "permessage-deflate; server_max_window_bits=",
         "permessage-deflate; server_max_window_bits=\"\"",
         "permessage-deflate; server_max_window_bits=\"9",
-        "permessage-deflate; server_max_window_bits = 9",
+        "permessage-deflate; server_max_window_bits = ",
+        "permessage-deflate; server_max_window_bits=\" 9\"",
         "permessage-deflate, \"",
     ] {
         let request = with_fields(support::server::request(), &[value, "permessage-deflate"]);
@@ -581,7 +585,7 @@ fn field_09_parameters_that_are_no_answer() {
         "server_max_window_bits=",
         "server_max_window_bits=\"\"",
         "server_max_window_bits=\"9",
-        "server_max_window_bits =9",
+        "server_max_window_bits 9",
     ] {
         fails(params, ResponseError::Extension);
     }
@@ -598,11 +602,8 @@ fn field_09_another_extension_or_more_than_one() {
         &["permessage-deflate, permessage-deflate"],
         &["permessage-deflate, x-other"],
         &["x-other, permessage-deflate"],
-        &["permessage-deflate,"],
-        &[", permessage-deflate"],
+        &[","],
         &["permessage-deflate", "permessage-deflate"],
-        &["permessage-deflate", ""],
-        &["", "permessage-deflate"],
         &["permessage-deflate", "x-other"],
         &["\""],
         &["permessage-deflate;"],
@@ -616,9 +617,100 @@ fn field_09_another_extension_or_more_than_one() {
             "{fields:?}"
         );
     }
+    // "the |Sec-WebSocket-Extensions| header field MUST NOT appear more than once in an HTTP
+    // response" (RFC 6455 §11.3.2).
+    for fields in [["permessage-deflate", ""], ["", "permessage-deflate"]] {
+        let result = client_result(&offers, &fields);
+        assert_eq!(result, Err(ResponseError::Extension), "{fields:?}");
+    }
     assert_eq!(client_result(&offers, &["permessage-deflate"]), Ok(()));
     // The server declines.
     assert_eq!(client_result(&offers, &[]), Ok(()));
+}
+
+/// "A recipient MUST parse and ignore a reasonable number of empty list elements" (RFC 9110
+/// §5.6.1.2).
+#[test]
+fn fixed_05_empty_elements_of_the_list_are_ignored() {
+    let offers = [DeflateConfig::new().offer()];
+    for answer in [
+        "permessage-deflate,",
+        ",permessage-deflate",
+        "\t,, permessage-deflate; server_no_context_takeover , ,",
+    ] {
+        let expected = if answer.contains("takeover") {
+            "sn"
+        } else {
+            ""
+        };
+        assert_eq!(agreed(&offers, answer), Some(offer(expected)), "{answer:?}");
+    }
+}
+
+/// RFC 6455 §9.1 uses the grammar of RFC 2616 "including the "implied *LWS rule"".
+#[test]
+fn fixed_04_white_space_around_the_equals_sign() {
+    for (equals, bits) in [
+        (" = ", "10"),
+        ("=\t", "10"),
+        ("\t =", "\"10\""),
+        (" = ", "\"1\\0\""),
+    ] {
+        let text = format!("permessage-deflate; server_max_window_bits{equals}{bits}");
+        let expected = full("s=10");
+        assert_eq!(
+            answer_to(DeflateConfig::new(), &text),
+            Some(expected),
+            "{text:?}"
+        );
+        assert_eq!(
+            agreed(&[offer("s=10")], &text),
+            Some(offer("s=10")),
+            "{text:?}"
+        );
+    }
+}
+
+/// Servers such as tornado and Mojolicious accept every offer of permessage-deflate, but do not
+/// agree to `server_no_context_takeover`. The example client takes both terms, and prefers its own.
+#[test]
+fn fixed_16_the_example_client_offers_no_context_takeover_twice() {
+    for bits in [None, Some("10")] {
+        let mut args = vec!["--no-context-takeover".to_owned()];
+        args.extend(
+            bits.iter()
+                .flat_map(|bits| ["--window-bits".into(), bits.to_string()]),
+        );
+        let mut config = Some(DeflateConfig::new());
+        assert!(options::parse(args, &mut config).unwrap().is_empty());
+        let request = options::offer(Request::new(URL).unwrap(), config);
+        let (_, text) = started(&request, with_deflate(config));
+        let (strict, plain, agreed) = match bits {
+            None => ("sn cn c", "cn c", "cn"),
+            Some(_) => ("sn cn s=10 c=10", "cn s=10 c=10", "cn s=10 c=10"),
+        };
+        let sent = value(&text, EXTENSIONS).unwrap();
+        assert_eq!(sent, format!("{}, {}", full(strict), full(plain)));
+
+        // A server that keeps to RFC 7692 §7.1.1.1 takes the strict offer.
+        let chosen = DeflateConfig::new().accept([sent]).unwrap();
+        assert!(chosen.server_no_context_takeover && chosen.client_no_context_takeover);
+        // The other ones come to the plain one: the client still keeps its own promise.
+        let silent = if bits.is_none() { "" } else { "s=10" };
+        let response = with_fields(support::client::response(), &[&full(silent)]);
+        let outcome = outcome([&response[..]], &request, with_deflate(config));
+        assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
+        let offers = [strict, plain].map(offer);
+        assert_eq!(Params::agree(&offers, &full(silent)), Ok(offer(agreed)));
+    }
+    // Nothing else is offered twice.
+    for (arg, offers) in [("--no-deflate", None), ("", Some(DEFAULT_OFFER))] {
+        let mut config = Some(DeflateConfig::new());
+        options::parse([arg.to_owned()], &mut config).unwrap();
+        let request = options::offer(Request::new(URL).unwrap(), config);
+        let (_, text) = started(&request, with_deflate(config));
+        assert_eq!(value(&text, EXTENSIONS), offers);
+    }
 }
 
 #[test]

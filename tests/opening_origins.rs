@@ -154,6 +154,93 @@ fn field_17_the_same_origin() {
     accepts(&with(&[]));
 }
 
+/// With DNS rebinding a page of `attacker.example` reaches a server on a private address, and both
+/// `Host` and `Origin` are the attacker's name. A server that names its hosts is protected.
+#[test]
+fn fixed_18_dns_rebinding_is_refused_where_hosts_are_named() {
+    let origins =
+        Origins::hosts(["App.example.com", "192.168.1.20:8080", "[::1]", "a:443"]).unwrap();
+    let ask = |origins: &Origins, host: &str, origin: &str| {
+        let request = edited(|lines| {
+            lines[1] = format!("Host: {host}");
+            lines.extend((!origin.is_empty()).then(|| format!("Origin: {origin}")));
+        });
+        let outcome = outcome([&request[..]], Config::new(), origins.clone());
+        outcome.result.map(|_| ())
+    };
+    let rebound = ("attacker.example:8080", "http://attacker.example:8080");
+    assert_eq!(ask(&Origins::SameOrigin, rebound.0, rebound.1), Ok(()));
+
+    for (host, origin) in [
+        ("app.example.com", "https://app.example.com"),
+        ("APP.example.com:8443", "https://app.EXAMPLE.com:8443"),
+        ("192.168.1.20:8080", "http://192.168.1.20:8080"),
+        ("[::1]:3000", "http://[::1]:3000"),
+        // The port that the scheme of the origin stands for.
+        ("a", "https://a"),
+        ("a:443", "https://a"),
+        ("a:443", "http://a:443"),
+        // A browser always sends an origin.
+        ("app.example.com", ""),
+        ("attacker.example", ""),
+    ] {
+        assert_eq!(ask(&origins, host, origin), Ok(()), "{host} {origin}");
+    }
+    for (host, origin) in [
+        rebound,
+        // Not the same origin.
+        ("app.example.com", "https://attacker.example"),
+        ("attacker.example", "https://app.example.com"),
+        ("app.example.com", "https://192.168.1.20:8080"),
+        ("app.example.com:8443", "https://app.example.com"),
+        ("app.example.com", "null"),
+        // Not the port that is named.
+        ("192.168.1.20", "http://192.168.1.20"),
+        ("192.168.1.20:8081", "http://192.168.1.20:8081"),
+        ("a", "http://a"),
+        ("a:8443", "https://a:8443"),
+        (
+            "app.example.com.attacker.example",
+            "http://app.example.com.attacker.example",
+        ),
+        ("example.com", "https://example.com"),
+    ] {
+        let result = ask(&origins, host, origin);
+        assert_eq!(
+            result,
+            Err(RequestError::OriginNotAllowed),
+            "{host} {origin}"
+        );
+    }
+    let none = Origins::hosts::<[&str; 0]>([]).unwrap();
+    let result = ask(&none, "example.com", "https://example.com");
+    assert_eq!(result, Err(RequestError::OriginNotAllowed));
+
+    for entry in [
+        "",
+        "*",
+        "*.example.com",
+        "https://example.com",
+        "example.com/",
+        "example.com:",
+        "a b",
+        "user@a",
+        "::1",
+        "a:65536",
+        "a:x",
+        ":80",
+        "a,b",
+        "example.com ",
+    ] {
+        let error = Origins::hosts([entry]).unwrap_err();
+        assert_eq!(error, HeadError::InvalidHost, "{entry:?}");
+    }
+    let Origins::Hosts(list) = origins else {
+        panic!()
+    };
+    assert_eq!(list.iter().next(), Some("App.example.com"));
+}
+
 #[test]
 fn field_17_a_target_in_absolute_form_replaces_the_host() {
     let ask = |origin: &str| {

@@ -67,7 +67,41 @@ fn the_response_to_head_has_no_body() {
     assert_eq!(outcome.result, Err(RequestError::Method));
     assert!(outcome.out.starts_with("HTTP/1.1 405 "));
     assert!(outcome.out.ends_with("\r\n\r\n"));
-    assert!(!outcome.out.contains("Content-Length: 0"));
+}
+
+#[test]
+fn fixed_08_no_response_to_head_has_a_body() {
+    let no_body = |out: &str, status: &str| {
+        assert!(out.starts_with(&format!("HTTP/1.1 {status} ")), "{out}");
+        assert!(out.ends_with("\r\n\r\n"), "{out}");
+        // "A server [...] MUST NOT send Content-Length in such a response unless its field value
+        // equals the decimal number of octets that would have been sent [...] if the same request
+        // had used the GET method" (RFC 9110 §8.6). GET would not have been refused with 405.
+        assert!(!out.contains("Content-Length"), "{out}");
+    };
+    let head = |lines: &str| replaced("GET", Some(&format!("{lines}HEAD / HTTP/1.1")));
+    no_body(&answer_to(&head("")).out, "405");
+    no_body(&answer_to(&head("\r\n")).out, "405");
+    no_body(&answer_to(&head("\r\n\r\n\r\n")).out, "405");
+    let by_byte = outcome(head("\r\n").chunks(1), Config::new(), Origins::SameOrigin);
+    no_body(&by_byte.out, "405");
+    no_body(&answer_to(b"\r\nHEAD / HTTP/1.1\n").out, "400");
+    no_body(&answer_to(b"\r\nHEAD / HTTP/2.0\r\n\r\n").out, "505");
+
+    // The head that does not end in time is one, too.
+    let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    let deadline = opening.deadline(Duration::ZERO).unwrap();
+    input.extend_from_slice(b"\r\nHEAD / HTTP/1.1\r\nHost");
+    assert!(opening.next(&mut input, &mut out).unwrap().is_none());
+    let result = opening.handle_timeout(deadline, &mut out);
+    assert_eq!(result, Err(RequestError::Timeout));
+    no_body(core::str::from_utf8(&out).unwrap(), "408");
+
+    // The method is case-sensitive (RFC 9110 §9.1), and these are others.
+    for line in ["head / HTTP/1.1", "HEADER / HTTP/1.1"] {
+        refuses(&replaced("GET", Some(line)), RequestError::Method, 405);
+    }
 }
 
 #[test]
@@ -139,7 +173,7 @@ fn status_426_says_what_is_spoken_here() {
 
 #[test]
 fn status_505_for_another_version_of_http() {
-    for version in ["1.0", "2.0", "1.2", "0.9", "3.0"] {
+    for version in ["1.0", "2.0", "2.1", "0.9", "3.0"] {
         let line = format!("GET / HTTP/{version}");
         refuses(
             &replaced("GET", Some(&line)),
@@ -153,6 +187,36 @@ fn status_505_for_another_version_of_http() {
         RequestError::HttpVersion,
         505,
     );
+}
+
+/// "A recipient that receives a message with a major version number that it implements and a
+/// minor version number higher than what it implements SHOULD process the message as if it was in
+/// the highest minor version within that major version to which the recipient is conformant."
+/// (RFC 9110 §2.5)
+#[test]
+fn fixed_07_a_higher_minor_version_of_http_is_taken_for_1_1() {
+    for minor in 1..=9 {
+        let line = format!("GET /chat HTTP/1.{minor}");
+        let outcome = accepts(&replaced("GET", Some(&line)));
+        assert!(outcome.result.unwrap().unwrap().contains("\"/chat\""));
+    }
+    for version in [
+        "HTTP/1.10",
+        "HTTP/1.",
+        "HTTP/1.x",
+        "HTTP/11",
+        "HTTP/1.2 ",
+        "HTTP /1.2",
+    ] {
+        let request = replaced("GET", Some(&format!("GET / {version}")));
+        refuses(&request, RequestError::Http(HttpError::StartLine), 400);
+    }
+    // Rules about bytes come before rules about their meaning.
+    for version in ["1.0", "1.2", "2.0"] {
+        let request = format!("GET / HTTP/{version}\r\nno colon\r\n\r\n");
+        let error = RequestError::Http(HttpError::Field);
+        refuses(request.as_bytes(), error, 400);
+    }
 }
 
 #[test]
@@ -367,35 +431,83 @@ fn field_12_a_slow_drip_is_dropped_at_the_deadline() {
 
 #[test]
 fn field_15_a_body_is_refused() {
-    for line in [
-        "Content-Length: 1",
-        "Content-Length: 00",
-        "Content-Length: ",
-        "Content-Length: +0",
+    for lines in [
+        &["Content-Length: 1"][..],
+        &["Content-Length: 0005"],
+        &["Content-Length: 5, 5"],
+        &["Content-Length: 5", "Content-Length: 05"],
+        &["Content-Length: 18446744073709551616"],
+        &["Content-Length: 100000000000000000000000000000000000000000"],
+        &["Transfer-Encoding: chunked"],
+        &["transfer-encoding: gzip, Chunked"],
+        &["Transfer-Encoding: gzip", "Transfer-Encoding: chunked"],
     ] {
-        refuses(&with(&[line]), RequestError::Body, 413);
+        refuses(&with(lines), RequestError::Body, 413);
     }
-    refuses(
-        &with(&["Transfer-Encoding: chunked"]),
-        RequestError::Body,
-        413,
-    );
-    refuses(
-        &with(&["transfer-encoding: identity"]),
-        RequestError::Body,
-        413,
-    );
-    refuses(
-        &with(&["Content-Length: 0", "Content-Length: 5"]),
-        RequestError::Body,
-        413,
-    );
-    refuses(
-        &with(&["Content-Length: 5", "Content-Length: 0"]),
-        RequestError::Body,
-        413,
-    );
-    accepts(&with(&["Content-Length: 0"]));
+}
+
+/// "If a message is received without Transfer-Encoding and with an invalid Content-Length header
+/// field, then the message framing is invalid [...], unless the field value can be successfully
+/// parsed as a comma-separated list [...], all values in the list are valid, and all values in
+/// the list are the same" (RFC 9112 §6.3, item 5).
+#[test]
+fn fixed_06_a_body_whose_length_is_not_known_is_400() {
+    for value in [
+        "",
+        ",",
+        "+0",
+        "-0",
+        "0x0",
+        "0.0",
+        "0 0",
+        "0;",
+        "\"0\"",
+        "a",
+        "0, 5",
+        "0, +0",
+        "5, 0",
+        "\u{660}",
+        "18446744073709551616, 0",
+    ] {
+        let line = format!("Content-Length: {value}");
+        refuses(&with(&[&line]), RequestError::Framing, 400);
+    }
+    for lines in [
+        ["Content-Length: 0", "Content-Length: 5"],
+        ["Content-Length: 5", "Content-Length: 0"],
+        ["Content-Length: 0", "Content-Length: "],
+        ["Content-Length: ", "Content-Length: 0"],
+        // "Such a message might indicate an attempt to perform request smuggling [...] and ought
+        // to be handled as an error" (item 3).
+        ["Transfer-Encoding: chunked", "Content-Length: 0"],
+        ["Content-Length: 5", "Transfer-Encoding: chunked"],
+    ] {
+        refuses(&with(&lines), RequestError::Framing, 400);
+    }
+    // "If a Transfer-Encoding header field is present in a request and the chunked transfer
+    // coding is not the final encoding, the message body length cannot be determined reliably;
+    // the server MUST respond with the 400 (Bad Request) status code" (item 4).
+    for value in [
+        "",
+        "identity",
+        "gzip",
+        "chunked, gzip",
+        "chunked;a=b",
+        "chunkedx",
+    ] {
+        let line = format!("Transfer-Encoding: {value}");
+        refuses(&with(&[&line]), RequestError::Framing, 400);
+    }
+    for lines in [
+        &["Content-Length: 0"][..],
+        &["Content-Length: 00"],
+        &["Content-Length: 00000000000000000000000000000000000000"],
+        &["Content-Length: 0, 0"],
+        &["Content-Length: 0,, 00,"],
+        &["Content-Length: 0", "content-length: 0"],
+    ] {
+        accepts(&with(lines));
+    }
 }
 
 #[test]

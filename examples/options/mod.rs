@@ -1,10 +1,12 @@
 //! The options that all examples have: what they negotiate of compression.
-use websocket_proto::deflate::DeflateConfig;
+use websocket_proto::deflate::{DeflateConfig, Params};
+use websocket_proto::handshake::client::Request;
 
 pub(crate) const HELP: &str = "\
 Messages are compressed (permessage-deflate) where the other end agrees:
   --no-deflate             neither offers compression nor accepts it
-  --no-context-takeover    each message is compressed on its own, in both directions
+  --no-context-takeover    each message is compressed on its own, in both directions; a client
+                           accepts servers that do so in one direction only
   --window-bits N          compressors look back 2^N bytes at most, in both directions: 9 to 15";
 
 /// Takes these options out of the arguments; what is left are the others.
@@ -33,4 +35,23 @@ pub(crate) fn parse(
     }
     *deflate = wanted.then_some(config);
     Ok(others)
+}
+
+/// Makes the offers of a client. tornado and Mojolicious do not agree to a server without context
+/// takeover. For them a second offer does not ask for it.
+#[allow(dead_code)] // servers make no offers
+pub(crate) fn offer<'a>(request: Request<'a>, deflate: Option<DeflateConfig>) -> Request<'a> {
+    let Some(first) = deflate.map(|config| config.offer()) else {
+        return request;
+    };
+    let second = Params {
+        server_no_context_takeover: false,
+        ..first
+    };
+    let request = request.deflate_offer(first);
+    if first.server_no_context_takeover {
+        request.deflate_offer(second)
+    } else {
+        request
+    }
 }

@@ -3,9 +3,9 @@
 use core::fmt;
 
 use super::DeflateConfig;
-#[cfg(feature = "deflate")]
-use crate::grammar::list;
 use crate::grammar::{Extension, Value};
+#[cfg(feature = "deflate")]
+use crate::grammar::{list, sole};
 
 /// The name of the extension (RFC 7692 §7).
 const NAME: &str = "permessage-deflate";
@@ -123,7 +123,9 @@ impl Params {
     /// ```
     #[cfg(feature = "deflate")]
     pub fn agree(offers: &[Self], answer: &str) -> Result<Self, AnswerError> {
-        let answer = Extension::parse(answer.as_bytes()).filter(|it| is_deflate(*it));
+        let answer = sole(list(answer.as_bytes()))
+            .and_then(Extension::parse)
+            .filter(|it| is_deflate(*it));
         let agreed = answer.and_then(|answer| Self::answered(offers, answer));
         agreed.ok_or(AnswerError)
     }

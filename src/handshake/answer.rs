@@ -125,7 +125,8 @@ impl<'a> Accept<'a> {
 
 /// How a server rejects an opening: a response of 300 to 599, after which it closes the stream.
 ///
-/// `Content-Length` and `Connection: close` are added to it.
+/// `Content-Length` and `Connection: close` are added to it. A response with status 304 has neither
+/// a body nor a `Content-Length` (RFC 9110 §15.4.5).
 ///
 /// ```
 /// use websocket_proto::handshake::server::Reject;
@@ -173,11 +174,12 @@ impl<'a> Reject<'a> {
             return Err(HeadError::InvalidStatus);
         }
         self.fields.check()?;
-        self.write_checked(self.body.len(), out);
+        // "A 304 response [...] cannot contain content" (RFC 9110 §15.4.5).
+        self.write_checked(self.status != 304, out);
         Ok(())
     }
 
-    fn write_checked(&self, content_length: usize, out: &mut BytesMut) {
+    fn write_checked(&self, has_body: bool, out: &mut BytesMut) {
         write_status(self.status, out);
         // "The server MUST send an Upgrade header field in a 426 response" (RFC 9110 §15.5.22);
         // a "|Sec-WebSocket-Version| header field indicating the version(s) the server is capable
@@ -189,11 +191,15 @@ impl<'a> Reject<'a> {
             out.extend_from_slice(b"Connection: close\r\n");
         }
         self.fields.write(out);
-        write(
-            out,
-            format_args!("Content-Length: {content_length}\r\n\r\n"),
-        );
-        out.extend_from_slice(self.body);
+        // Without a body there is no length either: it would be that of a 200 (OK) response, or of
+        // the response to a GET request (RFC 9110 §8.6).
+        if has_body {
+            let len = self.body.len();
+            write(out, format_args!("Content-Length: {len}\r\n\r\n"));
+            out.extend_from_slice(self.body);
+        } else {
+            out.extend_from_slice(b"\r\n");
+        }
     }
 }
 
@@ -203,7 +209,9 @@ pub(super) fn write_error(error: RequestError, is_head: bool, out: &mut BytesMut
         return;
     };
     let text = format!("{error}\n");
-    let mut response = Reject::new(status).header("Content-Type", "text/plain; charset=utf-8");
+    let mut response = Reject::new(status)
+        .header("Content-Type", "text/plain; charset=utf-8")
+        .body(text.as_bytes());
     // "The origin server MUST generate an Allow header field in a 405 response" (RFC 9110
     // §15.5.6).
     if error == RequestError::Method {
@@ -211,19 +219,15 @@ pub(super) fn write_error(error: RequestError, is_head: bool, out: &mut BytesMut
     }
     // "The HEAD method is identical to GET except that the server MUST NOT send content in the
     // response" (RFC 9110 §9.3.2).
-    if !is_head {
-        response = response.body(text.as_bytes());
-    }
-    response.write_checked(text.len(), out);
+    response.write_checked(!is_head, out);
 }
 
 /// Answers the peer where the application's own answer cannot be sent. It is not told why.
 pub(super) fn write_internal_error(out: &mut BytesMut) {
-    let body = b"the server failed to answer the opening\n";
     Reject::new(500)
         .header("Content-Type", "text/plain; charset=utf-8")
-        .body(body)
-        .write_checked(body.len(), out);
+        .body(b"the server failed to answer the handshake\n")
+        .write_checked(true, out);
 }
 
 /// "A server MUST send the space that separates the status-code from the reason-phrase even when
@@ -240,6 +244,7 @@ fn reason(status: u16) -> &'static str {
         301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",
+        304 => "Not Modified",
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
         400 => "Bad Request",

@@ -201,10 +201,13 @@ pub enum HeadError {
     /// An origin that is not of the form `https://example.com:8443`.
     #[error("an origin is a scheme, a host and a port, and nothing else (RFC 6454 §6.2)")]
     InvalidOrigin,
+    /// A host that is not of the form `example.com` or `example.com:8443`.
+    #[error("a host is a name or an address, with or without a port (RFC 9110 §7.2)")]
+    InvalidHost,
 }
 
 /// What a `field-value` consists of (RFC 9110 §5.5).
-const fn is_value_char(byte: u8) -> bool {
+pub(super) const fn is_value_char(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 

@@ -1,11 +1,9 @@
 //! From bytes to one HTTP/1.1 head: where it ends, and whether it is one.
 
-use core::mem::MaybeUninit;
-
 use httparse::{Error, Status};
 
-use super::fields::Headers;
-use crate::grammar::is_token_char;
+use super::fields::{Headers, is_value_char};
+use crate::grammar::{is_token, is_token_char};
 
 /// The bytes are not the head of an HTTP/1.1 request or response, or too much of one.
 ///
@@ -64,6 +62,8 @@ pub(super) enum Kind {
 pub(super) struct HeadScan {
     kind: Kind,
     place: Place,
+    /// Where the start line begins, behind empty lines.
+    start: usize,
     /// How many bytes have been looked at.
     scanned: usize,
 }
@@ -90,6 +90,7 @@ impl HeadScan {
         Self {
             kind,
             place: Place::First,
+            start: 0,
             scanned: 0,
         }
     }
@@ -120,7 +121,10 @@ impl HeadScan {
                 // at least one empty line (CRLF) received prior to the request-line" (RFC 9112
                 // §2.2).
                 (Place::First, b'\r') if self.kind == Kind::Request => Place::FirstCr,
-                (Place::FirstCr, b'\n') => Place::First,
+                (Place::FirstCr, b'\n') => {
+                    self.start = self.scanned;
+                    Place::First
+                }
                 (Place::First, b'H') if self.kind == Kind::Response => Place::Line,
                 (Place::First, &byte) if self.kind == Kind::Request && is_token_char(byte) => {
                     Place::Line
@@ -151,10 +155,14 @@ impl HeadScan {
         }
         Ok(None)
     }
-}
 
-/// The most header fields that there is room for.
-const MAX_FIELDS: usize = 128;
+    /// Whether the method is HEAD. `bytes` is what the last [`find_end`](Self::find_end) was given.
+    pub(super) fn is_head_request(&self, bytes: &[u8]) -> bool {
+        bytes
+            .get(self.start..)
+            .is_some_and(|line| line.starts_with(b"HEAD "))
+    }
+}
 
 /// Why a whole head cannot be read. A version that this endpoint does not speak is not malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,31 +180,28 @@ pub(super) struct RequestHead<'b> {
 }
 
 impl<'b> RequestHead<'b> {
-    /// Parses a whole head, of HTTP/1.1 and no other version.
+    /// Parses a whole head of HTTP/1.1 or a later minor version, in which [`HeadScan`] has found
+    /// the end.
     pub(super) fn parse(head: &'b [u8], max_fields: usize) -> Result<Self, ParseError> {
-        let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-        let room = &mut room[..max_fields.min(MAX_FIELDS)];
-        let mut request = httparse::Request::new(&mut []);
-        match request.parse_with_uninit_headers(head, room) {
-            Ok(Status::Complete(len)) if len == head.len() => {}
-            Ok(_) => return Err(ParseError::Http(HttpError::StartLine)),
-            Err(Error::Version) if names_a_version(head) => return Err(ParseError::Version),
-            Err(error) => return Err(syntax_error(error)),
+        let ([method, target, version], fields) = split(head);
+        let is_target = !target.is_empty() && !target.iter().any(u8::is_ascii_control);
+        let version = http_version(version)
+            .filter(|_| is_token(method) && is_target)
+            .ok_or(ParseError::Http(HttpError::StartLine))?;
+        check_fields(fields, max_fields)?;
+        match version {
+            (1, 1..) => Ok(Self::split(head)),
+            _ => Err(ParseError::Version),
         }
-        if request.version != Some(1) {
-            return Err(ParseError::Version);
-        }
-        Ok(Self::split(head))
     }
 
     /// The parts of a head that has been parsed before.
     pub(super) fn split(head: &'b [u8]) -> Self {
-        let (line, fields) = split_start_line(head);
-        let mut words = line.split(|&byte| byte == b' ');
+        let ([method, target, _], fields) = split(head);
         Self {
-            method: words.next().unwrap_or_default(),
-            target: words.next().unwrap_or_default(),
-            fields,
+            method,
+            target,
+            fields: Headers::new(fields),
         }
     }
 }
@@ -212,62 +217,68 @@ pub(super) struct ResponseHead<'b> {
 }
 
 impl<'b> ResponseHead<'b> {
-    /// Parses a whole head, of HTTP/1.1 or HTTP/1.0.
+    /// Parses a whole head of HTTP/1.0, HTTP/1.1 or a later minor version, in which [`HeadScan`]
+    /// has found the end.
     pub(super) fn parse(head: &'b [u8], max_fields: usize) -> Result<Self, ParseError> {
-        let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-        let room = &mut room[..max_fields.min(MAX_FIELDS)];
-        let mut response = httparse::Response::new(&mut []);
-        let parser = httparse::ParserConfig::default();
-        match parser.parse_response_with_uninit_headers(&mut response, head, room) {
-            Ok(Status::Complete(len)) if len == head.len() => Ok(Self::split(head)),
-            Ok(_) => Err(ParseError::Http(HttpError::StartLine)),
-            Err(Error::Version) => Err(ParseError::Version),
-            Err(error) => Err(syntax_error(error)),
+        let ([version, status, reason], fields) = split(head);
+        let is_status = status.len() == 3 && status.iter().all(u8::is_ascii_digit);
+        let version = http_version(version)
+            .filter(|_| is_status && reason.iter().copied().all(is_value_char))
+            .ok_or(ParseError::Http(HttpError::StartLine))?;
+        check_fields(fields, max_fields)?;
+        match version {
+            (1, _) => Ok(Self::split(head)),
+            _ => Err(ParseError::Version),
         }
     }
 
     /// The parts of a head that has been parsed before.
     pub(super) fn split(head: &'b [u8]) -> Self {
-        let (line, fields) = split_start_line(head);
-        let mut words = line.splitn(3, |&byte| byte == b' ');
-        let version = words.next().unwrap_or_default();
-        let digits = words.next().unwrap_or_default();
+        let ([version, digits, reason], fields) = split(head);
         Self {
             version,
             status: digits
                 .iter()
                 .fold(0, |status, digit| 10 * status + u16::from(digit & 0x0F)),
-            reason: words.next().unwrap_or_default(),
-            fields,
+            reason,
+            fields: Headers::new(fields),
         }
     }
 }
 
-fn syntax_error(error: Error) -> ParseError {
-    ParseError::Http(match error {
-        Error::HeaderName | Error::HeaderValue => HttpError::Field,
-        Error::TooManyHeaders => HttpError::TooManyFields,
-        // All lines end with CRLF, so `NewLine` is about what the first one has before it.
-        Error::Status | Error::Token | Error::Version | Error::NewLine => HttpError::StartLine,
-    })
-}
-
-/// Whether the request line ends with an `HTTP-version` (RFC 9112 §2.3), whichever it is.
-fn names_a_version(head: &[u8]) -> bool {
-    let (line, _) = split_start_line(head);
-    matches!(
-        line.splitn(3, |&byte| byte == b' ').nth(2),
-        Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
-            if major.is_ascii_digit() && minor.is_ascii_digit()
-    )
-}
-
-/// The first line of a head in which [`HeadScan`] has found the end, and the field lines.
-fn split_start_line(head: &[u8]) -> (&[u8], Headers<'_>) {
+/// The three parts of the start line, and the field lines as far as the end of the head.
+fn split(head: &[u8]) -> ([&[u8]; 3], &[u8]) {
     let head = head.trim_ascii_start();
     let end = head.iter().position(|&byte| byte == b'\r');
-    let (line, lines) = head.split_at(end.unwrap_or(head.len()));
-    (line, Headers::new(lines.get(2..).unwrap_or_default()))
+    let (line, fields) = head.split_at(end.unwrap_or(head.len()));
+    let mut parts = line.splitn(3, |&byte| byte == b' ');
+    let parts = [(); 3].map(|()| parts.next().unwrap_or_default());
+    (parts, fields.get(2..).unwrap_or_default())
+}
+
+/// The major and the minor version (RFC 9112 §2.3).
+///
+/// "A recipient that receives a message with a major version number that it implements and a minor
+/// version number higher than what it implements SHOULD process the message as if it was in the
+/// highest minor version within that major version to which the recipient is conformant" (RFC 9110
+/// §2.5). `httparse` fails on HTTP/1.2, so it only reads the field lines.
+fn http_version(text: &[u8]) -> Option<(u8, u8)> {
+    match text.strip_prefix(b"HTTP/")? {
+        [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => Some((major - b'0', minor - b'0')),
+        _ => None,
+    }
+}
+
+/// The most header fields that there is room for.
+const MAX_FIELDS: usize = 128;
+
+fn check_fields(fields: &[u8], max_fields: usize) -> Result<(), ParseError> {
+    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    match httparse::parse_headers(fields, &mut room[..max_fields.min(MAX_FIELDS)]) {
+        Ok(Status::Complete((len, _))) if len == fields.len() => Ok(()),
+        Err(Error::TooManyHeaders) => Err(ParseError::Http(HttpError::TooManyFields)),
+        _ => Err(ParseError::Http(HttpError::Field)),
+    }
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ mod head;
 mod key;
 // What a server reads, decides by, and writes.
 mod answer;
+mod body;
 mod origin;
 mod request;
 mod target;

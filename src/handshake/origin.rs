@@ -14,11 +14,21 @@ use super::HeadError;
 /// program that is not a browser could send any that it likes, so that nothing is gained by
 /// asking for it.
 ///
+/// # DNS rebinding
+///
+/// [`SameOrigin`](Self::SameOrigin) does not protect a server on a private address, such as one of
+/// `localhost` or of a home network. An attacker's page has the attacker's name, and lets that name
+/// point to the private address later. The browser then connects to the server, and `Host` and
+/// `Origin` are both the attacker's name. Name the hosts of such a server with
+/// [`hosts`](Self::hosts), or its origins with [`listed`](Self::listed).
+///
 /// ```
 /// use websocket_proto::handshake::server::Origins;
 ///
 /// // Pages that the same host serves.
 /// let origins = Origins::default();
+/// // Pages that the same host serves, if its name is one of these.
+/// let origins = Origins::hosts(["app.example.com", "192.168.1.20:8080"])?;
 /// // Pages of these sites, and of no others.
 /// let origins = Origins::listed(["https://example.com", "https://example.org:8443"])?;
 /// // Any page of the web: for a service that does not look at cookies.
@@ -35,6 +45,9 @@ pub enum Origins {
     /// know its own; a list can insist on `https`.
     #[default]
     SameOrigin,
+    /// As [`SameOrigin`](Self::SameOrigin), and the host is one of a list. Made by
+    /// [`hosts`](Self::hosts).
+    Hosts(HostList),
     /// The origins of a list; made by [`listed`](Self::listed).
     Listed(OriginList),
     /// Every page of the web may connect, with the cookies of its visitors.
@@ -54,15 +67,26 @@ impl Origins {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let origins = origins.into_iter().map(|origin| {
-            let origin = origin.as_ref();
-            match Origin::parse(origin) {
-                Some(_) => Ok(Box::from(origin)),
-                None => Err(HeadError::InvalidOrigin),
-            }
-        });
-        let origins = origins.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::Listed(OriginList(origins.into())))
+        let is_origin = |origin: &str| Origin::parse(origin).is_some();
+        let origins = collect(origins, is_origin).ok_or(HeadError::InvalidOrigin)?;
+        Ok(Self::Listed(OriginList(origins)))
+    }
+
+    /// Accepts pages that the same host serves, as [`SameOrigin`](Self::SameOrigin) does, if the
+    /// host is one of these: a name or an address, with or without a port. An entry without a port
+    /// stands for all ports. Case has no meaning.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::InvalidHost`] if an entry is not of the form `host` or `host:port`.
+    pub fn hosts<I>(hosts: I) -> Result<Self, HeadError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let is_host = |host: &str| split_authority(host).is_some() && !host.ends_with(':');
+        let hosts = collect(hosts, is_host).ok_or(HeadError::InvalidHost)?;
+        Ok(Self::Hosts(HostList(hosts)))
     }
 
     /// Whether a page of `origin` may connect to `host`, which has passed [`split_authority`].
@@ -70,13 +94,16 @@ impl Origins {
         match (self, Origin::parse(origin)) {
             (Self::Any, _) => true,
             (_, None) => false,
-            (Self::SameOrigin, Some(origin)) => {
-                let default = origin.default_port();
-                split_authority(host).is_some_and(|(host, port)| {
-                    default.is_some()
-                        && origin.host.eq_ignore_ascii_case(host)
-                        && origin.port == port.or(default)
-                })
+            (Self::SameOrigin, Some(origin)) => origin.serves(host),
+            (Self::Hosts(HostList(list)), Some(origin)) => {
+                origin.serves(host)
+                    && list
+                        .iter()
+                        .filter_map(|listed| split_authority(listed))
+                        .any(|(host, port)| {
+                            origin.host.eq_ignore_ascii_case(host)
+                                && port.is_none_or(|port| origin.port == Some(port))
+                        })
             }
             (Self::Listed(OriginList(list)), Some(origin)) => list
                 .iter()
@@ -103,6 +130,30 @@ impl OriginList {
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|origin| &**origin)
     }
+}
+
+/// A list of hosts that is cheap to clone, for [`Origins::hosts`].
+#[derive(Debug, Clone)]
+pub struct HostList(Arc<[Box<str>]>);
+
+impl HostList {
+    /// The hosts as they were given.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|host| &**host)
+    }
+}
+
+/// The items, or `None` if one of them is not valid.
+fn collect<I>(items: I, is_valid: impl Fn(&str) -> bool) -> Option<Arc<[Box<str>]>>
+where
+    I: IntoIterator,
+    I::Item: AsRef<str>,
+{
+    let items = items.into_iter().map(|item| {
+        let item = item.as_ref();
+        is_valid(item).then(|| Box::from(item))
+    });
+    items.collect::<Option<Vec<_>>>().map(Into::into)
 }
 
 /// A serialised origin in its parts (RFC 6454 §6.2).
@@ -138,6 +189,16 @@ impl<'a> Origin<'a> {
         } else {
             None
         }
+    }
+
+    /// Whether this is the origin of pages that `host` serves.
+    fn serves(&self, host: &str) -> bool {
+        let default = self.default_port();
+        split_authority(host).is_some_and(|(host, port)| {
+            default.is_some()
+                && self.host.eq_ignore_ascii_case(host)
+                && self.port == port.or(default)
+        })
     }
 
     fn is_same(&self, other: &Self) -> bool {

@@ -5,6 +5,7 @@ use core::fmt;
 
 use super::{
     HttpError,
+    body::Body,
     fields::{Header, Headers},
     head::{ParseError, RequestHead},
     key::{self, AcceptKey},
@@ -182,8 +183,12 @@ pub enum RequestError {
     /// A target that is neither in origin form nor in absolute form, or has a fragment. 400.
     #[error("the target must be a path, without a fragment (RFC 9112 §3.2, RFC 6455 §3)")]
     Target,
-    /// A `Content-Length` other than 0, or a `Transfer-Encoding`: bytes that one side takes for
-    /// a body and the other for frames. 413.
+    /// A `Content-Length` that is not a number, or several that differ; a `Transfer-Encoding` that
+    /// does not end with `chunked`, or one beside a `Content-Length`. 400.
+    #[error("the length of the body is not known (RFC 9112 §6.3)")]
+    Framing,
+    /// A `Content-Length` other than 0, or a `Transfer-Encoding`: bytes that one side could read
+    /// as a body and the other as frames. 413.
     #[error("an opening must not have a body (RFC 6455 §4.1, RFC 9110 §9.3.1)")]
     Body,
     /// No `Host`, several, or one that is not a host. 400.
@@ -232,6 +237,7 @@ impl RequestError {
             Self::Http(HttpError::HeadTooLong | HttpError::TooManyFields) => 431,
             Self::Http(_)
             | Self::Target
+            | Self::Framing
             | Self::Host
             | Self::Connection
             | Self::DuplicateVersion
@@ -296,7 +302,7 @@ struct Found<'b> {
     origin: Single<'b>,
     upgrade: bool,
     connection: bool,
-    body: bool,
+    body: Body<'b>,
     malformed_subprotocol: bool,
     malformed_extension: bool,
     subprotocols: String,
@@ -345,9 +351,9 @@ impl<'b> Found<'b> {
         } else if field.is("Connection") {
             self.connection |= lists(value, "upgrade");
         } else if field.is("Content-Length") {
-            self.body |= value != b"0";
+            self.body.add_content_length(value);
         } else if field.is("Transfer-Encoding") {
-            self.body = true;
+            self.body.add_transfer_encoding(value);
         } else if field.is("Sec-WebSocket-Protocol") {
             for name in list(value) {
                 match core::str::from_utf8(name) {
@@ -379,8 +385,10 @@ fn check_fields<'b>(
     origins: &Origins,
 ) -> Result<Facts, RequestError> {
     let found = Found::collect(fields);
-    if found.body {
-        return Err(RequestError::Body);
+    match found.body.exists() {
+        None => return Err(RequestError::Framing),
+        Some(true) => return Err(RequestError::Body),
+        Some(false) => {}
     }
     // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
     // that lacks a Host header field and to any request message that contains more than one Host

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     deflate::{Params, is_deflate},
-    grammar::{Extension, list, lists},
+    grammar::{Extension, list, lists, sole},
 };
 
 /// The final response to an opening: a view of the bytes in the receive buffer.
@@ -170,21 +170,17 @@ pub(super) fn check(
         let fields = head.fields.clone().filter(move |field| field.is(name));
         fields.map(|field| field.value)
     };
-    // The value of a field that must be there once.
-    let only = |name| {
-        let mut values = values(name);
-        values.next().filter(|_| values.next().is_none())
-    };
-    if head.version != b"HTTP/1.1" {
+    if head.version == b"HTTP/1.0" {
         return Err(ResponseError::HttpVersion);
     }
-    if !only("Upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
+    let upgrade = sole(values("Upgrade").flat_map(list));
+    if !upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket")) {
         return Err(ResponseError::Upgrade);
     }
     if !values("Connection").any(|value| lists(value, "upgrade")) {
         return Err(ResponseError::Connection);
     }
-    if only("Sec-WebSocket-Accept") != Some(&expected[..]) {
+    if sole(values("Sec-WebSocket-Accept")) != Some(&expected[..]) {
         return Err(ResponseError::Accept);
     }
     let mut deflate = None;
@@ -192,15 +188,17 @@ pub(super) fn check(
         // Nothing else is ever offered, and "the client MUST _Fail the WebSocket Connection_" where
         // the field "indicates the use of an extension that was not present in the client's
         // handshake" (item 5).
-        let chosen = only("Sec-WebSocket-Extensions").and_then(Extension::parse);
-        let chosen = chosen.filter(|it| is_deflate(*it) && !deflate_offers.is_empty());
-        let chosen = chosen.ok_or(ResponseError::Extension)?;
+        let chosen = sole(values("Sec-WebSocket-Extensions"))
+            .and_then(|value| sole(list(value)))
+            .and_then(Extension::parse)
+            .filter(|it| is_deflate(*it) && !deflate_offers.is_empty())
+            .ok_or(ResponseError::Extension)?;
         let agreed = Params::answered(deflate_offers, chosen);
         deflate = Some(agreed.ok_or(ResponseError::DeflateParameters)?);
     }
     let is_offered = |name: &[u8]| list(offered.as_bytes()).any(|offer| offer == name);
     if values("Sec-WebSocket-Protocol").next().is_some()
-        && !only("Sec-WebSocket-Protocol").is_some_and(is_offered)
+        && !sole(values("Sec-WebSocket-Protocol")).is_some_and(is_offered)
     {
         return Err(ResponseError::Subprotocol);
     }

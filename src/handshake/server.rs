@@ -56,7 +56,7 @@ use crate::{Config, Connection, RecvBuf, deflate::Params};
 
 pub use super::{
     answer::{Accept, Reject},
-    origin::{OriginList, Origins},
+    origin::{HostList, OriginList, Origins},
     request::{Request, RequestError},
 };
 
@@ -85,6 +85,8 @@ pub struct Handshake {
     scan: HeadScan,
     timer: Timer,
     eof: bool,
+    /// The method is HEAD, so that no response has a body.
+    is_head: bool,
     state: State,
 }
 
@@ -104,6 +106,7 @@ impl Handshake {
             config,
             origins,
             eof: false,
+            is_head: false,
             state: State::Receiving,
         }
     }
@@ -132,13 +135,14 @@ impl Handshake {
                 return Err(error);
             }
         }
-        let (len, facts) = match self.receive(input.unread()) {
+        let received = self.receive(input.unread());
+        self.is_head = self.scan.is_head_request(input.unread());
+        let (len, facts) = match received {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(error) => {
-                let is_head = input.unread().starts_with(b"HEAD ");
                 input.clear();
-                return Err(self.fail(error, is_head, out));
+                return Err(self.fail(error, out));
             }
         };
         self.state = State::Requested;
@@ -182,7 +186,7 @@ impl Handshake {
     ) -> Result<(), RequestError> {
         match self.state {
             State::Receiving if self.timer.is_due(now) => {
-                Err(self.fail(RequestError::Timeout, false, out))
+                Err(self.fail(RequestError::Timeout, out))
             }
             State::Receiving | State::Requested => Ok(()),
             State::Failed(error) => Err(error),
@@ -202,9 +206,9 @@ impl Handshake {
     }
 
     #[cold]
-    fn fail(&mut self, error: RequestError, is_head: bool, out: &mut BytesMut) -> RequestError {
+    fn fail(&mut self, error: RequestError, out: &mut BytesMut) -> RequestError {
         self.state = State::Failed(error);
-        write_error(error, is_head, out);
+        write_error(error, self.is_head, out);
         error
     }
 }

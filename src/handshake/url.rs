@@ -92,30 +92,39 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Offers these parameters of permessage-deflate (RFC 7692 §7.1), the preferred ones first, in
-    /// place of what [`Config::deflate`](field@crate::Config::deflate) would offer by itself. Nothing is
-    /// offered while that is `None`.
+    /// Offers permessage-deflate with these parameters (RFC 7692 §7.1), in place of the offer
+    /// that [`Config::deflate`](field@crate::Config::deflate) makes. Call it several times to make
+    /// several offers, the preferred one first. Nothing is offered if `Config::deflate` is `None`.
     ///
-    /// Sizes of a window that do not exist are a [`HeadError`] of
-    /// [`Handshake::start`](super::client::Handshake::start).
+    /// [`Handshake::start`](super::client::Handshake::start) fails with
+    /// [`HeadError::InvalidWindowBits`] if a window does not exist.
+    ///
+    /// Make two offers if you set `server_no_context_takeover` or `server_max_window_bits` only to
+    /// save memory. Some servers, tornado and Mojolicious among them, accept an offer but do not
+    /// include `server_no_context_takeover` in the response. RFC 7692 §7.1.1.1 requires it, so
+    /// with a single offer the handshake fails. The second offer accepts such a response. A server
+    /// that keeps to RFC 7692 chooses the first one.
     ///
     /// ```
     /// use bytes::BytesMut;
     /// use websocket_proto::{Config, Seed, deflate::{DeflateConfig, Params}};
     /// use websocket_proto::handshake::client::{Handshake, Request};
     ///
-    /// let config = DeflateConfig::new();
-    /// let small = Params { server_max_window_bits: Some(10), ..config.offer() };
+    /// let mut deflate = DeflateConfig::new();
+    /// deflate.server_no_context_takeover = true;
+    /// let strict = deflate.offer();
+    /// let plain = Params { server_no_context_takeover: false, ..strict };
     /// let request = Request::new("ws://example.com/")?
-    ///     .deflate_offer(small)
-    ///     .deflate_offer(config.offer());    // for servers that know no small windows
+    ///     .deflate_offer(strict)
+    ///     .deflate_offer(plain);
+    ///
+    /// let mut config = Config::new();
+    /// config.deflate = Some(deflate);
     /// let mut out = BytesMut::new();
-    /// let mut opening = Config::new();
-    /// opening.deflate = Some(config);
-    /// Handshake::start(&request, Seed::from([7; 32]), opening, &mut out)?;
+    /// Handshake::start(&request, Seed::from([7; 32]), config, &mut out)?;
     /// assert!(String::from_utf8_lossy(&out).contains(
-    ///     "Sec-WebSocket-Extensions: \
-    ///      permessage-deflate; server_max_window_bits=10; client_max_window_bits, \
+    ///     "Sec-WebSocket-Extensions: permessage-deflate; \
+    ///      server_no_context_takeover; client_max_window_bits, \
     ///      permessage-deflate; client_max_window_bits\r\n"
     /// ));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
