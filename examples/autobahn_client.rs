@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{env, error::Error, process::ExitCode};
 
 use bytes::BytesMut;
-use websocket_proto::handshake::client::{Answer, Handshake, Request};
+use websocket_proto::handshake::client::{Handshake, Outcome, Request};
 use websocket_proto::{
     Config, Connection, Event, ReadyState, RecvBuf, Seed, deflate::DeflateConfig,
 };
@@ -102,8 +102,8 @@ fn converse(
 
     let mut ws = loop {
         match opening.next(&mut input)? {
-            Some(Answer::Accepted(ws, _response)) => break ws,
-            Some(Answer::Refused(response)) => {
+            Some(Outcome::Accepted(ws, _response)) => break ws,
+            Some(Outcome::Refused(response)) => {
                 return Err(format!("the server refused: {}", response.status()).into());
             }
             None => {}

@@ -1,22 +1,23 @@
-//! The small grammars of header field values that the openings share: tokens, lists (RFC 9110
-//! §5.6), and extensions (RFC 6455 §9.1).
+//! The grammars of header field values that both handshakes use: tokens and lists (RFC 9110 §5.6),
+//! and extensions (RFC 6455 §9.1).
 
-/// The elements of a list (RFC 9110 §5.6.1), without the white space around them and without
-/// empty ones.
+/// The elements of a list (RFC 9110 §5.6.1), without the white space around them. Empty elements
+/// are left out: "A recipient MUST parse and ignore a reasonable number of empty list elements"
+/// (§5.6.1.2).
 ///
-/// It needs no eye for quoted strings: in the lists of an opening they hold tokens only (RFC 6455
-/// §9.1), so never a comma.
+/// A comma always separates. A quoted string cannot contain one, because in the lists of a
+/// handshake it contains a token (RFC 6455 §9.1).
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let elements = value.split(|&byte| byte == b',').map(trim);
     elements.filter(|element| !element.is_empty())
 }
 
-/// The only one of these items, or `None` if there are none or several.
+/// The item, if there is exactly one.
 pub(crate) fn sole<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
     items.next().filter(|_| items.next().is_none())
 }
 
-/// Without the spaces and tabs at both ends: what "optional white space" is (RFC 9110 §5.6.3).
+/// Removes optional white space, which is spaces and tabs (RFC 9110 §5.6.3), from both ends.
 fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
@@ -24,13 +25,13 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Whether the value is a list with this element, in whatever case.
+/// Whether the list contains this element. Case is ignored.
 pub(crate) fn lists(value: &[u8], element: &str) -> bool {
     list(value).any(|item| item.eq_ignore_ascii_case(element.as_bytes()))
 }
 
-/// One `extension` of the list in `Sec-WebSocket-Extensions` (RFC 6455 §9.1), well-formed. Names
-/// are compared as they are: nothing says that their case has no meaning.
+/// One well-formed element of `Sec-WebSocket-Extensions` (RFC 6455 §9.1). Names are case-sensitive,
+/// because no RFC says otherwise.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extension<'a>(&'a [u8]);
 
@@ -46,7 +47,7 @@ impl<'a> Extension<'a> {
         self.parts().next().unwrap_or_default()
     }
 
-    /// The names of the parameters, with the value where there is one.
+    /// The names of the parameters, each with its value if it has one.
     pub(crate) fn params(self) -> impl Iterator<Item = (&'a [u8], Option<Value<'a>>)> {
         self.parts().skip(1).filter_map(param)
     }
@@ -56,8 +57,8 @@ impl<'a> Extension<'a> {
     }
 }
 
-/// `extension-param = token [ "=" (token | quoted-string) ]`. White space may surround the `=`: the
-/// grammar has RFC 2616's "implied *LWS rule".
+/// `extension-param = token [ "=" (token | quoted-string) ]` (RFC 6455 §9.1). White space is
+/// allowed around the `=`, because this grammar includes the "implied *LWS rule" of RFC 2616 §2.1.
 fn param(part: &[u8]) -> Option<(&[u8], Option<Value<'_>>)> {
     let (name, value) = match part.iter().position(|&byte| byte == b'=') {
         None => (part, None),
@@ -69,7 +70,7 @@ fn param(part: &[u8]) -> Option<(&[u8], Option<Value<'_>>)> {
     is_token(name).then_some((name, value))
 }
 
-/// The value of a parameter: a token, which may have been quoted.
+/// The value of a parameter: a token, with or without quotes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Value<'a>(&'a [u8]);
 
@@ -79,13 +80,13 @@ impl<'a> Value<'a> {
         let [b'"', quoted @ .., b'"'] = value else {
             return is_token(value).then_some(Self(value));
         };
-        // A backslash at the end escapes the closing quote: the string does not end.
+        // A backslash at the end escapes the closing quote, so the string has no end.
         let value = Self(quoted);
         let is_token = !quoted.is_empty() && value.bytes().all(is_token_char);
         (is_token && !quoted.ends_with(b"\\")).then_some(value)
     }
 
-    /// The token, without the backslashes that escape a character of it.
+    /// The token, without the backslashes that escape its characters.
     pub(crate) fn bytes(self) -> impl Iterator<Item = u8> + use<'a> {
         let mut escaped = false;
         self.0.iter().copied().filter(move |&byte| {

@@ -23,7 +23,7 @@
 //! # let mut server = pending.accept(server::Accept::new(), &mut server_out)?;
 //! # client_in.extend_from_slice(&server_out.split());
 //! // ... the opening, as ever ...
-//! # let Some(client::Answer::Accepted(mut client, _)) = asking.next(&mut client_in)? else { panic!() };
+//! # let Some(client::Outcome::Accepted(mut client, _)) = asking.next(&mut client_in)? else { panic!() };
 //! assert!(client.deflate().is_some() && server.deflate().is_some());
 //!
 //! let text = "the same words ".repeat(20);
@@ -163,7 +163,7 @@ use params::{MAX_WINDOW_BITS, MIN_WINDOW_BITS, OWN_MIN_WINDOW_BITS};
 #[cfg(feature = "deflate")]
 pub(crate) use {deflater::Deflater, history::History, inflated::Inflated, inflater::Inflater};
 #[cfg(feature = "deflate")]
-pub use {params::AnswerError, pool::Pool};
+pub use {params::NegotiationError, pool::Pool};
 
 /// How a connection compresses, and what it negotiates.
 ///

@@ -1,15 +1,16 @@
-//! Whether a request has a body (RFC 9112 §6.3). Bytes that one side could read as a body and the
-//! other as frames are a way to smuggle them past a proxy.
+//! Whether a request has a body (RFC 9112 §6.3). A handshake must not have one: one side could read
+//! its bytes as a body and the other as frames, which allows request smuggling.
 
 use crate::grammar::list;
 
 /// What the header fields say about a body.
 #[derive(Debug, Default)]
 pub(super) struct Body<'b> {
-    /// A `Content-Length` without its leading zeros.
+    /// The `Content-Length` without leading zeros.
     length: Option<&'b [u8]>,
     /// The last coding of the last `Transfer-Encoding`.
     coding: Option<&'b [u8]>,
+    /// A `Content-Length` is malformed, or two of them differ.
     invalid: bool,
 }
 
@@ -22,7 +23,7 @@ impl<'b> Body<'b> {
         self.invalid |= list(value).next().is_none();
         for length in list(value) {
             let zeros = length.iter().take_while(|&&digit| digit == b'0').count();
-            // The digits stay text: there is no limit to how many there are (RFC 9110 §8.6).
+            // A number of any size is valid (RFC 9110 §8.6), so the digits are compared as text.
             let significant = &length[zeros..];
             self.invalid |= !length.iter().all(u8::is_ascii_digit)
                 || *self.length.get_or_insert(significant) != significant;
@@ -33,7 +34,7 @@ impl<'b> Body<'b> {
         self.coding = Some(list(value).last().unwrap_or_default());
     }
 
-    /// Whether there is a body; `None` if that cannot be told.
+    /// Whether there is a body; `None` if the fields are invalid.
     pub(super) fn exists(&self) -> Option<bool> {
         match (self.coding, self.length) {
             _ if self.invalid => None,
