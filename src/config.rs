@@ -66,8 +66,8 @@ pub struct Config {
     /// Maximum size of the head of the request or response of the handshake, in bytes. Default:
     /// 16 KiB. A server refuses a longer one with status 431, and a client fails.
     pub max_head_size: usize,
-    /// Maximum number of header fields in the handshake. Default: 64. Values above 128 count as 128.
-    /// A server refuses more fields with status 431, and a client fails.
+    /// Maximum number of header fields in the handshake. Default: 64. Values above 128 count as
+    /// 128. A server refuses more fields with status 431, and a client fails.
     pub max_headers: usize,
     /// Maximum duration of the handshake. Default: 10 s. A server refuses a slower client with
     /// status 408, and a client fails. Bytes that arrive do not extend it.

@@ -1,15 +1,15 @@
-//! The options that all examples have: what they negotiate of compression.
+//! The options of all examples: how they negotiate compression.
 use websocket_proto::deflate::{DeflateConfig, Params};
 use websocket_proto::handshake::client::Request;
 
 pub(crate) const HELP: &str = "\
-Messages are compressed (permessage-deflate) where the other end agrees:
+Messages are compressed (permessage-deflate) if the peer agrees:
   --no-deflate             neither offers compression nor accepts it
   --no-context-takeover    each message is compressed on its own, in both directions; a client
-                           accepts servers that do so in one direction only
+                           also accepts a server that does not do so
   --window-bits N          compressors look back 2^N bytes at most, in both directions: 9 to 15";
 
-/// Takes these options out of the arguments; what is left are the others.
+/// Takes these options out of the arguments, and returns the other arguments.
 pub(crate) fn parse(
     args: impl IntoIterator<Item = String>,
     deflate: &mut Option<DeflateConfig>,
@@ -37,21 +37,21 @@ pub(crate) fn parse(
     Ok(others)
 }
 
-/// Makes the offers of a client. tornado and Mojolicious do not agree to a server without context
-/// takeover. For them a second offer does not ask for it.
+/// Adds the offers of compression to the request of a client.
+///
+/// tornado and Mojolicious do not agree to `server_no_context_takeover`. The second offer accepts
+/// such a server.
 #[allow(dead_code)] // servers make no offers
 pub(crate) fn offer<'a>(request: Request<'a>, deflate: Option<DeflateConfig>) -> Request<'a> {
-    let Some(first) = deflate.map(|config| config.offer()) else {
+    let Some(offer) = deflate.map(|config| config.offer()) else {
         return request;
     };
-    let second = Params {
-        server_no_context_takeover: false,
-        ..first
-    };
-    let request = request.deflate_offer(first);
-    if first.server_no_context_takeover {
-        request.deflate_offer(second)
-    } else {
-        request
+    let request = request.deflate_offer(offer);
+    if !offer.server_no_context_takeover {
+        return request;
     }
+    request.deflate_offer(Params {
+        server_no_context_takeover: false,
+        ..offer
+    })
 }

@@ -141,11 +141,11 @@ impl Handshake {
     /// of the connection.
     ///
     /// `seed` makes the key of the request (§4.1, item 7) and the mask keys of the connection. Use
-    /// a new one for each handshake.
+    /// a new random [`Seed`] for each handshake.
     ///
     /// # Errors
     ///
-    /// [`HeadError`] if the request must not be sent. Nothing is written.
+    /// [`HeadError`] if the request must not be sent. Nothing is written then.
     pub fn start(
         request: &Request<'_>,
         seed: Seed,
@@ -236,9 +236,10 @@ impl Handshake {
     /// Returns when to call [`handle_timeout`](Self::handle_timeout), or `None` if there is no
     /// deadline. Call it before waiting for bytes.
     ///
-    /// The first call starts [`Config::handshake_timeout`]. Bytes that arrive do not extend it, and
-    /// it also limits the body of a response that refuses. `now` is the time since any fixed
-    /// instant; see [`Connection`](crate::Connection#time).
+    /// The first call of `deadline` or `handle_timeout` starts [`Config::handshake_timeout`]. Bytes
+    /// that arrive do not extend it. It also limits the time for the body of a response that
+    /// refuses. `now` is the time since any fixed instant; see
+    /// [`Connection`](crate::Connection#time).
     pub fn deadline(&mut self, now: Duration) -> Option<Duration> {
         match self.state {
             State::Receiving | State::Refused { .. } => self.timer.deadline(now),

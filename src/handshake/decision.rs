@@ -193,7 +193,7 @@ impl<'a> Reject<'a> {
             return Err(HeadError::InvalidStatus);
         }
         self.fields.check()?;
-        // "A 304 response [...] cannot contain content" (RFC 9110 §15.4.5).
+        // "A 304 response [...] cannot contain content or trailers" (RFC 9110 §15.4.5).
         self.write_checked(self.status != 304, out);
         Ok(())
     }

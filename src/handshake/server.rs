@@ -192,8 +192,9 @@ impl Handshake {
     /// Returns when to call [`handle_timeout`](Self::handle_timeout), or `None` if there is no
     /// deadline. Call it before waiting for bytes.
     ///
-    /// The first call starts [`Config::handshake_timeout`]. Bytes that arrive do not extend it.
-    /// `now` is the time since any fixed instant; see [`Connection`](crate::Connection#time).
+    /// The first call of `deadline` or `handle_timeout` starts [`Config::handshake_timeout`]. Bytes
+    /// that arrive do not extend it. `now` is the time since any fixed instant; see
+    /// [`Connection`](crate::Connection#time).
     pub fn deadline(&mut self, now: Duration) -> Option<Duration> {
         match self.state {
             State::Receiving => self.timer.deadline(now),
@@ -244,9 +245,9 @@ impl Handshake {
 
 /// A valid request that waits for the decision of the application.
 ///
-/// It borrows nothing, so the application can keep it and decide later. The handshake deadline no
-/// longer applies: set one of your own if the decision can take long. If you drop it, the client
-/// gets no response: close the stream.
+/// It borrows nothing, so the application can keep it and decide later. No deadline applies to the
+/// decision: set one if it can take long. If you drop the `Pending`, the client gets no response:
+/// close the stream.
 ///
 /// ```
 /// use bytes::BytesMut;

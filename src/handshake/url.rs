@@ -103,13 +103,13 @@ impl<'a> Request<'a> {
     /// several offers, the preferred one first. Nothing is offered if `Config::deflate` is `None`.
     ///
     /// [`Handshake::start`](super::client::Handshake::start) fails with
-    /// [`HeadError::InvalidWindowBits`] if a window does not exist.
+    /// [`HeadError::InvalidWindowBits`] if a window size is not supported.
     ///
-    /// Make two offers if you set `server_no_context_takeover` or `server_max_window_bits` only to
-    /// save memory. Some servers, tornado and Mojolicious among them, accept an offer but do not
-    /// include `server_no_context_takeover` in the response. RFC 7692 §7.1.1.1 requires it, so
-    /// with a single offer the handshake fails. The second offer accepts such a response. A server
-    /// that keeps to RFC 7692 chooses the first one.
+    /// Make two offers if you set `server_no_context_takeover` only to save memory. Some servers,
+    /// tornado and Mojolicious among them, accept an offer but do not include
+    /// `server_no_context_takeover` in the response. RFC 7692 §7.1.1.1 requires it, so with a
+    /// single offer the handshake fails. The second offer accepts such a response. A server that
+    /// keeps to RFC 7692 chooses the first one.
     ///
     /// ```
     /// use bytes::BytesMut;
