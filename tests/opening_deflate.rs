@@ -78,7 +78,7 @@ fn requested(config: Config, fields: &[&str]) -> Result<(Vec<Params>, Pending), 
     let mut handshake = server::Handshake::new(config, Origins::SameOrigin);
     let (request, pending) = handshake
         .next(&mut input, &mut BytesMut::new())?
-        .expect("it is whole");
+        .expect("a complete head");
     Ok((request.deflate_offers().collect(), pending))
 }
 

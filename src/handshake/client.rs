@@ -1,6 +1,6 @@
 //! The handshake of a client (RFC 6455 §4.1).
 //!
-//! 1. [`Request::new`] parses the URL, and says where to connect to.
+//! 1. [`Request::new`] parses the URL, and tells the host and the port to connect to.
 //! 2. [`Handshake::start`] writes the request.
 //! 3. [`Handshake::next`] reads the response. Call it after each read, until it returns the
 //!    [`Outcome`]: a [`Connection`], or a [`Response`] that refuses it.

@@ -1,4 +1,4 @@
-//! The responses of a server: the head of a 101, or a whole response that rejects.
+//! The responses of a server: the head of a 101, or a complete response that rejects.
 
 use alloc::format;
 
