@@ -285,7 +285,8 @@ impl DeflateConfig {
         Some(Params {
             server_no_context_takeover: offer.server_no_context_takeover
                 || self.server_no_context_takeover,
-            // A client keeps what it offers about itself, also if the response does not repeat it (§7.1.1.2).
+            // A client keeps what it offers about itself, also if the response does not repeat it
+            // (§7.1.1.2).
             client_no_context_takeover: offer.client_no_context_takeover
                 || self.client_no_context_takeover,
             server_max_window_bits: match offer.server_max_window_bits {
