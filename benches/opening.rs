@@ -1,5 +1,5 @@
-//! The openings: what one costs, and that its work grows with its bytes and not with their
-//! square. Compare the throughput of one group at its sizes: it must not fall.
+//! The cost of a handshake, and that its work is linear in its bytes: within one group the
+//! throughput must not fall as the size grows.
 
 use std::hint::black_box;
 
@@ -27,11 +27,11 @@ fn request_with(line: &str) -> Vec<u8> {
 
 /// Reads a request in pieces of `size` bytes and accepts it.
 fn open(request: &[u8], size: usize, config: Config) -> Result<BytesMut, RequestError> {
-    let mut opening = Handshake::new(config, Origins::SameOrigin);
+    let mut handshake = Handshake::new(config, Origins::SameOrigin);
     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
     for piece in request.chunks(size) {
         input.extend_from_slice(piece);
-        if let Some((_, pending)) = opening.next(&mut input, &mut out)? {
+        if let Some((_, pending)) = handshake.next(&mut input, &mut out)? {
             black_box(pending.accept(Accept::new(), &mut out)).expect("a plain 101");
         }
     }
@@ -81,7 +81,7 @@ fn byte_by_byte(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Lists that are slow to read for others.
+/// Lists that some implementations read in quadratic time.
 fn lists(criterion: &mut Criterion) {
     type Case = (&'static str, fn(usize) -> String, bool);
     let cases: [Case; 3] = [

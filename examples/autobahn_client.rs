@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{env, error::Error, process::ExitCode};
 
 use bytes::BytesMut;
-use websocket_proto::handshake::client::{Answer, Handshake, Request};
+use websocket_proto::handshake::client::{Handshake, Outcome, Request};
 use websocket_proto::{
     Config, Connection, Event, ReadyState, RecvBuf, Seed, deflate::DeflateConfig,
 };
@@ -94,7 +94,7 @@ fn converse(
 ) -> Result<(), Box<dyn Error>> {
     let (start, mut input, mut out) = (Instant::now(), RecvBuf::new(), BytesMut::new());
 
-    let request = Request::new(url)?;
+    let request = options::offer(Request::new(url)?, config.deflate);
     let mut opening = Handshake::start(&request, Seed::from_os()?, config, &mut out)?;
     let mut socket = TcpStream::connect((request.host(), request.port()))?;
     socket.set_nodelay(true)?;
@@ -102,8 +102,8 @@ fn converse(
 
     let mut ws = loop {
         match opening.next(&mut input)? {
-            Some(Answer::Accepted(ws, _response)) => break ws,
-            Some(Answer::Refused(response)) => {
+            Some(Outcome::Accepted(ws, _response)) => break ws,
+            Some(Outcome::Refused(response)) => {
                 return Err(format!("the server refused: {}", response.status()).into());
             }
             None => {}

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio::{select, signal, sync::mpsc, task::coop};
 use websocket_proto::deflate::{ByteCount, DeflateConfig};
-use websocket_proto::handshake::client::{Answer, Handshake, Request, Response};
+use websocket_proto::handshake::client::{Handshake, Outcome, Request, Response};
 use websocket_proto::{
     CloseCode, CloseFrame, Config, Connection, Event, ReadyState, RecvBuf, Seed,
 };
@@ -142,7 +142,7 @@ impl Options {
         if request.is_secure() {
             return Err("wss:// needs TLS, which this example does not have yet: use ws://".into());
         }
-        Ok(request)
+        Ok(options::offer(request, self.config.deflate))
     }
 }
 
@@ -161,20 +161,20 @@ async fn run(options: Options) -> Result<ExitCode, Failure> {
     };
     let (host, port) = (request.host(), request.port());
     let mut opening = Handshake::start(&request, Seed::from_os()?, *config, &mut out)?;
-    let mut socket = timeout(config.opening_timeout, TcpStream::connect((host, port)))
+    let mut socket = timeout(config.handshake_timeout, TcpStream::connect((host, port)))
         .await
         .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
         .map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
     socket.write_all_buf(&mut out).await?;
     let mut ws = loop {
         match opening.next(&mut input)? {
-            Some(Answer::Accepted(ws, response)) => {
+            Some(Outcome::Accepted(ws, response)) => {
                 if *verbose {
                     print_head(&response);
                 }
                 break ws;
             }
-            Some(Answer::Refused(response)) => {
+            Some(Outcome::Refused(response)) => {
                 if *verbose {
                     print_head(&response);
                 }
@@ -185,7 +185,7 @@ async fn run(options: Options) -> Result<ExitCode, Failure> {
         let deadline = start
             + opening
                 .deadline(start.elapsed())
-                .unwrap_or(config.opening_timeout);
+                .unwrap_or(config.handshake_timeout);
         match timeout_at(deadline, socket.read(input.spare(READ))).await {
             Ok(Ok(0)) => opening.end_of_stream(),
             Ok(n) => input.filled(n?),

@@ -104,6 +104,7 @@ impl RecvBuf {
     /// # Panics
     ///
     /// If `n` is more than the room that `spare` lent, or called twice for the same room.
+    #[inline]
     pub fn filled(&mut self, n: usize) {
         let lent = core::mem::take(&mut self.lent);
         assert!(n <= lent, "filled({n}), but spare() had lent {lent} bytes");
@@ -120,6 +121,7 @@ impl RecvBuf {
     }
 
     /// The bytes that have arrived and that nothing has taken yet.
+    #[inline]
     pub fn unread(&self) -> &[u8] {
         &self.memory[self.raw..self.end]
     }
@@ -165,9 +167,18 @@ impl RecvBuf {
         core::mem::take(&mut self.heard)
     }
 
+    /// Takes the header and the payload of a frame, and says where the payload is.
     #[inline]
-    pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
-        &mut self.memory[self.raw..self.end]
+    pub(crate) fn consume_frame(&mut self, header_len: usize, len: usize) -> Range<usize> {
+        let start = self.raw + header_len;
+        self.raw = start + len;
+        debug_assert!(self.raw <= self.end);
+        start..self.raw
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        &mut self.memory[range]
     }
 
     /// Takes the next `n` unread bytes, and says where they are.
@@ -197,21 +208,32 @@ impl RecvBuf {
         self.assembly = Some(assembly);
     }
 
-    /// Moves the next `n` unread bytes to the end of the message, and lends them.
-    pub(crate) fn append_to_message(&mut self, n: usize) -> &mut [u8] {
-        let from = self.consume(n);
-        let to = self.message.end;
-        if from.start != to {
-            self.memory.copy_within(from, to);
+    /// Moves what has arrived of the frame under way to the end of its message, and lends it. `None`
+    /// if no message is under way.
+    #[inline]
+    pub(crate) fn append_to_message(&mut self) -> Option<(&mut Assembly, &mut [u8])> {
+        let message = self.assembly.as_mut()?;
+        let n = message.remaining().min(self.end - self.raw);
+        let (from, to) = (self.raw, self.message.end);
+        if from != to {
+            self.memory.copy_within(from..from + n, to);
         }
+        self.raw += n;
         self.message.end += n;
-        &mut self.memory[to..to + n]
+        Some((message, &mut self.memory[to..to + n]))
     }
 
-    /// Takes the next `n` unread bytes, and lends them together with what they inflate into.
-    pub(crate) fn take_compressed(&mut self, n: usize) -> (&mut [u8], &mut Inflated) {
-        let at = self.consume(n);
-        (&mut self.memory[at], &mut self.inflated)
+    /// Takes what has arrived of the frame under way, `most` bytes of it at once, and lends it
+    /// together with what it inflates into. `None` if no message is under way.
+    pub(crate) fn take_compressed(
+        &mut self,
+        most: usize,
+    ) -> Option<(&mut Assembly, &mut [u8], &mut Inflated)> {
+        let message = self.assembly.as_mut()?;
+        let n = message.remaining().min(self.end - self.raw).min(most);
+        let piece = &mut self.memory[self.raw..self.raw + n];
+        self.raw += n;
+        Some((message, piece, &mut self.inflated))
     }
 
     /// Ends the message, and says where it is.

@@ -76,12 +76,15 @@ pub struct Config {
     ///
     /// The defaults are those of Apache's `mod_reqtimeout` for the body of a request.
     pub min_message_rate: u32,
-    /// The longest head of a request or response in the opening. 16 KiB; 431.
+    /// Maximum size of the head of the request or response of the handshake, in bytes. Default:
+    /// 16 KiB. A server refuses a longer one with status 431, and a client fails.
     pub max_head_size: usize,
-    /// The most header fields in the opening, at most 128. 64; 431.
+    /// Maximum number of header fields in the handshake. Default: 64. Values above 128 count as
+    /// 128. A server refuses more fields with status 431, and a client fails.
     pub max_headers: usize,
-    /// How long the opening may take in all, however the bytes drip in. 10 s; 408.
-    pub opening_timeout: Duration,
+    /// Maximum duration of the handshake. Default: 10 s. A server refuses a slower client with
+    /// status 408, and a client fails. Bytes that arrive do not extend it.
+    pub handshake_timeout: Duration,
     /// Compression of messages, where the peer agrees to it: permessage-deflate (RFC 7692). `None`
     /// neither offers nor accepts it.
     #[cfg(feature = "deflate")]
@@ -104,7 +107,7 @@ impl Config {
             min_message_rate: 500,
             max_head_size: 16 << 10,
             max_headers: 64,
-            opening_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
             #[cfg(feature = "deflate")]
             deflate: None,
         }

@@ -1,23 +1,37 @@
-//! The small grammars of header field values that the openings share: tokens, lists (RFC 9110
-//! §5.6), and extensions (RFC 6455 §9.1).
+//! The grammars of header field values that both handshakes use: tokens and lists (RFC 9110 §5.6),
+//! and extensions (RFC 6455 §9.1).
 
-/// The elements of a list (RFC 9110 §5.6.1), without the white space around them and without
-/// empty ones.
+/// The elements of a list (RFC 9110 §5.6.1), without the white space around them. Empty elements
+/// are left out: "A recipient MUST parse and ignore a reasonable number of empty list elements"
+/// (§5.6.1.2).
 ///
-/// It needs no eye for quoted strings: in the lists of an opening they hold tokens only (RFC 6455
-/// §9.1), so never a comma.
+/// A comma always separates. A quoted string cannot contain one, because in the lists of a
+/// handshake it contains a token (RFC 6455 §9.1).
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let elements = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    let elements = value.split(|&byte| byte == b',').map(trim);
     elements.filter(|element| !element.is_empty())
 }
 
-/// Whether the value is a list with this element, in whatever case.
+/// The item, if there is exactly one.
+pub(crate) fn sole<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    items.next().filter(|_| items.next().is_none())
+}
+
+/// Removes optional white space, which is spaces and tabs (RFC 9110 §5.6.3), from both ends.
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Whether the list contains this element. Case is ignored.
 pub(crate) fn lists(value: &[u8], element: &str) -> bool {
     list(value).any(|item| item.eq_ignore_ascii_case(element.as_bytes()))
 }
 
-/// One `extension` of the list in `Sec-WebSocket-Extensions` (RFC 6455 §9.1), well-formed. Names
-/// are compared as they are: nothing says that their case has no meaning.
+/// One well-formed element of `Sec-WebSocket-Extensions` (RFC 6455 §9.1). Names are case-sensitive,
+/// because no RFC says otherwise.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extension<'a>(&'a [u8]);
 
@@ -33,26 +47,30 @@ impl<'a> Extension<'a> {
         self.parts().next().unwrap_or_default()
     }
 
-    /// The names of the parameters, with the value where there is one.
+    /// The names of the parameters, each with its value if it has one.
     pub(crate) fn params(self) -> impl Iterator<Item = (&'a [u8], Option<Value<'a>>)> {
         self.parts().skip(1).filter_map(param)
     }
 
     fn parts(self) -> impl Iterator<Item = &'a [u8]> {
-        self.0.split(|&byte| byte == b';').map(<[u8]>::trim_ascii)
+        self.0.split(|&byte| byte == b';').map(trim)
     }
 }
 
-/// `extension-param = token [ "=" (token | quoted-string) ]`: no white space around the `=`.
+/// `extension-param = token [ "=" (token | quoted-string) ]` (RFC 6455 §9.1). White space is
+/// allowed around the `=`, because this grammar includes the "implied *LWS rule" of RFC 2616 §2.1.
 fn param(part: &[u8]) -> Option<(&[u8], Option<Value<'_>>)> {
     let (name, value) = match part.iter().position(|&byte| byte == b'=') {
         None => (part, None),
-        Some(equals) => (&part[..equals], Some(Value::parse(&part[equals + 1..])?)),
+        Some(equals) => (
+            trim(&part[..equals]),
+            Some(Value::parse(trim(&part[equals + 1..]))?),
+        ),
     };
     is_token(name).then_some((name, value))
 }
 
-/// The value of a parameter: a token, which may have been quoted.
+/// The value of a parameter: a token, with or without quotes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Value<'a>(&'a [u8]);
 
@@ -62,13 +80,13 @@ impl<'a> Value<'a> {
         let [b'"', quoted @ .., b'"'] = value else {
             return is_token(value).then_some(Self(value));
         };
-        // A backslash at the end escapes the closing quote: the string does not end.
+        // A backslash at the end escapes the closing quote, so the string has no end.
         let value = Self(quoted);
         let is_token = !quoted.is_empty() && value.bytes().all(is_token_char);
         (is_token && !quoted.ends_with(b"\\")).then_some(value)
     }
 
-    /// The token, without the backslashes that escape a character of it.
+    /// The token, without the backslashes that escape its characters.
     pub(crate) fn bytes(self) -> impl Iterator<Item = u8> + use<'a> {
         let mut escaped = false;
         self.0.iter().copied().filter(move |&byte| {

@@ -31,8 +31,10 @@ pub enum MessageKind {
 /// What this endpoint accepts of a frame.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    pub(crate) max_frame_size: usize,
-    pub(crate) max_message_size: usize,
+    max_frame_size: usize,
+    max_message_size: usize,
+    /// The smaller one of the two: what a message in one frame may have.
+    pub(crate) max_whole: usize,
     max_fragments: u32,
     /// Whether the peer must mask: it is the client (RFC 6455 §5.1).
     pub(crate) masked: bool,
@@ -45,6 +47,7 @@ impl Rules {
         Self {
             max_frame_size: config.max_frame_size,
             max_message_size: config.max_message_size,
+            max_whole: config.max_frame_size.min(config.max_message_size),
             max_fragments: config.max_fragments,
             masked,
             deflate,
@@ -164,6 +167,7 @@ impl Assembly {
     }
 
     /// Unmasks the next piece of the payload. Whether it is known to be ASCII.
+    #[inline]
     pub(crate) fn unmask(&mut self, piece: &mut [u8]) -> bool {
         self.remaining -= piece.len();
         let Some(key) = &mut self.key else {

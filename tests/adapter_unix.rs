@@ -164,14 +164,14 @@ impl End {
                 }
             }
             Stage::Asking(opening) => match opening.next(input)? {
-                Some(client::Answer::Accepted(ws, response)) => {
+                Some(client::Outcome::Accepted(ws, response)) => {
                     log.push(format!(
                         "speaks {}",
                         response.subprotocol().unwrap_or("freely")
                     ));
                     *stage = Stage::Open(ws);
                 }
-                Some(client::Answer::Refused(answer)) if *gone => {
+                Some(client::Outcome::Refused(answer)) if *gone => {
                     log.push(format!(
                         "{} {}",
                         answer.status(),

@@ -1,8 +1,9 @@
-//! Proves that a client takes no answer for an acceptance that is not one (RFC 6455 §4.1): what
-//! its fields must say, what must not be in it, and how long it may be; and that neither the cuts
-//! of the input nor any bytes in it change that.
+//! Proves that a client accepts only valid responses (RFC 6455 §4.1): the fields that a response
+//! must and must not have, and its size. The result does not depend on how the bytes are split, and
+//! no bytes cause a panic.
 //!
-//! A number in the name of a test is a row of the list of what has broken WebSocket libraries.
+//! `field_NN` in the name of a test is a defect that other WebSocket libraries had. `fixed_NN` is
+//! one that this crate had.
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 use websocket_proto::Config;
@@ -14,11 +15,13 @@ use websocket_proto::handshake::{
 mod support;
 
 use support::{
-    client::{Outcome, URL, accepts, answer, edited, fails, outcome, replaced, right_accept, with},
+    client::{
+        Outcome, URL, accepts, edited, fails, outcome, outcome_of, replaced, right_accept, with,
+    },
     http::split_at,
 };
 
-// --- the answer --------------------------------------------------------------------------------
+// --- the response ------------------------------------------------------------------------------
 
 #[test]
 fn field_18_the_accept_value() {
@@ -148,13 +151,50 @@ fn versions_of_http() {
         &replaced("HTTP", Some("HTTP/2.0 101 Sure")),
         ResponseError::HttpVersion,
     );
-    // A proxy may refuse in its own way.
-    let refused = answer(b"HTTP/1.0 502 Bad Gateway\r\n\r\n");
+    // A proxy can refuse with HTTP/1.0.
+    let refused = outcome_of(b"HTTP/1.0 502 Bad Gateway\r\n\r\n");
     assert!(matches!(refused, Outcome::Refused { .. }), "{refused:?}");
 }
 
 #[test]
-fn malformed_answers() {
+fn fixed_07_a_higher_minor_version_of_http_is_taken_for_1_1() {
+    for minor in 1..=9 {
+        accepts(&replaced("HTTP", Some(&format!("HTTP/1.{minor} 101 Sure"))));
+    }
+    let refused = outcome_of(b"HTTP/1.2 404 Not Found\r\n\r\n");
+    assert!(matches!(refused, Outcome::Refused { .. }), "{refused:?}");
+    for line in [
+        "HTTP/1.10 101 x",
+        "HTTP/1 101 x",
+        "HTTP/1.x 101 x",
+        "HTTP/11 101 x",
+    ] {
+        let error = ResponseError::Http(HttpError::StartLine);
+        fails(&replaced("HTTP", Some(line)), error);
+    }
+    fails(
+        b"HTTP/2.0 404 Not Found\r\n\r\n",
+        ResponseError::HttpVersion,
+    );
+}
+
+/// "A recipient MUST parse and ignore a reasonable number of empty list elements" (RFC 9110
+/// §5.6.1.2). The limit on the head limits the number.
+#[test]
+fn fixed_05_empty_elements_of_upgrade_and_connection() {
+    for value in ["websocket,", ",websocket", " , ,\twebsocket ,, "] {
+        accepts(&replaced("Upgrade", Some(&format!("Upgrade: {value}"))));
+    }
+    accepts(&with(&["Upgrade: "]));
+    accepts(&replaced("Connection", Some("Connection: ,,upgrade,")));
+    for value in ["", ",", "websocket, websocket", "websocket, h2c"] {
+        let line = format!("Upgrade: {value}");
+        fails(&replaced("Upgrade", Some(&line)), ResponseError::Upgrade);
+    }
+}
+
+#[test]
+fn malformed_responses() {
     use HttpError::{Field, FirstByte, FoldedField, LineEnding, StartLine};
     let cases: [(&[u8], HttpError); 12] = [
         (b"\x15\x03\x01", FirstByte),
@@ -182,26 +222,26 @@ fn interim_responses_are_skipped() {
     response.extend_from_slice(&with(&[]));
     accepts(&response);
 
-    // All of them together are one head to the limit.
+    // The limit applies to all of them together.
     let endless = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(1000);
     fails(&endless, ResponseError::Http(HttpError::HeadTooLong));
 }
 
 #[test]
-fn field_01_an_answer_byte_by_byte_up_to_the_limit() {
+fn field_01_a_response_byte_by_byte_up_to_the_limit() {
     let limit = Config::new().max_head_size;
     let mut response = with(&["X: "]);
     response.truncate(response.len() - 4);
     response.resize(limit - 4, b'x');
     response.extend_from_slice(b"\r\n\r\n");
     let request = Request::new(URL).unwrap();
-    let whole = answer(&response);
+    let whole = outcome_of(&response);
     assert!(matches!(whole, Outcome::Accepted { .. }));
     assert_eq!(outcome(response.chunks(1), &request, Config::new()), whole);
 
     response.insert(limit - 4, b'x');
     let error = ResponseError::Http(HttpError::HeadTooLong);
-    assert_eq!(answer(&response[..limit]), Outcome::Nothing);
+    assert_eq!(outcome_of(&response[..limit]), Outcome::Nothing);
     fails(&response[..=limit], error);
     assert_eq!(
         outcome(response.chunks(1), &request, Config::new()),
@@ -220,7 +260,7 @@ fn field_02_too_many_headers() {
 
 // --- any split, any bytes ----------------------------------------------------------------------
 
-/// Responses of every kind, with something behind them.
+/// Valid and invalid responses, followed by more bytes.
 fn any_response() -> impl Strategy<Value = Vec<u8>> {
     let status = prop_oneof![
         4 => Just("HTTP/1.1 101 Switching Protocols".to_owned()),
@@ -264,7 +304,7 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_are_no_answer(bytes in vec(any::<u8>(), 0..500), cuts in vec(any::<Index>(), 0..4)) {
+    fn random_bytes_are_not_accepted(bytes in vec(any::<u8>(), 0..500), cuts in vec(any::<Index>(), 0..4)) {
         let request = Request::new(URL).unwrap();
         let cuts = cuts.iter().map(|cut| cut.index(bytes.len() + 1));
         let outcome = outcome(split_at(&bytes, cuts), &request, Config::new());
@@ -277,6 +317,6 @@ proptest! {
         let mut response = with(&["Server: x"]);
         let at = at.index(response.len());
         response[at] = byte;
-        answer(&response);
+        outcome_of(&response);
     }
 }

@@ -1,8 +1,8 @@
-//! Proves that the opening handshake of a client (RFC 6455 §4.1) is a function of bytes and
-//! instants: the request that it writes for a URL, how it hands out an answer that accepts or
-//! refuses, when it gives up, and that both roles understand each other.
+//! Proves what the handshake of a client does (RFC 6455 §4.1): the request for a URL, the outcome
+//! for a response that accepts or refuses, the deadline, and that both roles understand each other.
 //!
-//! A number in the name of a test is a row of the list of what has broken WebSocket libraries.
+//! `field_NN` in the name of a test is a defect that other WebSocket libraries had. `fixed_NN` is
+//! one that this crate had.
 
 use core::time::Duration;
 
@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use websocket_proto::handshake::{
     HeadError,
-    client::{Answer, Handshake, Request, ResponseError, UrlError},
+    client::{Handshake, Outcome, Request, ResponseError, UrlError},
     server,
 };
 use websocket_proto::{Config, Event, RecvBuf, Seed};
@@ -207,40 +207,40 @@ fn field_16_an_application_cannot_break_the_request() {
     started(&request().origin("null"), Config::new());
 }
 
-// --- an answer that accepts --------------------------------------------------------------------
+// --- a response that accepts -------------------------------------------------------------------
 
 #[test]
 fn bytes_behind_the_head_are_the_first_frames() {
     let mut response = with(&["Server: x"]);
     response.extend_from_slice(b"\x81\x02hi");
-    let (mut opening, _) = started(&Request::new(URL).unwrap(), Config::new());
+    let (mut handshake, _) = started(&Request::new(URL).unwrap(), Config::new());
     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
     input.extend_from_slice(&response);
-    let Some(Answer::Accepted(mut ws, response)) = opening.next(&mut input).unwrap() else {
+    let Some(Outcome::Accepted(mut ws, response)) = handshake.next(&mut input).unwrap() else {
         panic!("it is accepted");
     };
     assert_eq!(response.reason(), "Switching Protocols");
     assert_eq!(response.header("server"), Some(&b"x"[..]));
     let event = ws.next_event(&mut input, &mut out).unwrap();
     assert_eq!(event, Some(Event::Text("hi")));
-    opening.end_of_stream();
-    assert!(opening.next(&mut input).unwrap().is_none());
-    assert_eq!(opening.deadline(Duration::ZERO), None);
-    assert_eq!(opening.handle_timeout(Duration::MAX), Ok(()));
+    handshake.end_of_stream();
+    assert!(handshake.next(&mut input).unwrap().is_none());
+    assert_eq!(handshake.deadline(Duration::ZERO), None);
+    assert_eq!(handshake.handle_timeout(Duration::MAX), Ok(()));
 }
 
 // --- refusals ----------------------------------------------------------------------------------
 
 #[test]
 fn a_refusal_shows_more_of_its_body_with_every_read() {
-    let (mut opening, _) = started(&Request::new(URL).unwrap(), Config::new());
+    let (mut handshake, _) = started(&Request::new(URL).unwrap(), Config::new());
     let mut input = RecvBuf::new();
     input.extend_from_slice(b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\n");
     let mut body = Vec::new();
     for piece in [&b""[..], b"who ", b"are ", b"you?"] {
         input.extend_from_slice(piece);
         body.extend_from_slice(piece);
-        let Some(Answer::Refused(response)) = opening.next(&mut input).unwrap() else {
+        let Some(Outcome::Refused(response)) = handshake.next(&mut input).unwrap() else {
             panic!("it is refused");
         };
         assert_eq!(
@@ -251,9 +251,9 @@ fn a_refusal_shows_more_of_its_body_with_every_read() {
         assert_eq!(response.subprotocol(), None);
         assert_eq!(response.body(), body);
     }
-    // The end of the body.
-    opening.end_of_stream();
-    let Some(Answer::Refused(response)) = opening.next(&mut input).unwrap() else {
+    // The end of the stream is the end of the body.
+    handshake.end_of_stream();
+    let Some(Outcome::Refused(response)) = handshake.next(&mut input).unwrap() else {
         panic!("it is refused");
     };
     assert_eq!(response.status(), 401);
@@ -262,13 +262,13 @@ fn a_refusal_shows_more_of_its_body_with_every_read() {
 #[test]
 fn the_body_of_a_refusal_is_bounded() {
     let config = Config::new();
-    let (mut opening, _) = started(&Request::new(URL).unwrap(), config);
+    let (mut handshake, _) = started(&Request::new(URL).unwrap(), config);
     let mut input = RecvBuf::new();
     let head = b"HTTP/1.1 200 OK\r\n\r\n";
     input.extend_from_slice(head);
     for _ in 0..1000 {
         input.extend_from_slice(&[b'x'; 4096]);
-        let Some(Answer::Refused(response)) = opening.next(&mut input).unwrap() else {
+        let Some(Outcome::Refused(response)) = handshake.next(&mut input).unwrap() else {
             panic!("it is refused");
         };
         assert!(head.len() + response.body().len() <= config.max_head_size);
@@ -290,10 +290,10 @@ fn a_reason_may_be_missing_or_no_text() {
         (b"HTTP/1.1 404 a b c\r\n\r\n", "a b c"),
         (b"HTTP/1.1 404 \xff\r\n\r\n", ""),
     ] {
-        let (mut opening, _) = started(&Request::new(URL).unwrap(), Config::new());
+        let (mut handshake, _) = started(&Request::new(URL).unwrap(), Config::new());
         let mut input = RecvBuf::new();
         input.extend_from_slice(response);
-        let Some(Answer::Refused(response)) = opening.next(&mut input).unwrap() else {
+        let Some(Outcome::Refused(response)) = handshake.next(&mut input).unwrap() else {
             panic!("it is refused");
         };
         assert_eq!((response.status(), response.reason()), (404, reason));
@@ -308,19 +308,19 @@ fn field_12_a_slow_drip_is_dropped_at_the_deadline() {
         with(&[]),
         b"HTTP/1.1 404 Not Found\r\n\r\nwith an endless body".repeat(2),
     ] {
-        let (mut opening, _) = started(&Request::new(URL).unwrap(), Config::new());
+        let (mut handshake, _) = started(&Request::new(URL).unwrap(), Config::new());
         let mut input = RecvBuf::new();
         let mut now = Duration::from_secs(5);
         let mut result = Ok(());
         for &byte in &head {
-            let deadline = opening.deadline(now).expect("it never moves");
+            let deadline = handshake.deadline(now).expect("it never moves");
             assert_eq!(deadline, Duration::from_secs(15));
-            result = opening.handle_timeout(now);
+            result = handshake.handle_timeout(now);
             if result.is_err() {
                 break;
             }
             input.extend_from_slice(&[byte]);
-            opening.next(&mut input).unwrap();
+            handshake.next(&mut input).unwrap();
             now += Duration::from_millis(200);
         }
         assert_eq!(
@@ -328,25 +328,25 @@ fn field_12_a_slow_drip_is_dropped_at_the_deadline() {
             (Err(ResponseError::Timeout), Duration::from_secs(15))
         );
         assert_eq!(
-            opening.next(&mut input).unwrap_err(),
+            handshake.next(&mut input).unwrap_err(),
             ResponseError::Timeout
         );
-        assert_eq!(opening.deadline(now), None);
+        assert_eq!(handshake.deadline(now), None);
     }
 }
 
 #[test]
 fn the_stream_ends_too_early() {
-    let (mut opening, _) = started(&Request::new(URL).unwrap(), Config::new());
+    let (mut handshake, _) = started(&Request::new(URL).unwrap(), Config::new());
     let mut input = RecvBuf::new();
     input.extend_from_slice(b"HTTP/1.1 101 Sw");
-    assert!(opening.next(&mut input).unwrap().is_none());
-    opening.end_of_stream();
+    assert!(handshake.next(&mut input).unwrap().is_none());
+    handshake.end_of_stream();
     assert_eq!(
-        opening.next(&mut input).unwrap_err(),
+        handshake.next(&mut input).unwrap_err(),
         ResponseError::EndOfStream
     );
-    let result = opening.handle_timeout(Duration::MAX);
+    let result = handshake.handle_timeout(Duration::MAX);
     assert_eq!(result, Err(ResponseError::EndOfStream));
 }
 
@@ -358,7 +358,7 @@ fn the_errors_are_small() {
 
 // --- both roles --------------------------------------------------------------------------------
 
-/// Gives what one side has written to the other, in pieces of `size` bytes.
+/// Moves up to `size` bytes from one side to the other.
 fn deliver(from: &mut BytesMut, to: &mut RecvBuf, size: usize) -> bool {
     let piece = from.split_to(size.min(from.len()));
     to.extend_from_slice(&piece);
@@ -388,19 +388,19 @@ fn both_roles_open_a_connection_whatever_the_pieces() {
                 break pending;
             }
         };
-        let answer = server::Accept::new().subprotocol("b");
-        let mut server_ws = pending.accept(answer, &mut server_out).unwrap();
+        let response = server::Accept::new().subprotocol("b");
+        let mut server_ws = pending.accept(response, &mut server_out).unwrap();
         server_ws.send_text("first", &mut server_out).unwrap();
 
         let mut client_ws = loop {
             assert!(deliver(&mut server_out, &mut client_in, size));
             match asking.next(&mut client_in).unwrap() {
                 None => {}
-                Some(Answer::Accepted(ws, response)) => {
+                Some(Outcome::Accepted(ws, response)) => {
                     assert_eq!(response.subprotocol(), Some("b"));
                     break ws;
                 }
-                Some(Answer::Refused(response)) => panic!("{response:?}"),
+                Some(Outcome::Refused(response)) => panic!("{response:?}"),
             }
         };
         while deliver(&mut server_out, &mut client_in, size) {}
@@ -432,7 +432,7 @@ fn a_client_understands_every_refusal_of_a_server() {
 
         let mut input = RecvBuf::new();
         input.extend_from_slice(&out);
-        let Some(Answer::Refused(response)) = client.next(&mut input).unwrap() else {
+        let Some(Outcome::Refused(response)) = client.next(&mut input).unwrap() else {
             panic!("it is refused");
         };
         assert_eq!(Some(response.status()), error.status());

@@ -1,21 +1,25 @@
-//! Proves that both openings negotiate permessage-deflate as RFC 7692 says (§5, §7.1): what is
-//! offered, which offer a server accepts and how, which answers a client takes, and that both ends
-//! come to the same.
+//! Proves that both handshakes negotiate permessage-deflate as RFC 7692 requires (§5, §7.1): the
+//! offers of a client, the offer that a server accepts and its response, the responses that a
+//! client accepts, and that both sides agree on the same parameters.
 //!
-//! A number in the name of a test is a row of the list of what has broken WebSocket libraries.
+//! `field_NN` in the name of a test is a defect that other WebSocket libraries had. `fixed_NN` is
+//! one that this crate had.
 
 #![cfg(feature = "deflate")]
 
 use bytes::BytesMut;
 use proptest::{collection::vec, option, prelude::*};
-use websocket_proto::deflate::{AnswerError, DeflateConfig, Params};
+use websocket_proto::deflate::{DeflateConfig, NegotiationError, Params};
 use websocket_proto::handshake::{
     HeadError,
-    client::{self, Answer, Request, ResponseError},
+    client::{self, Request, ResponseError},
     server::{self, Accept, Origins, Pending, RequestError},
 };
 use websocket_proto::{Config, RecvBuf, Seed};
 
+#[allow(dead_code)]
+#[path = "../examples/options/mod.rs"]
+mod options;
 mod support;
 
 use support::{
@@ -29,7 +33,7 @@ const DEFAULT_OFFER: &str = "permessage-deflate; client_max_window_bits";
 
 // --- both ends ---------------------------------------------------------------------------------
 
-/// The default configuration, but for what `change` changes.
+/// The default configuration with changes.
 fn deflate(change: impl FnOnce(&mut DeflateConfig)) -> DeflateConfig {
     let mut config = DeflateConfig::new();
     change(&mut config);
@@ -40,7 +44,8 @@ fn with_deflate(config: Option<DeflateConfig>) -> Config {
     support::config(|all| all.deflate = config)
 }
 
-/// An extension with parameters that are written short.
+/// An extension. `params` are abbreviated: `sn` and `cn` are no context takeover of the server and
+/// of the client, `s=10` and `c=10` their window bits.
 fn full(params: &str) -> String {
     let mut text = "permessage-deflate".to_owned();
     for param in params.split(' ').filter(|param| !param.is_empty()) {
@@ -66,19 +71,23 @@ fn with_fields(head: Head, fields: &[&str]) -> Vec<u8> {
     head.edited(|lines| lines.extend(fields)).bytes()
 }
 
-/// A server's opening that has received a request with these fields.
+/// The offers that a server sees in a request with these fields, and the decision to make.
 fn requested(config: Config, fields: &[&str]) -> Result<(Vec<Params>, Pending), RequestError> {
     let mut input = RecvBuf::new();
     input.extend_from_slice(&with_fields(support::server::request(), fields));
-    let mut opening = server::Handshake::new(config, Origins::SameOrigin);
-    let (request, pending) = opening
+    let mut handshake = server::Handshake::new(config, Origins::SameOrigin);
+    let (request, pending) = handshake
         .next(&mut input, &mut BytesMut::new())?
-        .expect("it is whole");
+        .expect("a complete head");
     Ok((request.deflate_offers().collect(), pending))
 }
 
-/// What a server answers to a request with these `Sec-WebSocket-Extensions`.
-fn answer_of(config: Option<DeflateConfig>, accept: Accept<'_>, fields: &[&str]) -> Option<String> {
+/// The `Sec-WebSocket-Extensions` of the response to a request with these fields.
+fn response_of(
+    config: Option<DeflateConfig>,
+    accept: Accept<'_>,
+    fields: &[&str],
+) -> Option<String> {
     let (_, pending) = requested(with_deflate(config), fields).unwrap();
     accepted(pending, accept)
 }
@@ -91,15 +100,15 @@ fn accepted(pending: Pending, accept: Accept<'_>) -> Option<String> {
     value(&head, EXTENSIONS).map(Into::into)
 }
 
-/// The same for one field. Whoever answers elsewhere comes to the same.
-fn answer_to(config: DeflateConfig, field: &str) -> Option<String> {
-    let answer = answer_of(Some(config), Accept::new(), &[field]);
+/// The same for one field. `DeflateConfig::accept` must return the same.
+fn response_to(config: DeflateConfig, field: &str) -> Option<String> {
+    let response = response_of(Some(config), Accept::new(), &[field]);
     let elsewhere = written(config.accept([field]));
-    assert_eq!(answer, elsewhere, "{field}");
-    answer
+    assert_eq!(response, elsewhere, "{field}");
+    response
 }
 
-/// What a client with these offers makes of the `Sec-WebSocket-Extensions` in an answer.
+/// The result of a client with these offers for a response with these `Sec-WebSocket-Extensions`.
 fn client_result(offers: &[Params], fields: &[&str]) -> Result<(), ResponseError> {
     let mut request = Request::new(URL).unwrap();
     for offer in offers {
@@ -107,7 +116,7 @@ fn client_result(offers: &[Params], fields: &[&str]) -> Result<(), ResponseError
     }
     let response = with_fields(support::client::response(), fields);
     let config = with_deflate(Some(DeflateConfig::new()));
-    // It also asserts that a failure is one for good.
+    // `outcome` also asserts that later calls return the same error.
     match outcome([&response[..]], &request, config) {
         Outcome::Accepted { .. } => Ok(()),
         Outcome::Failed(error) => Err(error),
@@ -115,15 +124,15 @@ fn client_result(offers: &[Params], fields: &[&str]) -> Result<(), ResponseError
     }
 }
 
-/// What a client with these offers agrees to. Whoever asks elsewhere comes to the same.
-fn agreed(offers: &[Params], answer: &str) -> Option<Params> {
-    let agreed = Params::agree(offers, answer);
-    let result = client_result(offers, &[answer]);
-    assert_eq!(result.is_ok(), agreed.is_ok(), "{answer}: {result:?}");
+/// The parameters of `Params::agree`. A client with these offers must accept the same responses.
+fn agreed(offers: &[Params], response: &str) -> Option<Params> {
+    let agreed = Params::agree(offers, response);
+    let result = client_result(offers, &[response]);
+    assert_eq!(result.is_ok(), agreed.is_ok(), "{response}: {result:?}");
     agreed.ok()
 }
 
-/// Parameters that are written short, as a server sees them in an offer.
+/// Abbreviated parameters, as a server sees them in an offer.
 fn offer(params: &str) -> Params {
     let (offers, _) = requested(Config::new(), &[&full(params)]).unwrap();
     assert_eq!(offers.len(), 1, "{params} is valid");
@@ -153,7 +162,7 @@ fn the_offer_of_each_configuration() {
     see(|it| it.client_no_context_takeover = true, "cn c");
     see(|it| it.server_max_window_bits = 14, "s=14 c");
     see(|it| it.client_max_window_bits = 14, "c=14");
-    // The server's window may be smaller than ours; others count as the nearest.
+    // Our own window has at least 9 bits. Other values count as the nearest valid one.
     see(|it| it.server_max_window_bits = 8, "s=8 c");
     see(|it| it.client_max_window_bits = 8, "c=9");
     see(|it| it.server_max_window_bits = 0, "s=8 c");
@@ -180,7 +189,7 @@ fn offers_of_the_application_are_one_list_in_order() {
          server_max_window_bits=8; client_max_window_bits=9, permessage-deflate\r\n\
          X-Own: 1\r\n\r\n"
     );
-    // They say how, not whether.
+    // Without `Config::deflate` nothing is offered.
     let (_, text) = started(&request, Config::new());
     assert_eq!(value(&text, EXTENSIONS), None);
 }
@@ -219,41 +228,41 @@ fn the_application_cannot_write_the_field_itself() {
         let error = client::Handshake::start(&request, Seed::from([7; 32]), config, &mut out);
         assert_eq!(error.unwrap_err(), HeadError::ReservedHeader);
 
-        let answer = Accept::new().header(name, "permessage-deflate");
+        let response = Accept::new().header(name, "permessage-deflate");
         let pending = support::server::pending(&support::server::with(&[]));
-        let error = pending.accept(answer.deflate(Some(DeflateConfig::new())), &mut out);
+        let error = pending.accept(response.deflate(Some(DeflateConfig::new())), &mut out);
         assert_eq!(error.unwrap_err(), HeadError::ReservedHeader);
     }
 }
 
 // --- what a server accepts ---------------------------------------------------------------------
 
-/// Parameters of an offer, server and client bits of the configuration, parameters of the answer;
-/// `None` declines.
+/// Parameters of an offer, server and client bits of the configuration, and parameters of the
+/// response. `None` means that the server declines.
 #[test]
 fn field_03_windows() {
-    for (offer, server, client, answer) in [
-        // Silent offers: the server limits itself, but cannot limit the client.
+    for (offer, server, client, response) in [
+        // Offers without `client_max_window_bits`: the server cannot limit the client.
         ("", 15, 15, Some("")),
         ("", 9, 15, Some("s=9")),
         ("", 14, 15, Some("s=14")),
         ("", 15, 14, None),
         ("s=10", 15, 14, None),
-        // The server's window: always in the answer, the smaller of both.
+        // The window of the server: always in the response, the smaller of both.
         ("s=15", 15, 15, Some("s=15")),
         ("s=15", 12, 15, Some("s=12")),
         ("s=12", 12, 15, Some("s=12")),
         ("s=10", 12, 15, Some("s=10")),
         ("s=10", 15, 15, Some("s=10")),
         ("s=9", 12, 15, Some("s=9")),
-        // zlib does not compress with 8.
+        // zlib does not support 8.
         ("s=8", 15, 15, None),
         ("s=8", 8, 15, None),
         ("s=9", 8, 15, Some("s=9")),
         ("", 8, 15, Some("s=9")),
         ("", 0, 15, Some("s=9")),
         ("", 255, 255, Some("")),
-        // The client's window: never without a value, the smaller of both, and 8 is fine.
+        // The window of the client: never without a value, the smaller of both, also 8.
         ("c", 15, 15, Some("")),
         ("c", 15, 14, Some("c=14")),
         ("c", 15, 9, Some("c=9")),
@@ -266,7 +275,7 @@ fn field_03_windows() {
         ("c=12", 15, 11, Some("c=11")),
         ("c=8", 15, 15, Some("c=8")),
         ("c=8", 15, 9, Some("c=8")),
-        // Both, each in its place.
+        // Both windows.
         ("c=10 s=12", 15, 15, Some("s=12 c=10")),
         ("c s=12", 11, 13, Some("s=11 c=13")),
     ] {
@@ -274,8 +283,8 @@ fn field_03_windows() {
             (config.server_max_window_bits, config.client_max_window_bits) = (server, client);
         });
         let case = format!("{offer} {server} {client}");
-        let answer = answer.map(full);
-        assert_eq!(answer_to(config, &full(offer)), answer, "{case}");
+        let response = response.map(full);
+        assert_eq!(response_to(config, &full(offer)), response, "{case}");
     }
 }
 
@@ -293,9 +302,9 @@ fn field_04_either_end_can_rule_out_takeover_of_either_side() {
             config.server_no_context_takeover = is(0);
             config.client_no_context_takeover = is(1);
         });
-        let answer = answer_to(config, &params(is(2), is(3)));
+        let response = response_to(config, &params(is(2), is(3)));
         let expected = params(is(0) || is(2), is(1) || is(3));
-        assert_eq!(answer, Some(expected), "{bits}");
+        assert_eq!(response, Some(expected), "{bits}");
     }
 }
 
@@ -340,15 +349,15 @@ fn field_08_an_invalid_offer_is_skipped_and_the_next_one_taken() {
     ] {
         let config = Some(DeflateConfig::new());
         let bad = format!("permessage-deflate; {params}");
-        assert_eq!(answer_of(config, Accept::new(), &[&bad]), None, "{bad}");
+        assert_eq!(response_of(config, Accept::new(), &[&bad]), None, "{bad}");
         let good = "permessage-deflate; server_max_window_bits=11";
         for fields in [
             &[&*format!("{bad}, {good}, permessage-deflate")][..],
             &[&bad, good],
             &["x-other", "", &bad, &bad, good, "permessage-deflate"],
         ] {
-            let answer = answer_of(config, Accept::new(), fields);
-            assert_eq!(answer.as_deref(), Some(good), "{fields:?}");
+            let response = response_of(config, Accept::new(), fields);
+            assert_eq!(response.as_deref(), Some(good), "{fields:?}");
         }
     }
 }
@@ -365,9 +374,9 @@ fn field_08_quoted_values_and_white_space() {
         "permessage-deflate; server_max_window_bits=\"\\1\\0\"",
         ", , permessage-deflate; server_max_window_bits=10,",
     ] {
-        let answer = answer_to(DeflateConfig::new(), offer);
+        let response = response_to(DeflateConfig::new(), offer);
         let expected = "permessage-deflate; server_max_window_bits=10";
-        assert_eq!(answer.as_deref(), Some(expected), "{offer}");
+        assert_eq!(response.as_deref(), Some(expected), "{offer}");
     }
 }
 
@@ -379,15 +388,15 @@ fn other_extensions_are_skipped() {
         "x-webkit-deflate-frame",
         "PERMESSAGE-DEFLATE",
     ] {
-        assert_eq!(answer_to(DeflateConfig::new(), other), None);
+        assert_eq!(response_to(DeflateConfig::new(), other), None);
         let two = format!("{other}, {DEFAULT_OFFER}");
-        let answer = answer_to(DeflateConfig::new(), &two);
-        assert_eq!(answer.as_deref(), Some("permessage-deflate"));
+        let response = response_to(DeflateConfig::new(), &two);
+        assert_eq!(response.as_deref(), Some("permessage-deflate"));
     }
 }
 
 /// "the recipient of such malformed data MUST immediately _Fail the WebSocket Connection_" (RFC
-/// 6455 §9.1), unlike with a parameter that is wrong.
+/// 6455 §9.1). An invalid parameter only declines the offer.
 #[test]
 fn malformed_syntax_is_an_error_still() {
     for value in [
@@ -395,12 +404,13 @@ fn malformed_syntax_is_an_error_still() {
         "permessage-deflate; server_max_window_bits=",
         "permessage-deflate; server_max_window_bits=\"\"",
         "permessage-deflate; server_max_window_bits=\"9",
-        "permessage-deflate; server_max_window_bits = 9",
+        "permessage-deflate; server_max_window_bits = ",
+        "permessage-deflate; server_max_window_bits=\" 9\"",
         "permessage-deflate, \"",
     ] {
         let request = with_fields(support::server::request(), &[value, "permessage-deflate"]);
         refuses(&request, RequestError::Extensions, 400);
-        // Elsewhere it is another's to judge.
+        // `DeflateConfig::accept` skips it: the handshake is not its task.
         let accepted = DeflateConfig::new().accept([value, "permessage-deflate"]);
         assert_eq!(accepted, Some(Params::default()), "{value}");
     }
@@ -414,7 +424,7 @@ fn an_offer_that_cannot_be_held_is_declined_and_the_next_one_taken() {
                   permessage-deflate; client_max_window_bits=12, \
                   permessage-deflate; client_max_window_bits=9";
     assert_eq!(
-        answer_to(config, offers).as_deref(),
+        response_to(config, offers).as_deref(),
         Some("permessage-deflate; client_max_window_bits=10")
     );
 }
@@ -423,7 +433,7 @@ fn an_offer_that_cannot_be_held_is_declined_and_the_next_one_taken() {
 fn the_server_decides_for_each_connection() {
     let general = deflate(|config| config.server_max_window_bits = 10);
     let own = deflate(|config| config.server_no_context_takeover = true);
-    for (config, accept, answer) in [
+    for (config, accept, expected) in [
         (None, Accept::new(), None),
         (Some(general), Accept::new(), Some("s=10")),
         (Some(general), Accept::new().deflate(None), None),
@@ -431,28 +441,28 @@ fn the_server_decides_for_each_connection() {
         (None, Accept::new().deflate(Some(own)), Some("sn")),
         (Some(general), Accept::new().deflate(Some(own)), Some("sn")),
     ] {
-        let answered = answer_of(config, accept, &[DEFAULT_OFFER]);
-        assert_eq!(answered, answer.map(full));
+        let response = response_of(config, accept, &[DEFAULT_OFFER]);
+        assert_eq!(response, expected.map(full));
     }
-    // Nothing is chosen that was not offered.
-    assert_eq!(answer_of(Some(general), Accept::new(), &[]), None);
+    // Without an offer there is no compression.
+    assert_eq!(response_of(Some(general), Accept::new(), &[]), None);
     assert_eq!(
-        answer_of(Some(general), Accept::new().deflate(Some(own)), &[""]),
+        response_of(Some(general), Accept::new().deflate(Some(own)), &[""]),
         None
     );
 }
 
 #[test]
-fn the_answer_on_the_wire() {
+fn the_response_on_the_wire() {
     let line = format!("{EXTENSIONS}: {DEFAULT_OFFER}");
     let request = support::server::with(&[&line, "Sec-WebSocket-Protocol: chat"]);
-    let answer = Accept::new()
+    let response = Accept::new()
         .subprotocol("chat")
         .deflate(Some(DeflateConfig::new()))
         .header("X-Own", "1");
     let mut out = BytesMut::new();
     support::server::pending(&request)
-        .accept(answer, &mut out)
+        .accept(response, &mut out)
         .unwrap();
     let head = String::from_utf8(out.to_vec()).unwrap();
     let (_, own) = head.split_once("Sec-WebSocket-Protocol: ").unwrap();
@@ -490,20 +500,21 @@ fn the_application_sees_the_valid_offers() {
     );
 }
 
-// --- what a client takes for an answer ---------------------------------------------------------
+// --- what a client accepts ---------------------------------------------------------------------
 
-/// Parameters of the offer, those of the answer, and those agreed on; `None` fails.
+/// Parameters of the offer, of the response, and those agreed on. `None` means that the client
+/// fails.
 #[test]
-fn field_03_and_04_answers() {
-    for (offered, answer, result) in [
+fn field_03_and_04_responses() {
+    for (offered, response, result) in [
         ("", "", Some("")),
-        // What the server does by itself.
+        // The server can limit itself.
         ("", "sn", Some("sn")),
         ("", "cn", Some("cn")),
         ("", "s=15", Some("s=15")),
         ("", "s=9", Some("s=9")),
         ("", "s=8", Some("s=8")),
-        // The offer asks for it.
+        // The offer requires it.
         ("sn", "sn", Some("sn")),
         ("sn", "", None),
         ("sn", "cn", None),
@@ -530,27 +541,31 @@ fn field_03_and_04_answers() {
         ("c", "c=14", Some("c=14")),
         ("c", "c=15", Some("c=15")),
         ("c", "c", None),
-        // It does not.
+        // The offer does not allow it.
         ("", "c=10", None),
         ("", "c=15", None),
         ("s=10", "s=10 c=10", None),
-        // Quoted, and in any order.
+        // Quoted, and in another order.
         ("c", r#"c="1\0" s="9""#, Some("s=9 c=10")),
     ] {
-        let case = format!("{offered} / {answer}");
+        let case = format!("{offered} / {response}");
         let result = result.map(offer);
         let offers = [offer(offered)];
-        assert_eq!(agreed(&offers, &full(answer)), result, "{case}");
+        assert_eq!(agreed(&offers, &full(response)), result, "{case}");
     }
 }
 
 #[test]
-fn field_09_parameters_that_are_no_answer() {
+fn field_09_invalid_parameters() {
     let fails = |params: &str, error| {
         let offers = [DeflateConfig::new().offer()];
-        let answer = format!("permessage-deflate; {params}");
-        assert_eq!(client_result(&offers, &[&answer]), Err(error), "{answer}");
-        assert_eq!(agreed(&offers, &answer), None);
+        let response = format!("permessage-deflate; {params}");
+        assert_eq!(
+            client_result(&offers, &[&response]),
+            Err(error),
+            "{response}"
+        );
+        assert_eq!(agreed(&offers, &response), None);
     };
     for params in [
         "server_max_window_bits=7",
@@ -575,13 +590,13 @@ fn field_09_parameters_that_are_no_answer() {
     ] {
         fails(params, ResponseError::DeflateParameters);
     }
-    // Malformed by RFC 6455 §9.1 already.
+    // These do not conform to the grammar of RFC 6455 §9.1.
     for params in [
         "",
         "server_max_window_bits=",
         "server_max_window_bits=\"\"",
         "server_max_window_bits=\"9",
-        "server_max_window_bits =9",
+        "server_max_window_bits 9",
     ] {
         fails(params, ResponseError::Extension);
     }
@@ -598,27 +613,120 @@ fn field_09_another_extension_or_more_than_one() {
         &["permessage-deflate, permessage-deflate"],
         &["permessage-deflate, x-other"],
         &["x-other, permessage-deflate"],
-        &["permessage-deflate,"],
-        &[", permessage-deflate"],
+        &[","],
         &["permessage-deflate", "permessage-deflate"],
-        &["permessage-deflate", ""],
-        &["", "permessage-deflate"],
         &["permessage-deflate", "x-other"],
         &["\""],
         &["permessage-deflate;"],
     ] {
         let result = client_result(&offers, fields);
         assert_eq!(result, Err(ResponseError::Extension), "{fields:?}");
-        let answer = fields.join(", ");
+        let response = fields.join(", ");
         assert_eq!(
-            Params::agree(&offers, &answer),
-            Err(AnswerError),
+            Params::agree(&offers, &response),
+            Err(NegotiationError),
             "{fields:?}"
         );
+    }
+    // "the |Sec-WebSocket-Extensions| header field MUST NOT appear more than once in an HTTP
+    // response" (RFC 6455 §11.3.2).
+    for fields in [["permessage-deflate", ""], ["", "permessage-deflate"]] {
+        let result = client_result(&offers, &fields);
+        assert_eq!(result, Err(ResponseError::Extension), "{fields:?}");
     }
     assert_eq!(client_result(&offers, &["permessage-deflate"]), Ok(()));
     // The server declines.
     assert_eq!(client_result(&offers, &[]), Ok(()));
+}
+
+/// "A recipient MUST parse and ignore a reasonable number of empty list elements" (RFC 9110
+/// §5.6.1.2).
+#[test]
+fn fixed_05_empty_elements_of_the_list_are_ignored() {
+    let offers = [DeflateConfig::new().offer()];
+    for response in [
+        "permessage-deflate,",
+        ",permessage-deflate",
+        "\t,, permessage-deflate; server_no_context_takeover , ,",
+    ] {
+        let expected = if response.contains("takeover") {
+            "sn"
+        } else {
+            ""
+        };
+        assert_eq!(
+            agreed(&offers, response),
+            Some(offer(expected)),
+            "{response:?}"
+        );
+    }
+}
+
+/// RFC 6455 §9.1 uses the grammar of RFC 2616 "including the "implied *LWS rule"".
+#[test]
+fn fixed_04_white_space_around_the_equals_sign() {
+    for (equals, bits) in [
+        (" = ", "10"),
+        ("=\t", "10"),
+        ("\t =", "\"10\""),
+        (" = ", "\"1\\0\""),
+    ] {
+        let text = format!("permessage-deflate; server_max_window_bits{equals}{bits}");
+        let expected = full("s=10");
+        assert_eq!(
+            response_to(DeflateConfig::new(), &text),
+            Some(expected),
+            "{text:?}"
+        );
+        assert_eq!(
+            agreed(&[offer("s=10")], &text),
+            Some(offer("s=10")),
+            "{text:?}"
+        );
+    }
+}
+
+/// Servers such as tornado and Mojolicious accept an offer of permessage-deflate, but leave
+/// `server_no_context_takeover` out of the response. The example client accepts that.
+#[test]
+fn fixed_16_the_example_client_offers_no_context_takeover_twice() {
+    for bits in [None, Some("10")] {
+        let mut args = vec!["--no-context-takeover".to_owned()];
+        args.extend(
+            bits.iter()
+                .flat_map(|bits| ["--window-bits".into(), bits.to_string()]),
+        );
+        let mut config = Some(DeflateConfig::new());
+        assert!(options::parse(args, &mut config).unwrap().is_empty());
+        let request = options::offer(Request::new(URL).unwrap(), config);
+        let (_, text) = started(&request, with_deflate(config));
+        let (strict, plain, agreed) = match bits {
+            None => ("sn cn c", "cn c", "cn"),
+            Some(_) => ("sn cn s=10 c=10", "cn s=10 c=10", "cn s=10 c=10"),
+        };
+        let sent = value(&text, EXTENSIONS).unwrap();
+        assert_eq!(sent, format!("{}, {}", full(strict), full(plain)));
+
+        // A server that keeps to RFC 7692 §7.1.1.1 chooses the strict offer.
+        let chosen = DeflateConfig::new().accept([sent]).unwrap();
+        assert!(chosen.server_no_context_takeover && chosen.client_no_context_takeover);
+        // The response of other servers fits the plain offer. The client still does what it
+        // offered about itself.
+        let silent = if bits.is_none() { "" } else { "s=10" };
+        let response = with_fields(support::client::response(), &[&full(silent)]);
+        let outcome = outcome([&response[..]], &request, with_deflate(config));
+        assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
+        let offers = [strict, plain].map(offer);
+        assert_eq!(Params::agree(&offers, &full(silent)), Ok(offer(agreed)));
+    }
+    // Otherwise there is one offer at most.
+    for (arg, offers) in [("--no-deflate", None), ("", Some(DEFAULT_OFFER))] {
+        let mut config = Some(DeflateConfig::new());
+        options::parse([arg.to_owned()], &mut config).unwrap();
+        let request = options::offer(Request::new(URL).unwrap(), config);
+        let (_, text) = started(&request, with_deflate(config));
+        assert_eq!(value(&text, EXTENSIONS), offers);
+    }
 }
 
 #[test]
@@ -630,13 +738,16 @@ fn field_09_deflate_that_was_not_offered() {
         let result = outcome([&response[..]], &request, Config::new());
         assert_eq!(result, Outcome::Failed(ResponseError::Extension));
     }
-    assert_eq!(Params::agree(&[], "permessage-deflate"), Err(AnswerError));
+    assert_eq!(
+        Params::agree(&[], "permessage-deflate"),
+        Err(NegotiationError)
+    );
 }
 
 #[test]
-fn an_answer_is_one_to_the_first_offer_that_it_fits() {
+fn a_response_belongs_to_the_first_offer_that_it_fits() {
     let offers = ["s=9 cn", "sn c=10", "c"].map(offer);
-    for (answer, result) in [
+    for (response, result) in [
         ("s=9", "s=9 cn"),
         ("sn", "sn c=10"),
         ("sn c=12", "sn c=12"),
@@ -644,7 +755,7 @@ fn an_answer_is_one_to_the_first_offer_that_it_fits() {
         ("", ""),
     ] {
         let result = offer(result);
-        assert_eq!(agreed(&offers, &full(answer)), Some(result), "{answer}");
+        assert_eq!(agreed(&offers, &full(response)), Some(result), "{response}");
     }
 }
 
@@ -665,7 +776,7 @@ fn configs() -> impl Strategy<Value = DeflateConfig> {
     })
 }
 
-/// Offers that may be sent.
+/// Offers that a client can send.
 fn offers() -> impl Strategy<Value = Params> {
     let server = option::of(8u8..=15);
     let client = option::of(9u8..=15);
@@ -679,7 +790,7 @@ fn offers() -> impl Strategy<Value = Params> {
     })
 }
 
-/// Values of the field that are mostly almost right.
+/// Values of the field, most of them almost valid.
 fn fields() -> impl Strategy<Value = String> {
     let name = prop::sample::select(vec![
         "server_no_context_takeover",
@@ -700,7 +811,7 @@ fn fields() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// What the server answers is an answer to the client, and both go on with the same.
+    /// The client accepts the response of the server, and both agree on the same parameters.
     #[test]
     fn both_ends_come_to_the_same(
         client in configs(),
@@ -721,41 +832,40 @@ proptest! {
         pending.accept(Accept::new(), &mut out).unwrap();
 
         let head = String::from_utf8(out.to_vec()).unwrap();
-        let answer = value(&head, EXTENSIONS);
+        let response = value(&head, EXTENSIONS);
         let accepted = server.accept(value(&text, EXTENSIONS));
-        prop_assert_eq!(answer.map(String::from), written(accepted));
-        if let (Some(answer), Some(accepted)) = (answer, accepted) {
-            prop_assert_eq!(Params::agree(&offers, answer), Ok(accepted));
-            // zlib compresses at the server.
+        prop_assert_eq!(response.map(String::from), written(accepted));
+        if let (Some(response), Some(accepted)) = (response, accepted) {
+            prop_assert_eq!(Params::agree(&offers, response), Ok(accepted));
+            // zlib does not support less.
             prop_assert!(accepted.server_max_window_bits.is_none_or(|bits| bits >= 9));
         }
         let mut input = RecvBuf::new();
         input.extend_from_slice(&out);
-        prop_assert!(matches!(asking.next(&mut input), Ok(Some(Answer::Accepted(..)))));
+        prop_assert!(matches!(asking.next(&mut input), Ok(Some(client::Outcome::Accepted(..)))));
     }
 
-    /// Whatever a client may offer: the server does not panic, and its answer agrees with what it
-    /// was offered.
+    /// For any offer the server does not panic, and its response fits the offer.
     #[test]
-    fn any_offer_is_declined_or_answered(server in configs(), fields in vec(fields(), 0..4)) {
+    fn any_offer_is_declined_or_accepted(server in configs(), fields in vec(fields(), 0..4)) {
         let fields: Vec<_> = fields.iter().map(String::as_str).collect();
         match requested(with_deflate(Some(server)), &fields) {
             Err(error) => prop_assert_eq!(error, RequestError::Extensions),
             Ok((offers, pending)) => {
                 let elsewhere = server.accept(fields.iter().copied());
-                let answer = accepted(pending, Accept::new());
-                prop_assert_eq!(&answer, &written(elsewhere));
-                if let Some(answer) = answer {
-                    prop_assert_eq!(Params::agree(&offers, &answer).ok(), elsewhere);
+                let response = accepted(pending, Accept::new());
+                prop_assert_eq!(&response, &written(elsewhere));
+                if let Some(response) = response {
+                    prop_assert_eq!(Params::agree(&offers, &response).ok(), elsewhere);
                 }
             }
         }
     }
 
-    /// Whatever a server may answer: the client opens or fails, as it would elsewhere, and what is
-    /// agreed on is within what was offered.
+    /// For any response the client accepts or fails as `Params::agree` does, and the parameters are
+    /// within the offer.
     #[test]
-    fn any_answer_is_taken_or_fails(offers in vec(offers(), 1..4), field in fields()) {
+    fn any_response_is_accepted_or_fails(offers in vec(offers(), 1..4), field in fields()) {
         if let Some(agreed) = agreed(&offers, field.trim_ascii()) {
             let fits = |offer: &Params| {
                 let within = |bits: Option<u8>, limit: Option<u8>| {

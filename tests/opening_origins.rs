@@ -1,7 +1,8 @@
-//! Proves that a server lets in only the origins that it is told to (RFC 6455 §10.2), and that
-//! nothing which an application sets can break its response or choose what was not offered.
+//! Proves that a server accepts only the configured origins (RFC 6455 §10.2), and that an
+//! application cannot send an invalid response or choose a subprotocol that was not offered.
 //!
-//! A number in the name of a test is a row of the list of what has broken WebSocket libraries.
+//! `field_NN` in the name of a test is a defect that other WebSocket libraries had. `fixed_NN` is
+//! one that this crate had.
 
 use bytes::BytesMut;
 use websocket_proto::Config;
@@ -13,10 +14,10 @@ use websocket_proto::handshake::{
 mod support;
 
 use support::server::{
-    accepts, answer_to, assert_refused, edited, outcome, pending, refuses, with,
+    accepts, assert_refused, edited, outcome, outcome_of, pending, refuses, with,
 };
 
-// --- the application's answers -----------------------------------------------------------------
+// --- the application's decisions ---------------------------------------------------------------
 
 #[test]
 fn field_16_an_application_cannot_break_the_response() {
@@ -44,7 +45,7 @@ fn field_16_an_application_cannot_break_the_response() {
         let rejected = pending(&with(&[])).reject(Reject::new(404).header(name, value), &mut other);
         assert_eq!(rejected.unwrap_err(), error, "{name}: {value}");
 
-        // The peer is answered all the same, and is not told why.
+        // The client still gets a response, which does not tell why.
         assert!(out.starts_with(b"HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\n"));
         let text = String::from_utf8(out.to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -94,7 +95,7 @@ fn field_17_the_same_origin() {
             lines[1] = format!("Host: {host}");
             lines.push(format!("Origin: {origin}"));
         });
-        answer_to(&request).result.map(|_| ())
+        outcome_of(&request).result.map(|_| ())
     };
     for (host, origin) in [
         ("example.com", "https://example.com"),
@@ -150,8 +151,95 @@ fn field_17_the_same_origin() {
         RequestError::OriginNotAllowed,
         403,
     );
-    // Not from a browser.
+    // The client is not a browser.
     accepts(&with(&[]));
+}
+
+/// By DNS rebinding a page of `attacker.example` reaches a server on a private address, and both
+/// `Host` and `Origin` contain the name of the attacker.
+#[test]
+fn fixed_18_dns_rebinding_is_refused_with_a_list_of_hosts() {
+    let origins =
+        Origins::hosts(["App.example.com", "192.168.1.20:8080", "[::1]", "a:443"]).unwrap();
+    let ask = |origins: &Origins, host: &str, origin: &str| {
+        let request = edited(|lines| {
+            lines[1] = format!("Host: {host}");
+            lines.extend((!origin.is_empty()).then(|| format!("Origin: {origin}")));
+        });
+        let outcome = outcome([&request[..]], Config::new(), origins.clone());
+        outcome.result.map(|_| ())
+    };
+    let rebound = ("attacker.example:8080", "http://attacker.example:8080");
+    assert_eq!(ask(&Origins::SameOrigin, rebound.0, rebound.1), Ok(()));
+
+    for (host, origin) in [
+        ("app.example.com", "https://app.example.com"),
+        ("APP.example.com:8443", "https://app.EXAMPLE.com:8443"),
+        ("192.168.1.20:8080", "http://192.168.1.20:8080"),
+        ("[::1]:3000", "http://[::1]:3000"),
+        // The default port of the scheme of the origin.
+        ("a", "https://a"),
+        ("a:443", "https://a"),
+        ("a:443", "http://a:443"),
+        // Without `Origin` the client is not a browser.
+        ("app.example.com", ""),
+        ("attacker.example", ""),
+    ] {
+        assert_eq!(ask(&origins, host, origin), Ok(()), "{host} {origin}");
+    }
+    for (host, origin) in [
+        rebound,
+        // Not the same origin.
+        ("app.example.com", "https://attacker.example"),
+        ("attacker.example", "https://app.example.com"),
+        ("app.example.com", "https://192.168.1.20:8080"),
+        ("app.example.com:8443", "https://app.example.com"),
+        ("app.example.com", "null"),
+        // Another port than the entry names.
+        ("192.168.1.20", "http://192.168.1.20"),
+        ("192.168.1.20:8081", "http://192.168.1.20:8081"),
+        ("a", "http://a"),
+        ("a:8443", "https://a:8443"),
+        (
+            "app.example.com.attacker.example",
+            "http://app.example.com.attacker.example",
+        ),
+        ("example.com", "https://example.com"),
+    ] {
+        let result = ask(&origins, host, origin);
+        assert_eq!(
+            result,
+            Err(RequestError::OriginNotAllowed),
+            "{host} {origin}"
+        );
+    }
+    let none = Origins::hosts::<[&str; 0]>([]).unwrap();
+    let result = ask(&none, "example.com", "https://example.com");
+    assert_eq!(result, Err(RequestError::OriginNotAllowed));
+
+    for entry in [
+        "",
+        "*",
+        "*.example.com",
+        "https://example.com",
+        "example.com/",
+        "example.com:",
+        "a b",
+        "user@a",
+        "::1",
+        "a:65536",
+        "a:x",
+        ":80",
+        "a,b",
+        "example.com ",
+    ] {
+        let error = Origins::hosts([entry]).unwrap_err();
+        assert_eq!(error, HeadError::InvalidHost, "{entry:?}");
+    }
+    let Origins::Hosts(list) = origins else {
+        panic!()
+    };
+    assert_eq!(list.iter().next(), Some("App.example.com"));
 }
 
 #[test]
@@ -161,7 +249,7 @@ fn field_17_a_target_in_absolute_form_replaces_the_host() {
             lines[0] = "GET http://other.com:81/ HTTP/1.1".into();
             lines.push(format!("Origin: {origin}"));
         });
-        answer_to(&request).result.map(|_| ())
+        outcome_of(&request).result.map(|_| ())
     };
     assert_eq!(ask("http://other.com:81"), Ok(()));
     assert_eq!(

@@ -1,11 +1,11 @@
-//! The bodies for the two openings. Both begin with a head that lacks only its end, or not, so
-//! that noise gets past the first rules.
+//! The bodies for the handshakes of both roles. The input can follow a valid head without its end,
+//! so that it gets past the first rules.
 
 use bytes::BytesMut;
 use websocket_proto::{
     RecvBuf, Seed,
     handshake::{
-        client::{self, Answer},
+        client::{self, Outcome},
         server::{self, Accept, Origins},
     },
 };
@@ -16,13 +16,14 @@ const REQUEST: &[u8] = b"GET /chat?room=1 HTTP/1.1\r\nHost: example.com\r\nUpgra
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n";
 
-/// What a server makes of a request: the same, however it is cut; an error has its response and
-/// is repeated; what follows an accepted head is left for the connection.
+/// A server reads a request. The result does not depend on how the bytes are split, an error has
+/// its response and is repeated, and bytes after an accepted head are left for the connection.
 pub fn server_opening(data: &[u8]) {
-    opening(data, REQUEST, request);
+    handshake(data, REQUEST, request);
 }
 
-/// What a client makes of a response: the same, however it is cut, and an error is repeated.
+/// A client reads a response. The result does not depend on how the bytes are split, and an error
+/// is repeated.
 pub fn client_opening(data: &[u8]) {
     let (_, out) = start();
     // The seed is fixed, so the key is.
@@ -37,14 +38,14 @@ pub fn client_opening(data: &[u8]) {
         &accept[..],
         b"\r\n",
     ];
-    opening(data, &head.concat(), response);
+    handshake(data, &head.concat(), response);
 }
 
 const KEY: &[u8] = b"\nSec-WebSocket-Key: ";
 
-/// The first byte says whether the noise follows `head`, and how many of the next bytes are sizes
-/// of reads.
-fn opening(data: &[u8], head: &[u8], run: impl Fn(&[&[u8]]) -> Outcome) {
+/// The first byte tells whether the input follows `head`, and how many of the next bytes are the
+/// sizes of reads.
+fn handshake(data: &[u8], head: &[u8], run: impl Fn(&[&[u8]]) -> Seen) {
     let [first, data @ ..] = data else { return };
     let (sizes, noise) = data.split_at(usize::from(first % 8).min(data.len()));
     let head = if first & 0x80 == 0 { head } else { b"" };
@@ -55,19 +56,19 @@ fn opening(data: &[u8], head: &[u8], run: impl Fn(&[&[u8]]) -> Outcome) {
     }
 }
 
-/// What was said of the head, and the bytes that were written or left over.
-type Outcome = (String, Vec<u8>);
+/// What the handshake reported, and the bytes that it wrote or left.
+type Seen = (String, Vec<u8>);
 
-fn request(pieces: &[&[u8]]) -> Outcome {
+fn request(pieces: &[&[u8]]) -> Seen {
     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-    let mut opening = server::Handshake::new(limits(), Origins::SameOrigin);
+    let mut handshake = server::Handshake::new(limits(), Origins::SameOrigin);
     let mut outcome = None;
     for piece in pieces {
         input.extend_from_slice(piece);
         if outcome.is_some() {
             continue;
         }
-        match opening.next(&mut input, &mut out) {
+        match handshake.next(&mut input, &mut out) {
             Ok(None) => assert!(out.is_empty()),
             Ok(Some((request, pending))) => {
                 assert!(request.path().starts_with('/'));
@@ -93,7 +94,7 @@ fn request(pieces: &[&[u8]]) -> Outcome {
                 let status = format!("HTTP/1.1 {} ", error.status().expect("the stream goes on"));
                 assert!(out.starts_with(status.as_bytes()));
                 let before = out.len();
-                assert_eq!(opening.next(&mut input, &mut out).err(), Some(error));
+                assert_eq!(handshake.next(&mut input, &mut out).err(), Some(error));
                 assert_eq!(out.len(), before);
                 outcome = Some(error.to_string());
             }
@@ -112,12 +113,12 @@ fn start() -> (client::Handshake, BytesMut) {
     let request = client::Request::new("ws://example.com/")
         .expect("a URL")
         .subprotocol("chat");
-    let opening = client::Handshake::start(&request, Seed::from([7; 32]), limits(), &mut out);
-    (opening.expect("a request"), out)
+    let handshake = client::Handshake::start(&request, Seed::from([7; 32]), limits(), &mut out);
+    (handshake.expect("a request"), out)
 }
 
-fn response(pieces: &[&[u8]]) -> Outcome {
-    let (mut opening, _) = start();
+fn response(pieces: &[&[u8]]) -> Seen {
+    let (mut handshake, _) = start();
     let mut input = RecvBuf::new();
     let mut outcome = (String::from("nothing"), Vec::new());
     let mut open = false;
@@ -126,19 +127,19 @@ fn response(pieces: &[&[u8]]) -> Outcome {
         if open {
             continue;
         }
-        match opening.next(&mut input) {
+        match handshake.next(&mut input) {
             Ok(None) => {}
-            Ok(Some(Answer::Accepted(_, response))) => {
+            Ok(Some(Outcome::Accepted(_, response))) => {
                 outcome.0 = format!("{response:?} {:?}", response.headers().collect::<Vec<_>>());
                 open = true;
             }
-            Ok(Some(Answer::Refused(response))) => {
+            Ok(Some(Outcome::Refused(response))) => {
                 let headers = response.headers().collect::<Vec<_>>();
                 outcome.0 = format!("{} {:?} {headers:?}", response.status(), response.reason());
                 outcome.1 = response.body().to_vec();
             }
             Err(error) => {
-                assert_eq!(opening.next(&mut input).err(), Some(error));
+                assert_eq!(handshake.next(&mut input).err(), Some(error));
                 outcome.0 = error.to_string();
             }
         }

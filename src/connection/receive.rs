@@ -76,15 +76,14 @@ impl Receiver {
             len => (usize::from(len), 2, (head >> 16) as u32),
         };
         let header_len = header_len + if self.rules.masked { 4 } else { 0 };
-        let most = self.rules.max_frame_size.min(self.rules.max_message_size);
-        if header_len + len > unread.len() || len > most {
+        if header_len + len > unread.len() || len > self.rules.max_whole {
             return None;
         }
-        input.consume(header_len);
+        let at = input.consume_frame(header_len, len);
         if self.rules.masked {
-            unmask(&mut input.unread_mut()[..len], key.to_le_bytes(), 0);
+            unmask(input.get_mut(at.clone()), key.to_le_bytes(), 0);
         }
-        Some((kind, input.consume(len)))
+        Some((kind, at))
     }
 
     /// The next message or control frame that has arrived whole.
@@ -109,19 +108,12 @@ impl Receiver {
                     None => input.begin_message(Assembly::begin(&header, &self.rules)),
                 }
             }
-            let Some(mut message) = input.assembly.take() else {
-                return Ok(None);
+            let received = match &input.assembly {
+                Some(message) if message.compressed => self.take_compressed(input, &mut work)?,
+                _ => take_plain(input)?,
             };
-            let received = match message.compressed {
-                true => self.take_compressed(&mut message, input, &mut work)?,
-                false => take_plain(&mut message, input)?,
-            };
-            if received.is_some() {
+            if received.is_some() || input.unread().is_empty() {
                 return Ok(received);
-            }
-            input.assembly = Some(message);
-            if input.unread().is_empty() {
-                return Ok(None);
             }
             if work >= WORK {
                 return Ok(Some(Received::Progress));
@@ -130,32 +122,35 @@ impl Receiver {
     }
 
     /// Inflates a slice of what has arrived of a payload. Returns the message, if it is whole.
+    #[inline(never)]
     fn take_compressed(
         &mut self,
-        message: &mut Assembly,
         input: &mut RecvBuf,
         work: &mut usize,
     ) -> Result<Option<Received>, ProtocolError> {
         // Missing only if the buffer is that of another connection.
         let inflater = self.inflater.as_mut().ok_or(ProtocolError::ReservedBit)?;
-        let n = message.remaining().min(input.unread().len()).min(SLICE);
-        let (piece, inflated) = input.take_compressed(n);
+        let Some((message, piece, inflated)) = input.take_compressed(SLICE) else {
+            return Ok(None);
+        };
         message.unmask(piece);
-        let limit = message.limit;
+        let (kind, limit) = (message.kind, message.limit);
+        let (is_whole, frame_ends) = (message.is_whole(), message.remaining() == 0);
         *work += inflate(inflater, piece, limit, inflated)?;
-        if !message.is_whole() {
+        if !is_whole {
             // Text fails at the first wrong byte (§8.1), before anything behind this frame.
-            if message.remaining() == 0 || input.unread().is_empty() {
+            if frame_ends || input.unread().is_empty() {
                 let stored = input.inflated.store(limit);
                 stored.map_err(|_| ProtocolError::InvalidUtf8)?;
             }
             return Ok(None);
         }
+        input.assembly = None;
         let inflated = &mut input.inflated;
         inflater.finish().map_err(|error| first(inflated, error))?;
         (inflated.finish(limit)).map_err(|_| ProtocolError::InvalidUtf8)?;
         inflater.remember(inflated.bytes());
-        Ok(Some(Received::Inflated(message.kind)))
+        Ok(Some(Received::Inflated(kind)))
     }
 }
 
@@ -201,12 +196,10 @@ fn first(inflated: &Inflated, behind: ProtocolError) -> ProtocolError {
 
 /// Moves what has arrived of a payload to the end of the message, unmasked and, for text, checked.
 /// Returns the message, if it is whole.
-fn take_plain(
-    message: &mut Assembly,
-    input: &mut RecvBuf,
-) -> Result<Option<Received>, ProtocolError> {
-    let n = message.remaining().min(input.unread().len());
-    let piece = input.append_to_message(n);
+fn take_plain(input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
+    let Some((message, piece)) = input.append_to_message() else {
+        return Ok(None);
+    };
     let ascii = message.unmask(piece);
     let is_last = message.is_whole();
     // Text is refused at the first wrong byte (§8.1), and an incomplete end when all of it
@@ -216,7 +209,8 @@ fn take_plain(
         let checked = message.utf8.push(piece);
         checked.map_err(|_| ProtocolError::InvalidUtf8)?;
     }
-    Ok(is_last.then(|| Received::Message(message.kind, input.end_message())))
+    let kind = message.kind;
+    Ok(is_last.then(|| Received::Message(kind, input.end_message())))
 }
 
 /// A control frame, if all of it is here. Else its header stays, to be read again with the rest:
@@ -226,9 +220,9 @@ fn take_control(header: &FrameHeader, header_len: usize, input: &mut RecvBuf) ->
     if input.unread().len() < header_len + len {
         return None;
     }
-    input.consume(header_len);
+    let at = input.consume_frame(header_len, len);
     if let Some(key) = header.mask {
-        unmask(&mut input.unread_mut()[..len], key, 0);
+        unmask(input.get_mut(at.clone()), key, 0);
     }
-    Some(Received::Control(header.opcode, input.consume(len)))
+    Some(Received::Control(header.opcode, at))
 }

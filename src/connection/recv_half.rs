@@ -6,8 +6,8 @@ use crate::{buffer::RecvBuf, error::ProtocolError, frame::Opcode, message::Messa
 #[derive(Debug)]
 pub(super) struct RecvHalf {
     pub(super) receiver: Receiver,
-    /// The peer's Close frame has arrived.
-    closed: bool,
+    /// The peer's Close frame has arrived, or there was an error: what follows is dropped.
+    over: bool,
     /// The peer has ended the stream.
     eof: bool,
     /// Bytes have arrived.
@@ -19,7 +19,7 @@ impl RecvHalf {
     pub(super) fn new(receiver: Receiver) -> Self {
         Self {
             receiver,
-            closed: false,
+            over: false,
             eof: false,
             used: false,
             error: None,
@@ -40,8 +40,7 @@ impl RecvHalf {
             self.used = true;
             sending.bytes();
         }
-        if self.error.is_none()
-            && !self.closed
+        if !self.over
             && let Some((kind, at)) = self.receiver.whole_message(input)
         {
             return self.message(kind, input.get(at), sending);
@@ -56,7 +55,7 @@ impl RecvHalf {
         input: &'b mut RecvBuf,
         sending: &mut impl Heard,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
-        if self.error.is_some() || self.closed {
+        if self.over {
             // "any further data received MUST be discarded" (§1.4): no event after a Close.
             input.clear();
             return self.error.map_or(Ok(None), Err);
@@ -120,7 +119,7 @@ impl RecvHalf {
             }
             _ => match CloseFrame::parse(payload) {
                 Ok(close) => {
-                    self.closed = true;
+                    self.over = true;
                     sending.close(close);
                     Ok(Event::Close(close))
                 }
@@ -136,6 +135,7 @@ impl RecvHalf {
 
     /// Drops what arrives from now on, because of this error.
     pub(super) fn stop(&mut self, error: ProtocolError) {
+        self.over = true;
         self.error.get_or_insert(error);
     }
 

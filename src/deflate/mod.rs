@@ -23,7 +23,7 @@
 //! # let mut server = pending.accept(server::Accept::new(), &mut server_out)?;
 //! # client_in.extend_from_slice(&server_out.split());
 //! // ... the opening, as ever ...
-//! # let Some(client::Answer::Accepted(mut client, _)) = asking.next(&mut client_in)? else { panic!() };
+//! # let Some(client::Outcome::Accepted(mut client, _)) = asking.next(&mut client_in)? else { panic!() };
 //! assert!(client.deflate().is_some() && server.deflate().is_some());
 //!
 //! let text = "the same words ".repeat(20);
@@ -169,11 +169,12 @@ pub(crate) use pool::sealed;
 pub(crate) use {deflater::Deflater, history::History, inflated::Inflated, inflater::Inflater};
 #[cfg(feature = "deflate")]
 pub use {
-    params::AnswerError,
+    params::NegotiationError,
     pool::{Pool, Pooled},
 };
-#[cfg(feature = "deflate")]
+
 /// The largest window, in bytes (RFC 7692 §7.1.2).
+#[cfg(feature = "deflate")]
 const WINDOW: usize = 1 << MAX_WINDOW_BITS;
 
 /// How a connection compresses, and what it negotiates.

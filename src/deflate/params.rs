@@ -1,28 +1,31 @@
-//! What the two ends agree on in the opening (RFC 7692 §5, §7.1).
+//! Negotiation of permessage-deflate in the handshake (RFC 7692 §5, §7.1).
 
 use core::fmt;
 
 use super::DeflateConfig;
-#[cfg(feature = "deflate")]
-use crate::grammar::list;
 use crate::grammar::{Extension, Value};
+#[cfg(feature = "deflate")]
+use crate::grammar::{list, sole};
 
 /// The name of the extension (RFC 7692 §7).
 const NAME: &str = "permessage-deflate";
 
-/// A window has 256 bytes to 32 KiB (§7.1.2). That of our own compressor has 512 at least, as zlib
-/// cannot do with less.
+/// A window is 2^8 to 2^15 bytes long (§7.1.2). Our own compressor needs at least 2^9, because zlib
+/// does not support less.
 pub(super) const MAX_WINDOW_BITS: u8 = 15;
 pub(super) const MIN_WINDOW_BITS: u8 = 8;
 pub(super) const OWN_MIN_WINDOW_BITS: u8 = 9;
 
-/// The parameters of permessage-deflate: those that an offer names, or those that were agreed on
-/// (RFC 7692 §7.1).
+/// The parameters of permessage-deflate (RFC 7692 §7.1), in an offer of the client, in the
+/// response of the server, or as agreed.
 ///
-/// Each speaks of one compressor: `server_*` of the server's, `client_*` of the client's. As text
-/// it is an element of `Sec-WebSocket-Extensions`. (An answer that was written by hand has no
-/// `client_max_window_bits` of 15, which would be sent without a value; what
-/// [`DeflateConfig::accept`] returns has none.)
+/// The `server_*` parameters are about the compressor of the server, the `client_*` parameters
+/// about the compressor of the client. `to_string` writes an element of
+/// `Sec-WebSocket-Extensions`.
+///
+/// If you fill in a response by hand, leave out a `client_max_window_bits` of 15: it is written
+/// without a value, which is not allowed in a response (§7.1.2.2). [`DeflateConfig::accept`] does
+/// that for you.
 ///
 /// ```
 /// # #[cfg(feature = "deflate")] {
@@ -36,27 +39,28 @@ pub(super) const OWN_MIN_WINDOW_BITS: u8 = 9;
 /// };
 /// assert_eq!(
 ///     params.to_string(),
-///     "permessage-deflate; server_no_context_takeover; server_max_window_bits=10; \
-///      client_max_window_bits"
+///     "permessage-deflate; server_no_context_takeover; \
+///      server_max_window_bits=10; client_max_window_bits"
 /// );
 /// # }
 /// ```
 // Exhaustive: the RFC defines these four.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Params {
-    /// The server compresses each message on its own (§7.1.1.1).
+    /// The server compresses each message without the messages before it (§7.1.1.1).
     pub server_no_context_takeover: bool,
-    /// The client compresses each message on its own (§7.1.1.2).
+    /// The client compresses each message without the messages before it (§7.1.1.2).
     pub client_no_context_takeover: bool,
-    /// The server's window is of at most two to the power of this many bytes, 8 to 15 (§7.1.2.1).
-    /// `None` says nothing, which means 15.
+    /// The window of the server's compressor is at most 2^N bytes long; N is 8 to 15 (§7.1.2.1).
+    /// `None` leaves the parameter out, which means 15.
     pub server_max_window_bits: Option<u8>,
-    /// The same for the client (§7.1.2.2). In an offer it says that the server may limit the
-    /// window; 15 is then sent without a value.
+    /// The window of the client's compressor is at most 2^N bytes long; N is 8 to 15 (§7.1.2.2).
+    /// `None` leaves the parameter out, which means 15. In an offer, `Some` also allows the server
+    /// to choose a smaller window, and 15 is written without a value.
     pub client_max_window_bits: Option<u8>,
 }
 
-/// An element of `Sec-WebSocket-Extensions` (RFC 7692 §7.1).
+/// Writes an element of `Sec-WebSocket-Extensions` (RFC 7692 §7.1).
 impl fmt::Display for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(NAME)?;
@@ -77,95 +81,105 @@ impl fmt::Display for Params {
     }
 }
 
-/// The server's answer agrees to none of the client's offers: the client must fail the opening.
+/// The response of the server does not fit any offer of the client. The client must fail the
+/// connection (RFC 7692 §5.1).
 ///
 /// ```
-/// use websocket_proto::deflate::{AnswerError, DeflateConfig, Params};
+/// use websocket_proto::deflate::{NegotiationError, DeflateConfig, Params};
 ///
 /// let offer = DeflateConfig::new().offer();
-/// let answer = "permessage-deflate; server_max_window_bits=16";
-/// assert_eq!(Params::agree(&[offer], answer), Err(AnswerError));
+/// let response = "permessage-deflate; server_max_window_bits=16";
+/// assert_eq!(Params::agree(&[offer], response), Err(NegotiationError));
 /// ```
-// Exhaustive: a client does the same whatever the mistake.
+// Exhaustive: a client does the same for every mistake.
 #[cfg(feature = "deflate")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("the server's answer agrees to none of the offers (RFC 7692 §5.1, §7.1)")]
-pub struct AnswerError;
+#[error("the response of the server fits none of the offers (RFC 7692 §5.1, §7.1)")]
+pub struct NegotiationError;
 
 impl Params {
-    /// What a client and its server agree on, where the opening happens elsewhere: `answer` is the
-    /// value of `Sec-WebSocket-Extensions` in the response to these `offers`, the preferred one
-    /// first. Agreed is what the answer says, and what the client has promised by its offer.
+    /// Checks the response of a server, and returns the parameters for the connection. Use it for
+    /// a client whose handshake happens elsewhere; [`handshake::client`](crate::handshake::client)
+    /// does it by itself.
+    ///
+    /// `response` is the value of `Sec-WebSocket-Extensions` in the response. `offers` are the
+    /// elements of the same field in the request, in the same order. A response does not name its
+    /// offer, so the first offer that fits counts.
+    ///
+    /// The result holds what the response says, and what the offer promised about the client.
     ///
     /// # Errors
     ///
-    /// [`AnswerError`], where the answer is another extension, more than one, or one that agrees
-    /// to none of the offers.
+    /// [`NegotiationError`] if `response` is not exactly one extension, if that is not
+    /// permessage-deflate, or if it does not fit any of the offers.
     ///
     /// ```
     /// use websocket_proto::deflate::{DeflateConfig, Params};
     ///
-    /// // The client asks.
+    /// // The client sends an offer.
     /// let offer = DeflateConfig::new().offer();
     /// let request = offer.to_string();
     ///
-    /// // The server answers.
+    /// // The server accepts it.
     /// let mut config = DeflateConfig::new();
     /// config.client_max_window_bits = 12;
-    /// let server = config.accept([request.as_str()]).expect("it is acceptable");
+    /// let server = config.accept([&*request]).expect("an acceptable offer");
     /// let response = server.to_string();
     /// assert_eq!(response, "permessage-deflate; client_max_window_bits=12");
     ///
-    /// // The client verifies the answer.
+    /// // The client checks the response.
     /// let client = Params::agree(&[offer], &response)?;
     /// assert_eq!(client, server);
-    /// # Ok::<(), websocket_proto::deflate::AnswerError>(())
+    /// # Ok::<(), websocket_proto::deflate::NegotiationError>(())
     /// ```
     #[cfg(feature = "deflate")]
-    pub fn agree(offers: &[Self], answer: &str) -> Result<Self, AnswerError> {
-        let answer = Extension::parse(answer.as_bytes()).filter(|it| is_deflate(*it));
-        let agreed = answer.and_then(|answer| Self::answered(offers, answer));
-        agreed.ok_or(AnswerError)
+    pub fn agree(offers: &[Self], response: &str) -> Result<Self, NegotiationError> {
+        sole(list(response.as_bytes()))
+            .and_then(Extension::parse)
+            .filter(|extension| is_deflate(*extension))
+            .and_then(|extension| Self::negotiate(offers, extension))
+            .ok_or(NegotiationError)
     }
 
-    /// What an answer of this name and the first offer that it fits come to. An answer does not say
-    /// which offer it means; the first is the one that the server should take (§5).
-    pub(crate) fn answered(offers: &[Self], answer: Extension<'_>) -> Option<Self> {
-        let answer = Self::parse(answer, None)?;
-        offers.iter().find_map(|offer| offer.agreed(answer))
+    /// The parameters that follow from the response and the first offer that it fits. "An element
+    /// preceding another element has higher preference" (§5), so a server takes that offer.
+    pub(crate) fn negotiate(offers: &[Self], response: Extension<'_>) -> Option<Self> {
+        let response = Self::parse(response, None)?;
+        offers.iter().find_map(|offer| offer.agreed(response))
     }
 
-    /// What this offer and the answer to it come to; `None` where it is no answer to this one.
-    fn agreed(self, answer: Self) -> Option<Self> {
+    /// The parameters that follow from this offer and the response; `None` if they do not fit.
+    fn agreed(self, response: Self) -> Option<Self> {
         // "A server accepts an extension negotiation offer that includes the
         // "server_no_context_takeover" extension parameter by including [it]" (§7.1.1.1).
-        let takeover = answer.server_no_context_takeover || !self.server_no_context_takeover;
+        let takeover = response.server_no_context_takeover || !self.server_no_context_takeover;
         // "... by including the "server_max_window_bits" extension parameter in the extension
         // negotiation response [...] with the same or smaller value as the offer" (§7.1.2.1).
         let server = self.server_max_window_bits.is_none_or(|max| {
-            answer
+            response
                 .server_max_window_bits
                 .is_some_and(|bits| bits <= max)
         });
         // "If a received extension negotiation offer doesn't have the "client_max_window_bits"
         // extension parameter, the corresponding extension negotiation response to the offer MUST
         // NOT include the "client_max_window_bits" extension parameter." (§7.1.2.2)
-        let client = answer
+        let client = response
             .client_max_window_bits
             .is_none_or(|bits| self.client_max_window_bits.is_some_and(|max| bits <= max));
         // "even if the server doesn't include the "client_no_context_takeover" extension parameter
         // in the corresponding extension negotiation response to the offer, the client is not
-        // going to use context takeover" (§7.1.1.2); the same goes for a window (§7.1.2.2).
+        // going to use context takeover" (§7.1.1.2). The same is true for the window (§7.1.2.2).
         let promised = self.client_max_window_bits.and_then(limit);
         (takeover && server && client).then_some(Self {
-            client_no_context_takeover: answer.client_no_context_takeover
+            client_no_context_takeover: response.client_no_context_takeover
                 || self.client_no_context_takeover,
-            client_max_window_bits: answer.client_max_window_bits.or(promised),
-            ..answer
+            client_max_window_bits: response.client_max_window_bits.or(promised),
+            ..response
         })
     }
 
-    /// Whether this can be offered: the windows exist, and the client's is not too small for it.
+    /// Whether a client can offer these windows: they exist, and its own compressor supports its
+    /// own.
     pub(crate) fn is_offerable(&self) -> bool {
         let within =
             |bits: Option<u8>, min| bits.is_none_or(|bits| (min..=MAX_WINDOW_BITS).contains(&bits));
@@ -173,18 +187,19 @@ impl Params {
             && within(self.client_max_window_bits, OWN_MIN_WINDOW_BITS)
     }
 
-    /// A valid offer of permessage-deflate; `None` for every other element of the list.
+    /// The parameters of a valid offer of permessage-deflate; `None` for any other extension.
     pub(crate) fn offered(extension: Extension<'_>) -> Option<Self> {
         is_deflate(extension).then(|| Self::parse(extension, Some(MAX_WINDOW_BITS)))?
     }
 
-    /// The parameters, unless there is one "not defined for use" in this place, one "with an
-    /// invalid value", or "multiple extension parameters with the same name" (§7). A
-    /// `client_max_window_bits` without a value stands for `bare`.
+    /// The parameters; `None` if one is "not defined for use" in this place or has "an invalid
+    /// value", or if there are "multiple extension parameters with the same name" (§7).
+    ///
+    /// A `client_max_window_bits` without a value counts as `bare`.
     fn parse(extension: Extension<'_>, bare: Option<u8>) -> Option<Self> {
         let mut params = Self::default();
         for (name, value) in extension.params() {
-            let doubled = match (name, value) {
+            let repeated = match (name, value) {
                 (b"server_no_context_takeover", None) => {
                     core::mem::replace(&mut params.server_no_context_takeover, true)
                 }
@@ -201,7 +216,7 @@ impl Params {
                 }
                 _ => return None,
             };
-            if doubled {
+            if repeated {
                 return None;
             }
         }
@@ -224,7 +239,7 @@ fn window_bits(value: Value<'_>) -> Option<u8> {
 }
 
 impl DeflateConfig {
-    /// The offer of a client with this configuration; by default
+    /// The offer that a client with this configuration makes. Default:
     /// `permessage-deflate; client_max_window_bits`.
     pub fn offer(&self) -> Params {
         let client = (self.client_max_window_bits).clamp(OWN_MIN_WINDOW_BITS, MAX_WINDOW_BITS);
@@ -236,17 +251,19 @@ impl DeflateConfig {
         }
     }
 
-    /// What a server with this configuration agrees to: its answer to the first offer that it can
-    /// accept. `None` answers with no extension.
+    /// Accepts the first offer of a client that this configuration can accept, and returns the
+    /// parameters for the response and for the connection. `None` means that the response must not
+    /// mention permessage-deflate. Use it for a server whose handshake happens elsewhere;
+    /// [`handshake::server`](crate::handshake::server) does it by itself.
     ///
-    /// Each of the `fields` is the value of one `Sec-WebSocket-Extensions` of the request. Other
-    /// extensions and offers that are not valid are skipped.
+    /// `fields` are the values of all `Sec-WebSocket-Extensions` fields of the request. Other
+    /// extensions and invalid offers are skipped.
     ///
     /// ```
     /// use websocket_proto::deflate::DeflateConfig;
     ///
-    /// let fields = ["x-other, permessage-deflate; unknown", "permessage-deflate"];
-    /// let params = DeflateConfig::new().accept(fields).expect("the third is fine");
+    /// let fields = ["other, permessage-deflate; unknown", "permessage-deflate"];
+    /// let params = DeflateConfig::new().accept(fields).expect("a valid offer");
     /// assert_eq!(params.to_string(), "permessage-deflate");
     /// ```
     #[cfg(feature = "deflate")]
@@ -256,19 +273,20 @@ impl DeflateConfig {
         self.choose(extensions.filter_map(Params::offered))
     }
 
-    /// The answer to the first of these offers that a server can accept.
+    /// The response to the first of these offers that a server can accept.
     pub(crate) fn choose(&self, offers: impl IntoIterator<Item = Params>) -> Option<Params> {
-        offers.into_iter().find_map(|offer| self.answer(offer))
+        offers.into_iter().find_map(|offer| self.respond(offer))
     }
 
-    /// The answer to an offer; `None` declines it.
-    fn answer(&self, offer: Params) -> Option<Params> {
+    /// The response to an offer; `None` declines it.
+    fn respond(&self, offer: Params) -> Option<Params> {
         let server = (self.server_max_window_bits).clamp(OWN_MIN_WINDOW_BITS, MAX_WINDOW_BITS);
         let client = (self.client_max_window_bits).clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS);
         Some(Params {
             server_no_context_takeover: offer.server_no_context_takeover
                 || self.server_no_context_takeover,
-            // What a client offers to do it does, whatever the answer (§7.1.1.2).
+            // A client keeps what it offers about itself, also if the response does not repeat it
+            // (§7.1.1.2).
             client_no_context_takeover: offer.client_no_context_takeover
                 || self.client_no_context_takeover,
             server_max_window_bits: match offer.server_max_window_bits {
@@ -277,7 +295,7 @@ impl DeflateConfig {
                 Some(bits) => Some(bits.min(server)),
             },
             client_max_window_bits: match offer.client_max_window_bits {
-                // The answer must be silent (§7.1.2.2): the client would not know of a limit.
+                // Such a client cannot be told about a limit (§7.1.2.2).
                 None if client < MAX_WINDOW_BITS => return None,
                 None => None,
                 Some(bits) => limit(bits.min(client)),
@@ -286,7 +304,7 @@ impl DeflateConfig {
     }
 }
 
-/// A window as it is negotiated: nothing is said of the largest one.
+/// The parameter for a window. The largest window needs none.
 fn limit(bits: u8) -> Option<u8> {
     (bits < MAX_WINDOW_BITS).then_some(bits)
 }

@@ -22,9 +22,9 @@ pub fn apply_mask(payload: &mut [u8], key: [u8; 4], offset: u64) {
 
 /// Masks in place and reports whether the result is ASCII, in the same pass.
 ///
-/// Whole words in the middle (32-byte blocks, which the compiler turns into vector instructions),
-/// and one word that overlaps them at the end, so that no loop over single bytes is left for
-/// payloads of 8 bytes and more.
+/// Whole words, and one word that overlaps them at the end, so that no loop over single bytes is
+/// left for payloads of 8 bytes and more. The loop over the words is plain: LLVM turns it into
+/// vector instructions, which it does not do if the words are grouped into blocks by hand.
 #[inline]
 pub(crate) fn unmask(payload: &mut [u8], key: [u8; 4], offset: u64) -> bool {
     let key = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
@@ -43,24 +43,13 @@ pub(crate) fn unmask(payload: &mut [u8], key: [u8; 4], offset: u64) -> bool {
     let last = u64::from_le_bytes(last) ^ wide.rotate_right(8 * (len % 4) as u32);
 
     let mut seen = last;
-    let (blocks, rest) = payload.as_chunks_mut::<32>();
-    for block in blocks {
-        seen |= unmask_words(block, wide);
-    }
-    seen |= unmask_words(rest, wide);
-    if let Some(end) = payload.last_chunk_mut::<8>() {
-        *end = last.to_le_bytes();
-    }
-    seen & 0x8080_8080_8080_8080 == 0
-}
-
-#[inline(always)]
-fn unmask_words(bytes: &mut [u8], wide: u64) -> u64 {
-    let mut seen = 0;
-    for word in bytes.as_chunks_mut::<8>().0 {
+    for word in payload.as_chunks_mut::<8>().0 {
         let plain = u64::from_le_bytes(*word) ^ wide;
         seen |= plain;
         *word = plain.to_le_bytes();
     }
-    seen
+    if let Some(end) = payload.last_chunk_mut::<8>() {
+        *end = last.to_le_bytes();
+    }
+    seen & 0x8080_8080_8080_8080 == 0
 }

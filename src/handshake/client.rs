@@ -1,50 +1,59 @@
-//! The opening handshake of a client (RFC 6455 §4.1).
+//! The handshake of a client (RFC 6455 §4.1).
 //!
-//! 1. [`Request::new`] says where to connect to;
-//! 2. [`Handshake::start`] writes the request;
-//! 3. [`Handshake::next`] after each read, until it returns the [`Answer`]: the [`Connection`], or
-//!    a [`Response`] that refuses one.
+//! 1. [`Request::new`] parses the URL, and tells the host and the port to connect to.
+//! 2. [`Handshake::start`] writes the request.
+//! 3. [`Handshake::next`] reads the response. Call it after each read, until it returns the
+//!    [`Outcome`]: a [`Connection`], or a [`Response`] that refuses it.
 //!
 //! ```
 //! use bytes::BytesMut;
+//! use std::io::{Read, Write};
+//! use std::time::Instant;
 //! use websocket_proto::{Config, RecvBuf, Seed};
-//! use websocket_proto::handshake::client::{Answer, Handshake, Request};
+//! use websocket_proto::handshake::client::{Handshake, Outcome, Request};
 //!
 //! let request = Request::new("ws://example.com/chat")?;
-//! // Connect to `request.host()` and `request.port()`, with TLS if `request.is_secure()`.
 //! let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-//! let seed = Seed::from([7; 32]);              // Seed::from_os() outside of a test
-//! let mut opening = Handshake::start(&request, seed, Config::new(), &mut out)?;
-//! // Flush `out`.
-//! # let mut socket: &[u8] = b"HTTP/1.1 302 Found\r\nLocation: ws://example.org/\r\n\r\n";
+//! let seed = Seed::from([7; 32]); // Outside of tests: Seed::from_os()
+//! let mut handshake =
+//!     Handshake::start(&request, seed, Config::new(), &mut out)?;
 //!
-//! let answer = loop {
-//!     // On an error, close the stream.
-//!     if let Some(answer) = opening.next(&mut input)? {
-//!         break answer;
+//! // Connect to `request.host()` and `request.port()`, with TLS if
+//! // `request.is_secure()`.
+//! # // Writing replaces the request with itself, then the response is read.
+//! # let response = b"HTTP/1.1 404 Not Found\r\n\r\n";
+//! # let mut socket = std::io::Cursor::new([&out[..], response].concat());
+//! socket.write_all(&out.split())?;
+//!
+//! let start = Instant::now();
+//! let connection = loop {
+//!     // After an error close the stream.
+//!     match handshake.next(&mut input)? {
+//!         Some(Outcome::Accepted(connection, _)) => break Some(connection),
+//!         Some(Outcome::Refused(response)) => {
+//!             println!("refused with status {}", response.status());
+//! #           assert_eq!(response.status(), 404);
+//!             break None;
+//!         }
+//!         None => {}
 //!     }
-//!     match std::io::Read::read(&mut socket, input.spare(4096))? {
-//!         0 => opening.end_of_stream(),
+//!     // A read timeout of the socket limits one read, this limits the
+//!     // whole handshake.
+//!     handshake.handle_timeout(start.elapsed())?;
+//!     match socket.read(input.spare(4096))? {
+//!         0 => handshake.end_of_stream(),
 //!         n => input.filled(n),
 //!     }
 //! };
-//! match answer {
-//!     Answer::Accepted(connection, response) => {
-//!         println!("speaking {:?}", response.subprotocol());
-//!         // Go on with `connection`, `input` and `out`.
-//!     }
-//!     Answer::Refused(response) => {
-//!         println!("{} {}: {:?}", response.status(), response.reason(), response.header("Location"));
-//! #       assert_eq!((response.status(), response.reason()), (302, "Found"));
-//!     }
+//! if let Some(connection) = connection {
+//!     // Continue with `connection`, and with the same `input` and `out`.
 //! }
+//! // Otherwise close the stream.
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::time::Duration;
-
-use bytes::BytesMut;
 
 use super::{
     HeadError, HttpError, Timer,
@@ -53,9 +62,12 @@ use super::{
     response::check,
 };
 use crate::{
-    Config, Connection, RecvBuf, Seed,
+    buffer::RecvBuf,
+    config::Config,
+    connection::Connection,
     deflate::{Agreed, Params},
-    seed::MaskKeys,
+    output::Output,
+    seed::{MaskKeys, Seed},
 };
 
 pub use super::{
@@ -63,7 +75,7 @@ pub use super::{
     url::{Request, UrlError},
 };
 
-/// The opening handshake of a client, from its request to the answer.
+/// The handshake of a client, from its request to the response.
 ///
 /// The [module](self) shows the order of the calls.
 ///
@@ -71,30 +83,37 @@ pub use super::{
 /// use bytes::BytesMut;
 /// use std::time::Duration;
 /// use websocket_proto::{Config, Seed};
-/// use websocket_proto::handshake::client::{Handshake, Request, ResponseError};
+/// use websocket_proto::handshake::client::{
+///     Handshake, Request, ResponseError,
+/// };
 ///
 /// let request = Request::new("ws://example.com/")?;
+/// let seed = Seed::from([7; 32]);
 /// let mut out = BytesMut::new();
-/// let mut opening = Handshake::start(&request, Seed::from([7; 32]), Config::new(), &mut out)?;
+/// let mut handshake =
+///     Handshake::start(&request, seed, Config::new(), &mut out)?;
 /// assert!(out.starts_with(b"GET / HTTP/1.1\r\nHost: example.com\r\n"));
 ///
-/// let deadline = opening.deadline(Duration::ZERO).expect("there is a limit by default");
-/// assert_eq!(deadline, Duration::from_secs(10));
-/// assert_eq!(opening.handle_timeout(deadline), Err(ResponseError::Timeout));
+/// let deadline = handshake.deadline(Duration::ZERO);
+/// assert_eq!(deadline, Some(Duration::from_secs(10)));
+///
+/// // Nothing arrives for 10 s.
+/// let result = handshake.handle_timeout(Duration::from_secs(10));
+/// assert_eq!(result, Err(ResponseError::Timeout));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Handshake {
     config: Config,
     expected: AcceptKey,
-    /// The subprotocols that were offered, as a list.
+    /// The offered subprotocols, as a list.
     offered: String,
-    /// What was offered of permessage-deflate.
+    /// The offers of permessage-deflate.
     deflate_offers: Vec<Params>,
-    /// Taken by the connection.
+    /// `None` after the connection has taken them.
     mask_keys: Option<Box<MaskKeys>>,
     scan: HeadScan,
-    /// The bytes of interim responses.
+    /// Number of bytes of interim responses.
     skipped: usize,
     timer: Timer,
     eof: bool,
@@ -105,38 +124,41 @@ pub struct Handshake {
 enum State {
     Receiving,
     Accepted,
-    /// By a response whose head, of this length, stays in the receive buffer.
+    /// The response stays in the receive buffer. Its head has this length in bytes.
     Refused {
         head: usize,
     },
     Failed(ResponseError),
 }
 
-/// What a final response says, with the compression that is agreed on.
+/// What a final response says. `Accepts` holds the compression that is agreed on.
 enum Verdict {
     Accepts(Option<Params>),
     Refuses,
 }
 
 impl Handshake {
-    /// Writes the request. The seed is used up: for the nonce, and for the mask keys of the
-    /// connection.
+    /// Writes the request to `out`, and starts the handshake. `config` holds its limits and those
+    /// of the connection.
+    ///
+    /// `seed` makes the key of the request (§4.1, item 7) and the mask keys of the connection. Use
+    /// a new random [`Seed`] for each handshake.
     ///
     /// # Errors
     ///
-    /// [`HeadError`], where the request must not be sent. Nothing is written then.
+    /// [`HeadError`] if the request must not be sent. Nothing is written then.
     pub fn start(
         request: &Request<'_>,
         seed: Seed,
         config: Config,
-        out: &mut BytesMut,
+        out: &mut dyn Output,
     ) -> Result<Self, HeadError> {
         request.check()?;
         let mut mask_keys = Box::new(MaskKeys::new(seed));
         // "The nonce MUST be selected randomly for each connection." (§4.1, item 7)
         let key = key::encode_key(mask_keys.nonce());
         let deflate_offers = request.deflate_offers(&config);
-        request.write(&key, &deflate_offers, out);
+        request.write(&key, &deflate_offers, out.tail());
         Ok(Self {
             expected: key::accept_key(&key),
             offered: request.offers(),
@@ -144,32 +166,34 @@ impl Handshake {
             mask_keys: Some(mask_keys),
             scan: HeadScan::new(Kind::Response),
             skipped: 0,
-            timer: Timer::new(config.opening_timeout),
+            timer: Timer::new(config.handshake_timeout),
             config,
             eof: false,
             state: State::Receiving,
         })
     }
 
-    /// The answer, once its head has arrived whole; `None` when more bytes are needed.
+    /// Returns the outcome when the head of the response is complete, or `None` if more bytes are
+    /// needed. Call it after every read, always with the same `input`. Interim responses, such as
+    /// 103 Early Hints, are skipped.
     ///
-    /// Call it after every read, with the same `input`. Interim responses such as 103 are
-    /// skipped.
+    /// With [`Outcome::Accepted`] the head is taken out of `input`. The bytes after it belong to
+    /// the connection. Later calls return `None`.
     ///
-    /// After [`Answer::Accepted`] the head has been taken out of `input`, what is left are the
-    /// first bytes of the connection, and later calls return `None`. After [`Answer::Refused`] the
-    /// response stays in `input`: to see more of its body, read more and call again, also after the
-    /// end of the stream. Head and body are kept up to [`Config::max_head_size`] bytes together;
-    /// what arrives beyond is dropped. For another opening, [clear](RecvBuf::clear) the buffer.
+    /// With [`Outcome::Refused`] the response stays in `input`. To receive more of its body, read
+    /// and call `next` again, also after the end of the stream. At most [`Config::max_head_size`]
+    /// bytes of the head and body together are kept, and later ones are dropped. Before you use
+    /// `input` for another handshake, call [`RecvBuf::clear`].
     ///
     /// # Errors
     ///
-    /// [`ResponseError`], where the answer is not one to an opening. Close the stream; there is
-    /// nothing to send (§4.1). Every later call repeats the error, and drops what has arrived.
+    /// [`ResponseError`] if the response is not a valid response to a handshake. Close the stream;
+    /// there is nothing to send (§4.1). Later calls return the same error, and drop the bytes in
+    /// `input`.
     pub fn next<'b>(
         &mut self,
         input: &'b mut RecvBuf,
-    ) -> Result<Option<Answer<'b>>, ResponseError> {
+    ) -> Result<Option<Outcome<'b>>, ResponseError> {
         match self.state {
             State::Receiving => {}
             State::Accepted => return Ok(None),
@@ -190,7 +214,7 @@ impl Handshake {
                 let head = input.consume(len);
                 let agreed = params.zip(self.config.deflate());
                 let agreed = agreed.map(|(params, config)| Agreed { params, config });
-                Answer::Accepted(
+                Outcome::Accepted(
                     Connection::opened(Some(mask_keys), &self.config, agreed),
                     Response::new(input.get(head), b""),
                 )
@@ -202,17 +226,20 @@ impl Handshake {
         }))
     }
 
-    /// Tells that the server has ended the stream: the read returned 0. Go on with
-    /// [`next`](Self::next), which reports [`ResponseError::EndOfStream`] where the answer is not
-    /// whole. It may as well be the end of the body of a response that refuses.
+    /// Tells the handshake that the server has ended the stream: a read returned 0. Then call
+    /// [`next`](Self::next), which fails with [`ResponseError::EndOfStream`] if the head of the
+    /// response is not complete. If the response refuses, the end of the stream can be the end of
+    /// its body.
     pub fn end_of_stream(&mut self) {
         self.eof = true;
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called, or `None` for not at all.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout), or `None` if there is no
+    /// deadline. Call it before waiting for bytes.
     ///
-    /// The first call starts [`Config::opening_timeout`]; nothing that arrives extends it, nor
-    /// does the body of a response that refuses. For instants, see
+    /// The first call of `deadline` or `handle_timeout` starts [`Config::handshake_timeout`]. Bytes
+    /// that arrive do not extend it. It also limits the time for the body of a response that
+    /// refuses. `now` is the time since any fixed instant; see
     /// [`Connection`](crate::Connection#time).
     pub fn deadline(&mut self, now: Duration) -> Option<Duration> {
         match self.state {
@@ -221,11 +248,13 @@ impl Handshake {
         }
     }
 
-    /// Gives up where the deadline has passed at `now`. Too early a call does nothing.
+    /// Ends the handshake if its deadline has passed at `now`. Call it when the deadline has
+    /// passed. A call before that does nothing.
     ///
     /// # Errors
     ///
-    /// [`ResponseError::Timeout`]. An earlier error is repeated.
+    /// [`ResponseError::Timeout`] if the deadline has passed: close the stream. An earlier error is
+    /// returned again.
     pub fn handle_timeout(&mut self, now: Duration) -> Result<(), ResponseError> {
         match self.state {
             State::Receiving | State::Refused { .. } if self.timer.is_due(now) => {
@@ -237,7 +266,7 @@ impl Handshake {
         }
     }
 
-    /// The length of the final response and what it says, once its head is whole.
+    /// The length of the head of the final response and what it says, when it is complete.
     fn receive(&mut self, input: &mut RecvBuf) -> Result<Option<(usize, Verdict)>, ResponseError> {
         loop {
             let unread = input.unread();
@@ -274,39 +303,43 @@ impl Handshake {
         error
     }
 
-    /// How long a head may be, in bytes, behind the interim ones.
+    /// Number of bytes that the next head can have. Interim responses count towards the limit, so
+    /// that a server cannot send them for ever.
     fn room(&self) -> usize {
         self.config.max_head_size.saturating_sub(self.skipped)
     }
 
-    /// The response that refuses, with as much of its body as is here and has room.
-    fn refused<'b>(&self, head: usize, input: &'b mut RecvBuf) -> Answer<'b> {
+    /// The response that refuses, with the part of its body that has arrived and is within the
+    /// limit.
+    fn refused<'b>(&self, head: usize, input: &'b mut RecvBuf) -> Outcome<'b> {
         input.truncate_unread(self.room());
         let unread = input.unread();
         let (head, body) = unread.split_at(head.min(unread.len()));
-        Answer::Refused(Response::new(head, body))
+        Outcome::Refused(Response::new(head, body))
     }
 }
 
-/// What the server says to an opening.
+/// What the final response of the server says.
 ///
 /// ```
-/// use websocket_proto::{Connection, handshake::client::Answer};
+/// use websocket_proto::{Connection, handshake::client::Outcome};
 ///
-/// fn connection(answer: Answer<'_>) -> Result<Connection, String> {
-///     match answer {
-///         Answer::Accepted(connection, _) => Ok(connection),
-///         Answer::Refused(response) => Err(format!("the server says {}", response.status())),
+/// fn connection(outcome: Outcome<'_>) -> Result<Connection, String> {
+///     match outcome {
+///         Outcome::Accepted(connection, _) => Ok(connection),
+///         Outcome::Refused(response) => {
+///             Err(format!("refused with status {}", response.status()))
+///         }
 ///     }
 /// }
 /// ```
 // Exhaustive: every final response accepts or refuses.
 #[derive(Debug)]
 #[must_use]
-pub enum Answer<'b> {
-    /// The connection is open.
+pub enum Outcome<'b> {
+    /// The server accepts: the connection is open. The status is 101.
     Accepted(Connection, Response<'b>),
-    /// A response with another status than 101, for the application to judge: a redirection, a
-    /// request to log in, an error.
+    /// The server refuses: the status is not 101. The application decides what to do, for example
+    /// to follow a redirection, to log in, or to report the status.
     Refused(Response<'b>),
 }

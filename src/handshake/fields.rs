@@ -1,4 +1,4 @@
-//! Header fields (RFC 9110 §5): those that arrived, and those that the application sets.
+//! Header fields (RFC 9110 §5): received ones, and those that the application adds.
 
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
@@ -18,46 +18,53 @@ use crate::grammar::{is_token, list};
 // Exhaustive: a header field has a name and a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Header<'b> {
-    /// The name as it was sent: a token, whose case has no meaning.
+    /// The name as received: a token (RFC 9110 §5.6.2). Case has no meaning.
     pub name: &'b str,
-    /// The value without the white space around it. Most values are ASCII; none holds a control
-    /// character but the tab.
+    /// The value without the white space around it. It is often ASCII, but can contain any bytes
+    /// except control characters other than the tab.
     pub value: &'b [u8],
 }
 
 impl Header<'_> {
-    /// Whether this is the name of the field, in whatever case.
+    /// Whether the field has this name. Case is ignored.
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
 }
 
-/// The header fields of a head, in the order in which they arrived. A name can occur several
-/// times.
+/// Iterates over the header fields of a request or response, in the order of arrival. A name can
+/// occur several times.
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use websocket_proto::{Config, RecvBuf, handshake::server::{Handshake, Origins}};
+/// use websocket_proto::{Config, RecvBuf};
+/// use websocket_proto::handshake::server::{Handshake, Origins};
 ///
 /// let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-/// input.extend_from_slice(b"GET / HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
-///     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-///     Sec-WebSocket-Version: 13\r\nCookie: a=1\r\ncookie: b=2\r\n\r\n");
-/// let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
-/// let (request, pending) = opening.next(&mut input, &mut out)?.expect("it is whole");
+/// input.extend_from_slice(
+///     b"GET / HTTP/1.1\r\nHost: example.com\r\n\
+///       Upgrade: websocket\r\nConnection: Upgrade\r\n\
+///       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+///       Sec-WebSocket-Version: 13\r\n\
+///       Cookie: a=1\r\ncookie: b=2\r\n\r\n",
+/// );
+/// let mut handshake = Handshake::new(Config::new(), Origins::SameOrigin);
+/// let (request, _pending) =
+///     handshake.next(&mut input, &mut out)?.expect("a complete head");
 /// assert_eq!(request.headers().count(), 7);
-/// let cookies: Vec<_> = request.headers().filter(|header| header.is("Cookie")).collect();
-/// assert_eq!((cookies[0].value, cookies[1].value), (&b"a=1"[..], &b"b=2"[..]));
+/// let mut cookies = request.headers().filter(|it| it.is("Cookie"));
+/// assert_eq!(cookies.next().unwrap().value, b"a=1");
+/// assert_eq!(cookies.next().unwrap().value, b"b=2");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Headers<'b> {
-    /// Field lines that have been parsed once and are known to be well-formed.
+    /// Well-formed field lines: `httparse` has parsed them before.
     lines: &'b [u8],
 }
 
 impl<'b> Headers<'b> {
-    /// The fields in the lines of a head behind the first, as far as the empty line.
+    /// `lines` is the head after its first line, with the empty line at its end.
     pub(super) fn new(lines: &'b [u8]) -> Self {
         Self { lines }
     }
@@ -68,9 +75,9 @@ impl<'b> Headers<'b> {
             .map(|header| header.value)
     }
 
-    /// The elements of a list that may be spread over several fields of this name: "its combined
-    /// field value consists of the list of corresponding field line values within that section,
-    /// concatenated in order, with each field line value separated by a comma" (RFC 9110 §5.3).
+    /// The elements of a list, from all fields of this name: "its combined field value consists of
+    /// the list of corresponding field line values within that section, concatenated in order,
+    /// with each field line value separated by a comma" (RFC 9110 §5.2).
     pub(super) fn list(self, name: &str) -> impl Iterator<Item = &'b str> + use<'b, '_> {
         self.filter(move |header| header.is(name))
             .flat_map(|header| list(header.value))
@@ -93,7 +100,7 @@ impl<'b> Iterator for Headers<'b> {
     }
 }
 
-/// Values hold cookies and passwords: only the names are shown.
+/// Shows the names only, because values can contain cookies and passwords.
 impl fmt::Debug for Headers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
@@ -102,7 +109,7 @@ impl fmt::Debug for Headers<'_> {
     }
 }
 
-/// Header fields that the application adds to a head of ours.
+/// Header fields that the application adds to the request or response.
 #[derive(Clone, Default)]
 pub(super) struct OwnFields<'a>(Vec<(&'a str, &'a str)>);
 
@@ -111,8 +118,8 @@ impl<'a> OwnFields<'a> {
         self.0.push((name, value));
     }
 
-    /// What keeps a head whole, whatever the application was given by others: no CR, LF or NUL
-    /// gets into it, and no field that decides about the opening or the length of the body.
+    /// Protects the head against values that the application takes from others: no CR, LF or NUL
+    /// gets into it, and no field that decides about the handshake or the length of the body.
     pub(super) fn check(&self) -> Result<(), HeadError> {
         for (name, value) in &self.0 {
             if !is_token(name.as_bytes()) {
@@ -138,7 +145,7 @@ impl<'a> OwnFields<'a> {
     }
 }
 
-/// As for [`Headers`].
+/// Shows the names only, as [`Headers`] does.
 impl fmt::Debug for OwnFields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
@@ -147,7 +154,7 @@ impl fmt::Debug for OwnFields<'_> {
     }
 }
 
-/// What an opening writes itself, besides `Sec-WebSocket-*`.
+/// The fields that the handshake writes itself, besides `Sec-WebSocket-*`.
 const RESERVED: [&str; 6] = [
     "Host",
     "Origin",
@@ -158,58 +165,64 @@ const RESERVED: [&str; 6] = [
 ];
 const WEBSOCKET: &[u8] = b"Sec-WebSocket-";
 
-/// The application asked for a head that must not be sent. It is our fault, not the peer's.
+/// The application asked for something that the handshake must not send or cannot use. This is a
+/// mistake of this side, not of the peer.
 ///
 /// ```
 /// use bytes::BytesMut;
 /// use websocket_proto::{Config, Seed, handshake::{HeadError, client}};
 ///
-/// let request = client::Request::new("ws://example.com/")?.header("X-Name", "a\r\nHost: evil");
+/// let request = client::Request::new("ws://example.com/")?
+///     .header("X-Name", "a\r\nHost: evil");
 /// let mut out = BytesMut::new();
 /// let seed = Seed::from([3; 32]);
-/// let error = client::Handshake::start(&request, seed, Config::new(), &mut out).unwrap_err();
-/// assert_eq!(error, HeadError::InvalidHeaderValue);
+/// let started =
+///     client::Handshake::start(&request, seed, Config::new(), &mut out);
+/// assert_eq!(started.unwrap_err(), HeadError::InvalidHeaderValue);
 /// assert!(out.is_empty());
 /// # Ok::<(), client::UrlError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadError {
-    /// The name of a header field that is not a token.
+    /// The name of a header field is not a token.
     #[error("the name of a header field must be a token (RFC 9110 §5.1)")]
     InvalidHeaderName,
-    /// The value of a header field with a control character, such as CR, LF or NUL.
-    #[error("the value of a header field must not hold control characters (RFC 9110 §5.5)")]
+    /// The value of a header field contains a control character, such as CR, LF or NUL.
+    #[error("the value of a header field must not contain control characters (RFC 9110 §5.5)")]
     InvalidHeaderValue,
-    /// A header field that the opening writes itself: `Upgrade`, `Connection`, `Sec-WebSocket-*`,
+    /// The handshake writes this header field itself: `Upgrade`, `Connection`, `Sec-WebSocket-*`,
     /// `Host`, `Origin`, `Content-Length`, `Transfer-Encoding`.
-    #[error("this header field is written by the opening itself (RFC 6455 §4)")]
+    #[error("the handshake writes this header field itself (RFC 6455 §4)")]
     ReservedHeader,
-    /// A subprotocol that is not a token, or that the client names twice.
-    #[error("subprotocols must be tokens, each of them named once (RFC 6455 §4.1)")]
+    /// A subprotocol of the client is not a token, or the client offers it twice.
+    #[error("subprotocols must be tokens, each of them offered once (RFC 6455 §4.1)")]
     InvalidSubprotocol,
-    /// The server chose a subprotocol that the client did not offer.
+    /// The server chose a subprotocol that the client does not offer.
     #[error("the subprotocol must be one of those that the client offers (RFC 6455 §4.2.2)")]
     SubprotocolNotOffered,
-    /// An offer of compression with a window of another size than two to the power of 8 to 15
-    /// bytes, or less than 9 for the client's own.
-    #[error("window bits are 8 to 15, those of the client 9 to 15 (RFC 7692 §7.1.2)")]
+    /// An offer of compression has a window size that is not supported.
+    /// `server_max_window_bits` is 8 to 15, `client_max_window_bits` is 9 to 15.
+    #[error("window bits are 8 to 15 for the server, 9 to 15 for the client (RFC 7692 §7.1.2)")]
     InvalidWindowBits,
-    /// A status for [`Reject`](super::server::Reject) that does not reject: not 300 to 599.
-    #[error("an opening is rejected with a status of 300 to 599 (RFC 9110 §15)")]
+    /// The status of a [`Reject`](super::server::Reject) is not 300 to 599.
+    #[error("a handshake is rejected with a status of 300 to 599 (RFC 9110 §15)")]
     InvalidStatus,
-    /// An origin that is not of the form `https://example.com:8443`.
+    /// An origin is not of the form `https://example.com` or `https://example.com:8443`.
     #[error("an origin is a scheme, a host and a port, and nothing else (RFC 6454 §6.2)")]
     InvalidOrigin,
+    /// A host is not of the form `example.com` or `example.com:8443`.
+    #[error("a host is a name or an address, with or without a port (RFC 9110 §7.2)")]
+    InvalidHost,
 }
 
-/// What a `field-value` consists of (RFC 9110 §5.5).
-const fn is_value_char(byte: u8) -> bool {
+/// The characters of a `field-value` (RFC 9110 §5.5).
+pub(super) const fn is_value_char(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 
 /// Appends text to `out`.
 pub(super) fn write(out: &mut BytesMut, text: fmt::Arguments<'_>) {
-    // A `BytesMut` grows, and the strings and numbers that are written do not fail.
+    // Writing cannot fail: a `BytesMut` grows as needed.
     let _ = out.write_fmt(text);
 }

@@ -1,25 +1,28 @@
-//! From bytes to one HTTP/1.1 head: where it ends, and whether it is one.
-
-use core::mem::MaybeUninit;
+//! Finds the end of an HTTP/1.1 head and checks its syntax.
 
 use httparse::{Error, Status};
 
-use super::fields::Headers;
-use crate::grammar::is_token_char;
+use super::fields::{Headers, is_value_char};
+use crate::grammar::{is_token, is_token_char};
 
-/// The bytes are not the head of an HTTP/1.1 request or response, or too much of one.
+/// The bytes are not the head of an HTTP/1.1 request or response, or they exceed a limit.
 ///
-/// Both roles report it, as [`RequestError::Http`] and [`ResponseError::Http`].
+/// Both roles report it, as [`RequestError::Http`] and [`ResponseError::Http`]. The number after
+/// each variant is the status that a server sends.
 ///
 /// ```
 /// use bytes::BytesMut;
 /// use websocket_proto::{Config, RecvBuf};
-/// use websocket_proto::handshake::{HttpError, server::{Handshake, Origins, RequestError}};
+/// use websocket_proto::handshake::HttpError;
+/// use websocket_proto::handshake::server::{
+///     Handshake, Origins, RequestError,
+/// };
 ///
-/// let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
+/// let mut handshake = Handshake::new(Config::new(), Origins::SameOrigin);
 /// let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-/// input.extend_from_slice(&[0x16]);                  // the first byte of a TLS ClientHello
-/// let error = opening.next(&mut input, &mut out).unwrap_err();
+/// // The first byte of a TLS ClientHello.
+/// input.extend_from_slice(&[0x16]);
+/// let error = handshake.next(&mut input, &mut out).unwrap_err();
 /// assert_eq!(error, RequestError::Http(HttpError::FirstByte));
 /// ```
 ///
@@ -28,60 +31,63 @@ use crate::grammar::is_token_char;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The first byte cannot begin a message of HTTP/1.1, as where the peer speaks TLS. 400.
-    #[error("the first byte does not begin an HTTP/1.1 message (RFC 9112 §2.1)")]
+    /// The first byte cannot start an HTTP/1.1 message. For instance, the peer uses TLS. 400.
+    #[error("the first byte does not start an HTTP/1.1 message (RFC 9112 §2.1)")]
     FirstByte,
-    /// A line that ends with LF alone, or a CR that no LF follows. 400.
+    /// A line ends with LF alone, or a CR is not followed by LF. 400.
     #[error("a line does not end with CRLF (RFC 9112 §2.2)")]
     LineEnding,
-    /// A header field that continues on a second line. 400.
+    /// A header field continues on a second line. 400.
     #[error("a header field is folded over several lines (RFC 9112 §5.2)")]
     FoldedField,
-    /// A request line or status line that is malformed. 400.
+    /// The request line or status line is malformed. 400.
     #[error("the first line is malformed (RFC 9112 §3, §4)")]
     StartLine,
-    /// A header field that is malformed: no name, a name that is not a token, a space before the
-    /// colon, or a control character in the value. 400.
+    /// A header field is malformed: it has no name, its name is not a token, a space precedes the
+    /// colon, or the value contains a control character. 400.
     #[error("a header field is malformed (RFC 9112 §5)")]
     Field,
-    /// More bytes than [`Config::max_head_size`](crate::Config::max_head_size). 431.
+    /// The head is longer than [`Config::max_head_size`](crate::Config::max_head_size). 431.
     #[error("the head is longer than this endpoint accepts (RFC 6585 §5)")]
     HeadTooLong,
-    /// More header fields than [`Config::max_headers`](crate::Config::max_headers). 431.
+    /// There are more header fields than [`Config::max_headers`](crate::Config::max_headers). 431.
     #[error("there are more header fields than this endpoint accepts (RFC 6585 §5)")]
     TooManyFields,
 }
 
-/// What a head may begin with.
+/// Requests and responses start with different bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Request,
     Response,
 }
 
-/// Finds the end of a head that arrives in pieces. It looks at no byte twice.
+/// Finds the end of a head that arrives in pieces. It reads each byte once, so that its work is
+/// linear even if the head arrives byte by byte.
 #[derive(Debug)]
 pub(super) struct HeadScan {
     kind: Kind,
     place: Place,
-    /// How many bytes have been looked at.
+    /// Position of the start line, after empty lines.
+    start: usize,
+    /// Number of bytes read.
     scanned: usize,
 }
 
-/// The place in the head that the next byte is for.
+/// The place of the next byte in the head.
 #[derive(Debug, Clone, Copy)]
 enum Place {
-    /// The first byte of all, or behind empty lines.
+    /// The first byte, also after empty lines.
     First,
-    /// Behind the CR of an empty line before the head.
+    /// After the CR of an empty line before the head.
     FirstCr,
-    /// Inside of a line.
+    /// Inside a line.
     Line,
-    /// Behind the CR of a line.
+    /// After the CR of a line.
     LineCr,
-    /// At the start of a line that is not the first.
+    /// At the start of a line other than the first.
     Next,
-    /// Behind the CR of the empty line that ends the head.
+    /// After the CR of the empty line that ends the head.
     LastCr,
 }
 
@@ -90,15 +96,17 @@ impl HeadScan {
         Self {
             kind,
             place: Place::First,
+            start: 0,
             scanned: 0,
         }
     }
 
-    /// The length of the head at the start of `bytes`, or `None` where its end is not here yet.
+    /// Returns the length of the head at the start of `bytes`, or `None` if its end has not
+    /// arrived.
     ///
-    /// Each call is given what the last one was given, and whatever has arrived since. The first
-    /// byte that is against a rule decides, and the limit counts as one: so the answer does not
-    /// depend on how the bytes were split.
+    /// Each call gets the bytes of the last call, and those that have arrived since. The first byte
+    /// that breaks a rule decides about the error, and the limit is one of the rules. So the result
+    /// does not depend on how the bytes were split.
     pub(super) fn find_end(
         &mut self,
         bytes: &[u8],
@@ -120,7 +128,10 @@ impl HeadScan {
                 // at least one empty line (CRLF) received prior to the request-line" (RFC 9112
                 // §2.2).
                 (Place::First, b'\r') if self.kind == Kind::Request => Place::FirstCr,
-                (Place::FirstCr, b'\n') => Place::First,
+                (Place::FirstCr, b'\n') => {
+                    self.start = self.scanned;
+                    Place::First
+                }
                 (Place::First, b'H') if self.kind == Kind::Response => Place::Line,
                 (Place::First, &byte) if self.kind == Kind::Request && is_token_char(byte) => {
                     Place::Line
@@ -131,8 +142,8 @@ impl HeadScan {
                 (Place::LineCr, b'\n') => Place::Next,
                 // "A recipient of such a bare CR MUST consider that element to be invalid or
                 // replace each bare CR with SP", and "MAY recognize a single LF as a line
-                // terminator" (RFC 9112 §2.2). Readings that differ smuggle requests past a
-                // proxy, so both are refused.
+                // terminator" (RFC 9112 §2.2). If a proxy reads them differently, a request can be
+                // smuggled past it, so both are errors.
                 (Place::LineCr | Place::FirstCr | Place::LastCr, _) | (_, b'\n') => {
                     return Err(HttpError::LineEnding);
                 }
@@ -151,12 +162,17 @@ impl HeadScan {
         }
         Ok(None)
     }
+
+    /// Whether the method is HEAD. `bytes` are those of the last call of
+    /// [`find_end`](Self::find_end).
+    pub(super) fn is_head_request(&self, bytes: &[u8]) -> bool {
+        bytes
+            .get(self.start..)
+            .is_some_and(|line| line.starts_with(b"HEAD "))
+    }
 }
 
-/// The most header fields that there is room for.
-const MAX_FIELDS: usize = 128;
-
-/// Why a whole head cannot be read. A version that this endpoint does not speak is not malformed.
+/// Why a complete head is refused. Another version of HTTP is not malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ParseError {
     Http(HttpError),
@@ -172,31 +188,27 @@ pub(super) struct RequestHead<'b> {
 }
 
 impl<'b> RequestHead<'b> {
-    /// Parses a whole head, of HTTP/1.1 and no other version.
+    /// Parses a complete head, as found by [`HeadScan`], of HTTP/1.1 or a later minor version.
     pub(super) fn parse(head: &'b [u8], max_fields: usize) -> Result<Self, ParseError> {
-        let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-        let room = &mut room[..max_fields.min(MAX_FIELDS)];
-        let mut request = httparse::Request::new(&mut []);
-        match request.parse_with_uninit_headers(head, room) {
-            Ok(Status::Complete(len)) if len == head.len() => {}
-            Ok(_) => return Err(ParseError::Http(HttpError::StartLine)),
-            Err(Error::Version) if names_a_version(head) => return Err(ParseError::Version),
-            Err(error) => return Err(syntax_error(error)),
+        let ([method, target, version], fields) = split(head);
+        let is_target = !target.is_empty() && !target.iter().any(u8::is_ascii_control);
+        let version = http_version(version)
+            .filter(|_| is_token(method) && is_target)
+            .ok_or(ParseError::Http(HttpError::StartLine))?;
+        check_fields(fields, max_fields)?;
+        match version {
+            (1, 1..) => Ok(Self::split(head)),
+            _ => Err(ParseError::Version),
         }
-        if request.version != Some(1) {
-            return Err(ParseError::Version);
-        }
-        Ok(Self::split(head))
     }
 
-    /// The parts of a head that has been parsed before.
+    /// Splits a head that [`parse`](Self::parse) has accepted.
     pub(super) fn split(head: &'b [u8]) -> Self {
-        let (line, fields) = split_start_line(head);
-        let mut words = line.split(|&byte| byte == b' ');
+        let ([method, target, _], fields) = split(head);
         Self {
-            method: words.next().unwrap_or_default(),
-            target: words.next().unwrap_or_default(),
-            fields,
+            method,
+            target,
+            fields: Headers::new(fields),
         }
     }
 }
@@ -204,7 +216,7 @@ impl<'b> RequestHead<'b> {
 /// The parts of a response head.
 #[derive(Debug, Clone)]
 pub(super) struct ResponseHead<'b> {
-    /// The status line up to the status: `HTTP/1.1`.
+    /// Such as `HTTP/1.1`.
     pub(super) version: &'b [u8],
     pub(super) status: u16,
     pub(super) reason: &'b [u8],
@@ -212,62 +224,67 @@ pub(super) struct ResponseHead<'b> {
 }
 
 impl<'b> ResponseHead<'b> {
-    /// Parses a whole head, of HTTP/1.1 or HTTP/1.0.
+    /// Parses a complete head, as found by [`HeadScan`], of HTTP/1.0 or a later minor version.
     pub(super) fn parse(head: &'b [u8], max_fields: usize) -> Result<Self, ParseError> {
-        let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-        let room = &mut room[..max_fields.min(MAX_FIELDS)];
-        let mut response = httparse::Response::new(&mut []);
-        let parser = httparse::ParserConfig::default();
-        match parser.parse_response_with_uninit_headers(&mut response, head, room) {
-            Ok(Status::Complete(len)) if len == head.len() => Ok(Self::split(head)),
-            Ok(_) => Err(ParseError::Http(HttpError::StartLine)),
-            Err(Error::Version) => Err(ParseError::Version),
-            Err(error) => Err(syntax_error(error)),
+        let ([version, status, reason], fields) = split(head);
+        let is_status = status.len() == 3 && status.iter().all(u8::is_ascii_digit);
+        let version = http_version(version)
+            .filter(|_| is_status && reason.iter().copied().all(is_value_char))
+            .ok_or(ParseError::Http(HttpError::StartLine))?;
+        check_fields(fields, max_fields)?;
+        match version {
+            (1, _) => Ok(Self::split(head)),
+            _ => Err(ParseError::Version),
         }
     }
 
-    /// The parts of a head that has been parsed before.
+    /// Splits a head that [`parse`](Self::parse) has accepted.
     pub(super) fn split(head: &'b [u8]) -> Self {
-        let (line, fields) = split_start_line(head);
-        let mut words = line.splitn(3, |&byte| byte == b' ');
-        let version = words.next().unwrap_or_default();
-        let digits = words.next().unwrap_or_default();
+        let ([version, digits, reason], fields) = split(head);
         Self {
             version,
             status: digits
                 .iter()
                 .fold(0, |status, digit| 10 * status + u16::from(digit & 0x0F)),
-            reason: words.next().unwrap_or_default(),
-            fields,
+            reason,
+            fields: Headers::new(fields),
         }
     }
 }
 
-fn syntax_error(error: Error) -> ParseError {
-    ParseError::Http(match error {
-        Error::HeaderName | Error::HeaderValue => HttpError::Field,
-        Error::TooManyHeaders => HttpError::TooManyFields,
-        // All lines end with CRLF, so `NewLine` is about what the first one has before it.
-        Error::Status | Error::Token | Error::Version | Error::NewLine => HttpError::StartLine,
-    })
-}
-
-/// Whether the request line ends with an `HTTP-version` (RFC 9112 §2.3), whichever it is.
-fn names_a_version(head: &[u8]) -> bool {
-    let (line, _) = split_start_line(head);
-    matches!(
-        line.splitn(3, |&byte| byte == b' ').nth(2),
-        Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
-            if major.is_ascii_digit() && minor.is_ascii_digit()
-    )
-}
-
-/// The first line of a head in which [`HeadScan`] has found the end, and the field lines.
-fn split_start_line(head: &[u8]) -> (&[u8], Headers<'_>) {
+/// Splits a head into the three parts of its start line, and the field lines with the empty line.
+fn split(head: &[u8]) -> ([&[u8]; 3], &[u8]) {
     let head = head.trim_ascii_start();
     let end = head.iter().position(|&byte| byte == b'\r');
-    let (line, lines) = head.split_at(end.unwrap_or(head.len()));
-    (line, Headers::new(lines.get(2..).unwrap_or_default()))
+    let (line, fields) = head.split_at(end.unwrap_or(head.len()));
+    let mut parts = line.splitn(3, |&byte| byte == b' ');
+    let parts = [(); 3].map(|()| parts.next().unwrap_or_default());
+    (parts, fields.get(2..).unwrap_or_default())
+}
+
+/// The major and the minor version (RFC 9112 §2.3).
+///
+/// "A recipient that receives a message with a major version number that it implements and a minor
+/// version number higher than what it implements SHOULD process the message as if it was in the
+/// highest minor version within that major version to which the recipient is conformant" (RFC 9110
+/// §2.5). `httparse` does not accept HTTP/1.2, so only the field lines are given to it.
+fn http_version(text: &[u8]) -> Option<(u8, u8)> {
+    match text.strip_prefix(b"HTTP/")? {
+        [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => Some((major - b'0', minor - b'0')),
+        _ => None,
+    }
+}
+
+/// Limits the stack space for header fields, here and in `Config::max_headers`.
+const MAX_FIELDS: usize = 128;
+
+fn check_fields(fields: &[u8], max_fields: usize) -> Result<(), ParseError> {
+    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    match httparse::parse_headers(fields, &mut room[..max_fields.min(MAX_FIELDS)]) {
+        Ok(Status::Complete((len, _))) if len == fields.len() => Ok(()),
+        Err(Error::TooManyHeaders) => Err(ParseError::Http(HttpError::TooManyFields)),
+        _ => Err(ParseError::Http(HttpError::Field)),
+    }
 }
 
 #[cfg(test)]
@@ -276,10 +293,9 @@ mod tests {
 
     use super::*;
 
-    /// The work is linear, as a byte that was looked at is never looked at again. Were
-    /// it, the LF in its place would be an error.
+    /// Each byte that was read is replaced with LF. Reading it again would be an error.
     #[test]
-    fn field_01_no_byte_is_looked_at_twice() {
+    fn field_01_no_byte_is_read_twice() {
         let mut head = b"GET / HTTP/1.1\r\nHost: example.com\r\nX: ".to_vec();
         head.resize(16_380, b'x');
         head.extend_from_slice(b"\r\n\r\n");

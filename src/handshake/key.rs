@@ -1,4 +1,5 @@
-//! The key of the client and the proof that the server has read it (RFC 6455 §1.3, §4.2.2).
+//! The key of the client, and the value by which the server proves that it read the key (RFC 6455
+//! §1.3, §4.2.2).
 
 use base64::{
     Engine, alphabet,
@@ -9,12 +10,11 @@ use sha1::{Digest, Sha1};
 /// A value of `Sec-WebSocket-Accept`: 20 bytes in base64.
 pub(super) type AcceptKey = [u8; 28];
 
-/// "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", a GUID that servers without WebSocket do not know
-/// (§1.3).
+/// A GUID that servers without WebSocket do not know (§1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// RFC 6455 §11.3.1 asks for base64 that decodes to 16 bytes. The grammar leaves the four bits
-/// behind them free.
+/// RFC 6455 §11.3.1 requires base64 that decodes to 16 bytes. Its grammar allows any value for the
+/// four unused bits after them.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -22,14 +22,17 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
 
-/// The `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key` (RFC 6455 §4.2.2), for servers
-/// whose opening happens elsewhere. The handshakes of this crate do it themselves.
+/// Computes the `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 §4.2.2).
+///
+/// Use it for a server whose handshake happens elsewhere. [`server`](super::server) does it by
+/// itself. The key is not checked.
 ///
 /// ```
 /// use websocket_proto::handshake::accept_key;
 ///
 /// // The example of RFC 6455 §1.3.
-/// assert_eq!(&accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// let accept = accept_key(b"dGhlIHNhbXBsZSBub25jZQ==");
+/// assert_eq!(&accept, b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
 pub fn accept_key(key: &[u8]) -> [u8; 28] {
     let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
@@ -44,13 +47,13 @@ pub(super) fn encode_key(nonce: [u8; 16]) -> [u8; 24] {
 /// Whether this is "a base64-encoded [...] value that, when decoded, is 16 bytes in length"
 /// (§4.2.1, item 5).
 pub(super) fn is_key(key: &[u8]) -> bool {
-    // Room for what 24 digits can be at most; more of them is an error.
+    // 24 digits decode to 18 bytes at most. More digits are an error.
     BASE64.decode_slice(key, &mut [0; 18]) == Ok(16)
 }
 
 fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut text = [b'='; N];
-    // N is the length of base64 with padding for the two lengths in use.
+    // N is the length of the padded base64 of both inputs in use, 16 and 20 bytes.
     let written = BASE64.encode_slice(bytes, &mut text);
     debug_assert_eq!(written, Ok(N));
     text

@@ -1,78 +1,118 @@
-//! The opening handshakes (RFC 6455 §4): bytes in, a decision by the application, a
-//! [`Connection`](crate::Connection) out.
+//! The opening handshake (RFC 6455 §4), for clients and for servers. The result is a
+//! [`Connection`](crate::Connection).
 //!
 //! ```text
-//! client::Request ─▶ client::Handshake ── GET ──▶ server::Handshake ─▶ Request + Pending
-//!                                                                               │ accept
-//!   Connection ◀─ Answer::Accepted ◀───── 101 ─────────────────────────────────▶ Connection
+//! client                                         server
+//! Request
+//! Handshake::start ────── GET request ─────────▶ Handshake::next
+//!                                                Request, Pending
+//!                                                Pending::accept
+//! Handshake::next  ◀───── 101 response ───────── Connection
+//! Outcome::Accepted
+//! Connection
 //! ```
 //!
-//! Both handshakes are called like a connection: `next` after each read, `end_of_stream`,
-//! `deadline` before each wait, `handle_timeout` when it passes. The request and the response are
-//! views of the receive buffer; the connection continues with the same buffers.
+//! [`client`] and [`server`] each show the loop for their role. Both handshakes are called like a
+//! [`Connection`](crate::Connection): `next` after each read, `end_of_stream` when the read returns
+//! 0 bytes, `deadline` before each wait, and `handle_timeout` when the deadline has passed. They
+//! use the same input and output buffers as the connection that follows.
+//!
+//! This example runs both sides in one program:
 //!
 //! ```
 //! use bytes::{Buf, BytesMut};
 //! use websocket_proto::{Config, Event, RecvBuf, Seed};
 //! use websocket_proto::handshake::{client, server};
 //!
-//! // The client asks.
-//! let request = client::Request::new("ws://example.com/chat")?.subprotocol("chat");
+//! // The client writes a request.
+//! let request = client::Request::new("ws://example.com/chat")?
+//!     .subprotocol("chat");
 //! let (mut client_in, mut client_out) = (RecvBuf::new(), BytesMut::new());
-//! let seed = Seed::from([7; 32]);                      // Seed::from_os() outside of a test
-//! let mut asking = client::Handshake::start(&request, seed, Config::new(), &mut client_out)?;
+//! let seed = Seed::from([7; 32]); // Outside of tests: Seed::from_os()
+//! let mut client_handshake = client::Handshake::start(
+//!     &request, seed, Config::new(), &mut client_out,
+//! )?;
 //!
-//! // The server reads the request, decides, and accepts.
-//! let mut listening = server::Handshake::new(Config::new(), server::Origins::SameOrigin);
+//! // The server reads the request, and accepts it.
+//! let mut server_handshake =
+//!     server::Handshake::new(Config::new(), server::Origins::SameOrigin);
 //! let (mut server_in, mut server_out) = (RecvBuf::new(), BytesMut::new());
 //! server_in.extend_from_slice(&client_out.split());
-//! let (request, pending) = listening.next(&mut server_in, &mut server_out)?.expect("it is whole");
+//! let (request, pending) = server_handshake
+//!     .next(&mut server_in, &mut server_out)?
+//!     .expect("a complete head");
 //! assert_eq!(request.path(), "/chat");
-//! let answer = match request.subprotocols().find(|&name| name == "chat") {
+//! let response = match request.subprotocols().find(|&it| it == "chat") {
 //!     Some(name) => server::Accept::new().subprotocol(name),
 //!     None => server::Accept::new(),
 //! };
-//! let mut server_ws = pending.accept(answer, &mut server_out)?;
-//! server_ws.send_text("welcome", &mut server_out)?;     // behind the response at once
+//! let mut server = pending.accept(response, &mut server_out)?;
+//! // The first message can follow the response at once.
+//! server.send_text("welcome", &mut server_out)?;
 //!
-//! // The client verifies the answer.
+//! // The client checks the response.
 //! client_in.extend_from_slice(&server_out.split());
-//! let mut client_ws = match asking.next(&mut client_in)?.expect("it is whole") {
-//!     client::Answer::Accepted(ws, response) => {
+//! let outcome =
+//!     client_handshake.next(&mut client_in)?.expect("a complete head");
+//! let mut client = match outcome {
+//!     client::Outcome::Accepted(connection, response) => {
 //!         assert_eq!(response.subprotocol(), Some("chat"));
-//!         ws
+//!         connection
 //!     }
-//!     client::Answer::Refused(response) => panic!("refused with {}", response.status()),
+//!     client::Outcome::Refused(response) => {
+//!         panic!("refused with {}", response.status())
+//!     }
 //! };
-//! let event = client_ws.next_event(&mut client_in, &mut client_out)?;
+//! let event = client.next_event(&mut client_in, &mut client_out)?;
 //! assert_eq!(event, Some(Event::Text("welcome")));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What bounds an opening is in [`Config`](crate::Config): the bytes of a head, its header
-//! fields, and the time in all. Each byte of a head is looked at a fixed number of times, however
-//! the bytes drip in. Nothing is allocated for a request but copies of the subprotocols and of the
-//! compression that it offers.
+//! # Limits
 //!
-//! Two kinds of error tell whose fault it was. [`RequestError`](server::RequestError) and
-//! [`ResponseError`](client::ResponseError) are the peer's, and [`HttpError`] is what they have in
-//! common. [`HeadError`] and [`UrlError`](client::UrlError) are the application's.
+//! | Limit | Default | A server responds with | A client reports |
+//! |---|---|---|---|
+//! | [`Config::max_head_size`] | 16 KiB | 431 | [`HttpError::HeadTooLong`] |
+//! | [`Config::max_headers`] | 64 | 431 | [`HttpError::TooManyFields`] |
+//! | [`Config::handshake_timeout`] | 10 s | 408 | [`ResponseError::Timeout`] |
+//!
+//! The work is linear in the number of bytes received, even if they arrive one by one. A server
+//! allocates no memory for a request, except for the offers of subprotocols and of compression.
+//!
+//! # Errors
+//!
+//! | Type | Reported to | Mistake of |
+//! |---|---|---|
+//! | [`RequestError`] | server | client |
+//! | [`ResponseError`] | client | server |
+//! | [`HttpError`], a part of both | server, client | peer: syntax and size of the head |
+//! | [`HeadError`] | server, client | own application |
+//! | [`UrlError`] | client | own application |
+//!
+//! [`Config::max_head_size`]: crate::Config::max_head_size
+//! [`Config::max_headers`]: crate::Config::max_headers
+//! [`Config::handshake_timeout`]: crate::Config::handshake_timeout
+//! [`RequestError`]: server::RequestError
+//! [`ResponseError`]: client::ResponseError
+//! [`ResponseError::Timeout`]: client::ResponseError::Timeout
+//! [`UrlError`]: client::UrlError
 
 use core::time::Duration;
 
 pub mod client;
 pub mod server;
 
-// What both roles share.
+// Both roles.
 mod fields;
 mod head;
 mod key;
-// What a server reads, decides by, and writes.
-mod answer;
+// Server.
+mod body;
+mod decision;
 mod origin;
 mod request;
 mod target;
-// What a client writes and reads.
+// Client.
 mod response;
 mod url;
 
@@ -80,7 +120,7 @@ pub use fields::{HeadError, Header, Headers};
 pub use head::HttpError;
 pub use key::accept_key;
 
-/// The deadline of an opening. It starts when it is first asked for, and never moves.
+/// The deadline of a handshake. The first call of `deadline` or `is_due` fixes it.
 #[derive(Debug)]
 struct Timer {
     timeout: Duration,
@@ -92,7 +132,7 @@ impl Timer {
         Self { timeout, due: None }
     }
 
-    /// An instant beyond all others is none.
+    /// `Duration::MAX` means no deadline.
     fn deadline(&mut self, now: Duration) -> Option<Duration> {
         let due = *self.due.get_or_insert(now.saturating_add(self.timeout));
         (due != Duration::MAX).then_some(due)

@@ -1,68 +1,103 @@
-//! Which web pages may open a connection (RFC 6455 §10.2), and hosts with ports.
+//! Which web pages may connect (RFC 6455 §10.2), and the syntax of origins and hosts.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use super::HeadError;
 
-/// The web pages whose scripts a server accepts connections from (RFC 6455 §10.2).
+/// Decides which web pages may connect to a server (RFC 6455 §10.2).
 ///
-/// A browser lets a script of any page connect to any server, and sends the user's cookies along.
-/// The `Origin` field, which scripts cannot forge, is the server's only protection: an opening
-/// with an origin that is not accepted here is refused with 403.
+/// A browser lets a script of any page connect to any server, and sends the cookies of the user for
+/// that server. The `Origin` field names the page, and scripts cannot change it. A request whose
+/// origin is not accepted is refused with 403.
 ///
-/// An opening *without* an origin is always accepted. Browsers always send one (§4.1, item 8); a
-/// program that is not a browser could send any that it likes, so that nothing is gained by
-/// asking for it.
+/// A request without `Origin` is always accepted. Browsers always send the field (§4.1, item 8).
+/// Programs that are not browsers can send any value, so requiring one from them protects nothing.
 ///
 /// ```
 /// use websocket_proto::handshake::server::Origins;
 ///
-/// // Pages that the same host serves.
-/// let origins = Origins::default();
-/// // Pages of these sites, and of no others.
-/// let origins = Origins::listed(["https://example.com", "https://example.org:8443"])?;
-/// // Any page of the web: for a service that does not look at cookies.
+/// // Pages of the same host.
+/// let origins = Origins::SameOrigin;
+/// // Pages of the same host, which must be one of these.
+/// let origins =
+///     Origins::hosts(["app.example.com", "192.168.1.20:8080"])?;
+/// // Pages of these origins.
+/// let origins =
+///     Origins::listed(["https://example.com", "https://example.org:8443"])?;
+/// // All pages, for a service that uses no cookies.
 /// let origins = Origins::Any;
 /// # Ok::<(), websocket_proto::handshake::HeadError>(())
 /// ```
+///
+/// # DNS rebinding
+///
+/// [`SameOrigin`](Self::SameOrigin) does not protect a server on a private address, such as
+/// `localhost` or a device in a home network. An attacker can serve a page from a name of their
+/// own, and then change the address of that name to the private one. The script of the page then
+/// reaches the server through the browser of a user, and both `Host` and `Origin` contain the name
+/// of the attacker.
+///
+/// Use [`hosts`](Self::hosts) or [`listed`](Self::listed) for such a server. Both refuse names that
+/// are not in their list.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Origins {
-    /// The host and port of the page are those that the request is for.
+    /// Accepts a page if its host and port are those of the request. This is the default.
     ///
-    /// Ports are compared after filling in the default: 80 for a page of `http`, 443 for one of
-    /// `https`. The schemes are not compared, as a server behind a proxy that ends TLS does not
-    /// know its own; a list can insist on `https`.
+    /// A port that is left out counts as 80 if the page uses `http`, and as 443 if it uses `https`.
+    /// The schemes are not compared, because a server behind a proxy that ends TLS does not know
+    /// its own. Use [`listed`](Self::listed) to require `https`.
+    ///
+    /// It does not protect a server on a private address: see [DNS rebinding](Self#dns-rebinding).
     #[default]
     SameOrigin,
-    /// The origins of a list; made by [`listed`](Self::listed).
+    /// Accepts a page if [`SameOrigin`](Self::SameOrigin) does and its host is in the list. Made by
+    /// [`hosts`](Self::hosts).
+    Hosts(HostList),
+    /// Accepts a page if its origin is in the list. Made by [`listed`](Self::listed).
     Listed(OriginList),
-    /// Every page of the web may connect, with the cookies of its visitors.
+    /// Accepts all pages. Each of them can connect with the cookies of its visitors.
     Any,
 }
 
 impl Origins {
-    /// Accepts these origins, in the form in which browsers send them: `https://example.com`,
-    /// with a port where it is not the default of the scheme.
+    /// Accepts pages of the same host, as [`SameOrigin`](Self::SameOrigin) does, if that host is
+    /// one of these. Use it for a server on a private address.
+    ///
+    /// An entry is a name or an address, such as `example.com` or `[::1]`. Case is ignored. An
+    /// entry with a port, such as `example.com:8443`, accepts that port only. An entry without a
+    /// port accepts all ports.
     ///
     /// # Errors
     ///
-    /// [`HeadError::InvalidOrigin`], where one is of another form. `null` is refused too: every
-    /// sandboxed page sends it, so that it names nobody.
+    /// [`HeadError::InvalidHost`] if an entry has another form.
+    pub fn hosts<I>(hosts: I) -> Result<Self, HeadError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        // An empty port is valid in a `Host` field. Here it is more likely a mistake.
+        let is_host = |host: &str| split_authority(host).is_some() && !host.ends_with(':');
+        let hosts = collect(hosts, is_host).ok_or(HeadError::InvalidHost)?;
+        Ok(Self::Hosts(HostList(hosts)))
+    }
+
+    /// Accepts pages of these origins, in the form in which browsers send them:
+    /// `https://example.com`, or `https://example.com:8443` if the port is not the default of the
+    /// scheme. Case is ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::InvalidOrigin`] if an entry has another form. `null` is an error too, because
+    /// it does not name a page: all sandboxed pages send it.
     pub fn listed<I>(origins: I) -> Result<Self, HeadError>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let origins = origins.into_iter().map(|origin| {
-            let origin = origin.as_ref();
-            match Origin::parse(origin) {
-                Some(_) => Ok(Box::from(origin)),
-                None => Err(HeadError::InvalidOrigin),
-            }
-        });
-        let origins = origins.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::Listed(OriginList(origins.into())))
+        let is_origin = |origin: &str| Origin::parse(origin).is_some();
+        let origins = collect(origins, is_origin).ok_or(HeadError::InvalidOrigin)?;
+        Ok(Self::Listed(OriginList(origins)))
     }
 
     /// Whether a page of `origin` may connect to `host`, which has passed [`split_authority`].
@@ -70,28 +105,25 @@ impl Origins {
         match (self, Origin::parse(origin)) {
             (Self::Any, _) => true,
             (_, None) => false,
-            (Self::SameOrigin, Some(origin)) => {
-                let default = origin.default_port();
-                split_authority(host).is_some_and(|(host, port)| {
-                    default.is_some()
-                        && origin.host.eq_ignore_ascii_case(host)
-                        && origin.port == port.or(default)
-                })
+            (Self::SameOrigin, Some(origin)) => origin.is_of(host),
+            (Self::Hosts(list), Some(origin)) => {
+                origin.is_of(host) && list.iter().any(|listed| origin.is_within(listed))
             }
-            (Self::Listed(OriginList(list)), Some(origin)) => list
+            (Self::Listed(list), Some(origin)) => list
                 .iter()
-                .filter_map(|listed| Origin::parse(listed))
+                .filter_map(Origin::parse)
                 .any(|listed| origin.is_same(&listed)),
         }
     }
 }
 
-/// A list of origins that is cheap to clone, for [`Origins::listed`].
+/// A list of origins, made by [`Origins::listed`]. Cheap to clone.
 ///
 /// ```
 /// use websocket_proto::handshake::server::Origins;
 ///
-/// let Origins::Listed(list) = Origins::listed(["https://example.com"])? else { unreachable!() };
+/// let origins = Origins::listed(["https://example.com"])?;
+/// let Origins::Listed(list) = origins else { unreachable!() };
 /// assert_eq!(list.iter().collect::<Vec<_>>(), ["https://example.com"]);
 /// # Ok::<(), websocket_proto::handshake::HeadError>(())
 /// ```
@@ -99,18 +131,51 @@ impl Origins {
 pub struct OriginList(Arc<[Box<str>]>);
 
 impl OriginList {
-    /// The origins as they were given.
+    /// The origins as given to [`Origins::listed`].
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|origin| &**origin)
     }
 }
 
-/// A serialised origin in its parts (RFC 6454 §6.2).
+/// A list of hosts, made by [`Origins::hosts`]. Cheap to clone.
+///
+/// ```
+/// use websocket_proto::handshake::server::Origins;
+///
+/// let origins = Origins::hosts(["localhost:8080"])?;
+/// let Origins::Hosts(list) = origins else { unreachable!() };
+/// assert_eq!(list.iter().collect::<Vec<_>>(), ["localhost:8080"]);
+/// # Ok::<(), websocket_proto::handshake::HeadError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct HostList(Arc<[Box<str>]>);
+
+impl HostList {
+    /// The hosts as given to [`Origins::hosts`].
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|host| &**host)
+    }
+}
+
+/// Collects the items; `None` if one of them is not valid.
+fn collect<I>(items: I, is_valid: impl Fn(&str) -> bool) -> Option<Arc<[Box<str>]>>
+where
+    I: IntoIterator,
+    I::Item: AsRef<str>,
+{
+    let items = items.into_iter().map(|item| {
+        let item = item.as_ref();
+        is_valid(item).then(|| Box::from(item))
+    });
+    items.collect::<Option<Vec<_>>>().map(Into::into)
+}
+
+/// The parts of a serialised origin (RFC 6454 §6.2).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin<'a> {
     scheme: &'a str,
     host: &'a str,
-    /// The port, also where it is the default one.
+    /// The port, or the default of the scheme if it has one.
     port: Option<u16>,
 }
 
@@ -140,6 +205,23 @@ impl<'a> Origin<'a> {
         }
     }
 
+    /// Whether this is an origin of `host`, which has passed [`split_authority`].
+    fn is_of(&self, host: &str) -> bool {
+        let default = self.default_port();
+        split_authority(host).is_some_and(|(host, port)| {
+            default.is_some()
+                && self.host.eq_ignore_ascii_case(host)
+                && self.port == port.or(default)
+        })
+    }
+
+    /// Whether an entry of a [`HostList`] names the host and port.
+    fn is_within(&self, entry: &str) -> bool {
+        split_authority(entry).is_some_and(|(host, port)| {
+            self.host.eq_ignore_ascii_case(host) && (port.is_none() || self.port == port)
+        })
+    }
+
     fn is_same(&self, other: &Self) -> bool {
         self.scheme.eq_ignore_ascii_case(other.scheme)
             && self.host.eq_ignore_ascii_case(other.host)
@@ -147,9 +229,9 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// The host and the port of `uri-host [ ":" port ]` (RFC 9110 §7.2), or `None` where it is not
-/// that. There is no user information in it, and of the characters of a `reg-name` (RFC 3986
-/// §3.2.2) it takes those that names of hosts are made of.
+/// Splits `uri-host [ ":" port ]` (RFC 9110 §7.2); `None` if it has another form. User information
+/// is not allowed. A `reg-name` (RFC 3986 §3.2.2) can only contain the characters of host names and
+/// `%`.
 pub(super) fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     let end = match authority.strip_prefix('[') {
         Some(literal) => {
@@ -175,9 +257,9 @@ pub(super) fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
         return None;
     }
     let port = match rest.strip_prefix(':') {
-        // `port = *DIGIT`: an empty one is the default.
+        // `port = *DIGIT`: an empty port means the default.
         Some("") => None,
-        // `parse` alone would take a sign.
+        // `parse` alone would accept a sign.
         Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(port.parse().ok()?),
         None if rest.is_empty() => None,
         _ => return None,

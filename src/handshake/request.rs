@@ -1,10 +1,11 @@
-//! The request of an opening as the server sees it, and the rules for it (RFC 6455 §4.2.1).
+//! The request of a handshake as the server sees it, and its rules (RFC 6455 §4.2.1).
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 use super::{
     HttpError,
+    body::Body,
     fields::{Header, Headers},
     head::{ParseError, RequestHead},
     key::{self, AcceptKey},
@@ -16,20 +17,27 @@ use crate::{
     grammar::{Extension, is_token, list, lists},
 };
 
-/// A request for an opening that has passed all rules: a view of the bytes in the receive buffer.
+/// A valid request of a handshake. It borrows the receive buffer.
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use websocket_proto::{Config, RecvBuf, handshake::server::{Handshake, Origins}};
+/// use websocket_proto::{Config, RecvBuf};
+/// use websocket_proto::handshake::server::{Handshake, Origins};
 ///
 /// let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-/// input.extend_from_slice(b"GET /room?id=7 HTTP/1.1\r\nHost: example.com\r\n\
-///     Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
-///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
-///     Origin: https://example.com\r\nSec-WebSocket-Protocol: chat, superchat\r\n\r\n");
-/// let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
-/// let (request, pending) = opening.next(&mut input, &mut out)?.expect("it is whole");
-/// assert_eq!((request.path(), request.query()), ("/room", Some("id=7")));
+/// input.extend_from_slice(
+///     b"GET /room?id=7 HTTP/1.1\r\nHost: example.com\r\n\
+///       Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
+///       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+///       Sec-WebSocket-Version: 13\r\n\
+///       Origin: https://example.com\r\n\
+///       Sec-WebSocket-Protocol: chat, superchat\r\n\r\n",
+/// );
+/// let mut handshake = Handshake::new(Config::new(), Origins::SameOrigin);
+/// let (request, _pending) =
+///     handshake.next(&mut input, &mut out)?.expect("a complete head");
+/// assert_eq!(request.path(), "/room");
+/// assert_eq!(request.query(), Some("id=7"));
 /// assert_eq!(request.host(), "example.com");
 /// assert_eq!(request.origin(), Some("https://example.com"));
 /// assert!(request.subprotocols().any(|name| name == "superchat"));
@@ -43,7 +51,7 @@ pub struct Request<'b> {
 }
 
 impl<'b> Request<'b> {
-    /// A view of a head that has passed [`check`].
+    /// `head` has passed [`check`].
     pub(super) fn new(head: &'b [u8]) -> Self {
         let head = RequestHead::split(head);
         Self {
@@ -52,8 +60,8 @@ impl<'b> Request<'b> {
         }
     }
 
-    /// The path of the target: it begins with `/`, is visible ASCII, and is not
-    /// percent-decoded.
+    /// The path of the request target. It starts with `/` and consists of visible ASCII characters.
+    /// It is not percent-decoded.
     pub fn path(&self) -> &'b str {
         let resource = self.target.resource;
         match resource.split_once('?').map_or(resource, |(path, _)| path) {
@@ -62,38 +70,43 @@ impl<'b> Request<'b> {
         }
     }
 
-    /// What follows the first `?` of the target, not percent-decoded.
+    /// The query of the request target: what follows the first `?`. It is not percent-decoded.
     pub fn query(&self) -> Option<&'b str> {
         self.target.resource.split_once('?').map(|(_, query)| query)
     }
 
-    /// The host that the request is for, with the port where one was given. For a target in
-    /// absolute form this is the host of the target, which replaces the field (RFC 9112 §3.2.2).
+    /// The host that the request is for, with its port if the client sent one.
+    ///
+    /// It is the value of the `Host` field. If the target is in absolute form, it is the host of
+    /// the target instead (RFC 9112 §3.2.2).
     pub fn host(&self) -> &'b str {
         let host = || self.text("Host").unwrap_or_default();
         self.target.authority.unwrap_or_else(host)
     }
 
-    /// The origin of the web page whose script asks (RFC 6454 §7), or `None` where the client is
-    /// not a browser. The [`Origins`] have accepted it.
+    /// The origin of the web page that connects (RFC 6454 §7). `None` means that the client is not
+    /// a browser. The [`Origins`] have accepted it.
     pub fn origin(&self) -> Option<&'b str> {
         self.text("Origin")
     }
 
-    /// The subprotocols that the client offers, the one that it prefers first.
+    /// The subprotocols that the client offers, the preferred one first. To choose one, call
+    /// [`Accept::subprotocol`](super::server::Accept::subprotocol).
     pub fn subprotocols(&self) -> impl Iterator<Item = &'b str> + use<'b> {
         self.headers().list("Sec-WebSocket-Protocol")
     }
 
-    /// The extensions that the client offers with their parameters, such as
-    /// `permessage-deflate; client_max_window_bits`, the one that it prefers first. They conform
-    /// to the grammar of RFC 6455 §9.1.
+    /// The extensions that the client offers, the preferred one first, each with its parameters:
+    /// for example `permessage-deflate; client_max_window_bits`. They conform to the grammar of RFC
+    /// 6455 §9.1.
     pub fn extensions(&self) -> impl Iterator<Item = &'b str> + use<'b> {
         self.headers().list("Sec-WebSocket-Extensions")
     }
 
-    /// The offers of permessage-deflate that are valid (RFC 7692 §7.1), the one that the client
-    /// prefers first. [`Accept::deflate`](super::server::Accept::deflate) decides about them.
+    /// The valid offers of permessage-deflate (RFC 7692 §7.1), the preferred one first. The server
+    /// chooses one of them in [`Pending::accept`](super::server::Pending::accept), by
+    /// [`Config::deflate`](field@crate::Config::deflate) or
+    /// [`Accept::deflate`](super::server::Accept::deflate).
     ///
     /// ```
     /// # use bytes::BytesMut;
@@ -104,12 +117,13 @@ impl<'b> Request<'b> {
     /// #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
     /// #     Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=7, x-other\r\n\
     /// #     Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n\r\n");
-    /// # let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
-    /// # let (request, pending) = opening.next(&mut input, &mut out)?.expect("it is whole");
+    /// # let mut handshake = Handshake::new(Config::new(), Origins::SameOrigin);
+    /// # let (request, _pending) = handshake.next(&mut input, &mut out)?.expect("it is complete");
     /// for offer in request.deflate_offers() {
-    ///     assert_eq!(offer.server_max_window_bits, Some(9));     // there is no 7
+    ///     println!("{offer}");
     /// }
-    /// # assert_eq!((request.extensions().count(), request.deflate_offers().count()), (3, 1));
+    /// # let bits: Vec<_> = request.deflate_offers().map(|it| it.server_max_window_bits).collect();
+    /// # assert_eq!((request.extensions().count(), &bits[..]), (3, &[Some(9)][..]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[cfg(feature = "deflate")]
@@ -120,7 +134,7 @@ impl<'b> Request<'b> {
             .filter_map(Params::offered)
     }
 
-    /// The value of the first header field of this name, in whatever case.
+    /// The value of the first header field with this name. Case is ignored.
     pub fn header(&self, name: &str) -> Option<&'b [u8]> {
         self.headers().value(name)
     }
@@ -136,7 +150,7 @@ impl<'b> Request<'b> {
 }
 
 impl fmt::Debug for Request<'_> {
-    /// Leaves out the header fields, as they hold cookies and passwords.
+    /// Leaves out the header fields, because they can contain cookies and passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("target", &self.target.resource)
@@ -146,23 +160,27 @@ impl fmt::Debug for Request<'_> {
     }
 }
 
-/// The peer's request cannot be an opening, or must not become a connection.
+/// The request of the client is not a valid handshake, is not allowed, or did not arrive in time.
 ///
-/// The response with [`status`](Self::status) is already in `out` when the error is returned; its
-/// body says the same as the error. Every later call repeats the error.
+/// When the error is returned, `out` contains the response to the client: flush it and close the
+/// stream. The response has the status of [`status`](Self::status), and its body is the text of the
+/// error. Each variant ends with its status here. Later calls return the same error.
 ///
-/// Where a request breaks several rules, one of them is reported: a rule about its bytes before
-/// one about their meaning, and of those the first in the order of this list.
+/// If a request breaks several rules, one error is reported: errors of syntax first, and otherwise
+/// the first one in the order of this list.
 ///
 /// ```
 /// use bytes::BytesMut;
 /// use websocket_proto::{Config, RecvBuf};
-/// use websocket_proto::handshake::server::{Handshake, Origins, RequestError};
+/// use websocket_proto::handshake::server::{
+///     Handshake, Origins, RequestError,
+/// };
 ///
-/// let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
+/// let mut handshake = Handshake::new(Config::new(), Origins::SameOrigin);
 /// let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-/// input.extend_from_slice(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n");   // a plain visit
-/// let error = opening.next(&mut input, &mut out).unwrap_err();
+/// // A browser that visits the URL as a web page.
+/// input.extend_from_slice(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n");
+/// let error = handshake.next(&mut input, &mut out).unwrap_err();
 /// assert_eq!(error, RequestError::Upgrade);
 /// assert_eq!(error.status(), Some(426));
 /// assert!(out.starts_with(b"HTTP/1.1 426 Upgrade Required\r\n"));
@@ -170,68 +188,74 @@ impl fmt::Debug for Request<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// Bytes that are not the head of a request, or too many. 400, 431.
+    /// The bytes are not the head of a request, or they exceed a limit. 400 or 431.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// Another version of HTTP than 1.1. 505.
+    /// The version of HTTP is 1.0, or its major version is not 1. 505.
     #[error("the version of HTTP must be 1.1 (RFC 6455 §4.2.1)")]
     HttpVersion,
-    /// Another method than GET. 405.
-    #[error("the method of an opening must be GET (RFC 6455 §4.2.1)")]
+    /// The method is not GET. 405.
+    #[error("the method of a handshake must be GET (RFC 6455 §4.2.1)")]
     Method,
-    /// A target that is neither in origin form nor in absolute form, or has a fragment. 400.
+    /// The target is neither in origin form nor in absolute form, or it has a fragment. 400.
     #[error("the target must be a path, without a fragment (RFC 9112 §3.2, RFC 6455 §3)")]
     Target,
-    /// A `Content-Length` other than 0, or a `Transfer-Encoding`: bytes that one side takes for
-    /// a body and the other for frames. 413.
-    #[error("an opening must not have a body (RFC 6455 §4.1, RFC 9110 §9.3.1)")]
+    /// It is not clear whether the request has a body. `Content-Length` is malformed, or occurs
+    /// with different values, or occurs together with `Transfer-Encoding`; or `Transfer-Encoding`
+    /// does not end with `chunked`. 400.
+    #[error("Content-Length or Transfer-Encoding is invalid (RFC 9112 §6.3)")]
+    Framing,
+    /// The request has a body: a `Content-Length` other than 0, or `Transfer-Encoding: chunked`.
+    /// One side could read these bytes as a body and the other as frames. 413.
+    #[error("a handshake must not have a body (RFC 6455 §4.1, RFC 9110 §9.3.1)")]
     Body,
-    /// No `Host`, several, or one that is not a host. 400.
+    /// `Host` is missing, occurs several times, or is not a host. 400.
     #[error("there must be one valid Host (RFC 9112 §3.2)")]
     Host,
-    /// `Upgrade` does not name `websocket`. 426.
-    #[error("the Upgrade field must name websocket (RFC 6455 §4.2.1)")]
+    /// `Upgrade` does not contain `websocket`. 426.
+    #[error("the Upgrade field must contain websocket (RFC 6455 §4.2.1)")]
     Upgrade,
-    /// `Connection` does not name `upgrade`. 400.
-    #[error("the Connection field must name upgrade (RFC 6455 §4.2.1)")]
+    /// `Connection` does not contain `upgrade`. 400.
+    #[error("the Connection field must contain upgrade (RFC 6455 §4.2.1)")]
     Connection,
-    /// `Sec-WebSocket-Version` more than once. 400.
+    /// `Sec-WebSocket-Version` occurs several times. 400.
     #[error("there is more than one Sec-WebSocket-Version (RFC 6455 §11.3.5)")]
     DuplicateVersion,
-    /// `Sec-WebSocket-Version` is missing or not 13. 426.
+    /// `Sec-WebSocket-Version` is missing or is not 13. 426.
     #[error("the Sec-WebSocket-Version must be 13 (RFC 6455 §4.2.1, §4.4)")]
     Version,
-    /// No `Sec-WebSocket-Key`, several, or one that is not 16 bytes in base64. 400.
+    /// `Sec-WebSocket-Key` is missing, occurs several times, or is not 16 bytes in base64. 400.
     #[error("there must be one Sec-WebSocket-Key of 16 bytes in base64 (RFC 6455 §4.2.1)")]
     Key,
-    /// Several `Origin` fields, or one that is empty or not text. 400.
+    /// `Origin` occurs several times, is empty, or is not ASCII. 400.
     #[error("there is more than one Origin, or it is not text (RFC 6454 §7.3)")]
     InvalidOrigin,
-    /// The web page is not among the [`Origins`] that may connect. 403.
-    #[error("the Origin may not open a connection here (RFC 6455 §10.2)")]
+    /// The [`Origins`] do not accept the web page. 403.
+    #[error("this Origin is not allowed to connect (RFC 6455 §10.2)")]
     OriginNotAllowed,
-    /// An offered subprotocol that is not a token. 400.
+    /// An offered subprotocol is not a token. 400.
     #[error("an offered subprotocol is not a token (RFC 6455 §4.1)")]
     Subprotocols,
-    /// Offered extensions that do not conform to their grammar. 400.
+    /// The offered extensions do not conform to the grammar. 400.
     #[error("the offered extensions are malformed (RFC 6455 §9.1)")]
     Extensions,
     /// The head did not arrive within
-    /// [`Config::opening_timeout`](crate::Config::opening_timeout). 408.
-    #[error("the opening took too long (RFC 9110 §15.5.9)")]
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout). 408.
+    #[error("the handshake took too long (RFC 9110 §15.5.9)")]
     Timeout,
-    /// The stream ended inside of the head. There is no response, as nobody waits for one.
-    #[error("the stream ended before the opening was complete (RFC 9112 §8)")]
+    /// The stream ended before the head was complete. No response is written.
+    #[error("the stream ended before the handshake was complete (RFC 9112 §8)")]
     EndOfStream,
 }
 
 impl RequestError {
-    /// The status of the response that the peer is sent; `None` where it is sent none.
+    /// The status of the response in `out`; `None` if no response is written.
     pub fn status(&self) -> Option<u16> {
         Some(match self {
             Self::Http(HttpError::HeadTooLong | HttpError::TooManyFields) => 431,
             Self::Http(_)
             | Self::Target
+            | Self::Framing
             | Self::Host
             | Self::Connection
             | Self::DuplicateVersion
@@ -259,17 +283,17 @@ impl From<ParseError> for RequestError {
     }
 }
 
-/// What the answer to a request needs to know of it.
+/// What the response depends on.
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) accept_key: AcceptKey,
-    /// The subprotocols that were offered, as a list.
+    /// The offered subprotocols, as a list.
     pub(super) subprotocols: Box<str>,
     /// The valid offers of permessage-deflate.
     pub(super) deflate_offers: Box<[Params]>,
 }
 
-/// Checks a whole head against all rules.
+/// Checks a complete head.
 pub(super) fn check(
     head: &[u8],
     max_fields: usize,
@@ -287,7 +311,7 @@ pub(super) fn check(
     check_fields(target, fields, origins)
 }
 
-/// The header fields of one head that are about the opening, each looked for once.
+/// The header fields of the handshake, collected in one pass.
 #[derive(Default)]
 struct Found<'b> {
     host: Single<'b>,
@@ -296,14 +320,14 @@ struct Found<'b> {
     origin: Single<'b>,
     upgrade: bool,
     connection: bool,
-    body: bool,
+    body: Body<'b>,
     malformed_subprotocol: bool,
     malformed_extension: bool,
     subprotocols: String,
     deflate_offers: Vec<Params>,
 }
 
-/// The value of a field that must not be there twice.
+/// The value of a field that must not occur twice.
 #[derive(Debug, Default, Clone, Copy)]
 enum Single<'b> {
     #[default]
@@ -345,9 +369,9 @@ impl<'b> Found<'b> {
         } else if field.is("Connection") {
             self.connection |= lists(value, "upgrade");
         } else if field.is("Content-Length") {
-            self.body |= value != b"0";
+            self.body.add_content_length(value);
         } else if field.is("Transfer-Encoding") {
-            self.body = true;
+            self.body.add_transfer_encoding(value);
         } else if field.is("Sec-WebSocket-Protocol") {
             for name in list(value) {
                 match core::str::from_utf8(name) {
@@ -372,15 +396,17 @@ impl<'b> Found<'b> {
     }
 }
 
-/// The rules, in the order in which they are reported. They know header fields, not bytes.
+/// Checks the header fields, in the order of [`RequestError`].
 fn check_fields<'b>(
     target: Target<'b>,
     fields: impl Iterator<Item = Header<'b>>,
     origins: &Origins,
 ) -> Result<Facts, RequestError> {
     let found = Found::collect(fields);
-    if found.body {
-        return Err(RequestError::Body);
+    match found.body.exists() {
+        None => return Err(RequestError::Framing),
+        Some(true) => return Err(RequestError::Body),
+        Some(false) => {}
     }
     // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
     // that lacks a Host header field and to any request message that contains more than one Host
@@ -430,8 +456,8 @@ fn check_origin(origin: Single<'_>, host: &str, origins: &Origins) -> Result<(),
         // "A connection attempt lacking this header field SHOULD NOT be interpreted as coming
         // from a browser client." (§4.2.1, item 7)
         Single::Missing => return Ok(()),
-        // What is not text would look like no origin to the application, so it is an error even
-        // where any origin is accepted.
+        // `Request::origin` would return `None` for it, as if the client was not a browser. So it
+        // is an error even if any origin is accepted.
         Single::One(origin) if !origin.is_empty() && origin.is_ascii() => origin,
         Single::One(_) | Single::Many => return Err(RequestError::InvalidOrigin),
     };

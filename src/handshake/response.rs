@@ -1,4 +1,4 @@
-//! The response to an opening as the client sees it, and the rules for it (RFC 6455 §4.1).
+//! The response of a handshake as the client sees it, and its rules (RFC 6455 §4.1).
 
 use core::fmt;
 
@@ -10,28 +10,36 @@ use super::{
 };
 use crate::{
     deflate::{Params, is_deflate},
-    grammar::{Extension, list, lists},
+    grammar::{Extension, list, lists, sole},
 };
 
-/// The final response to an opening: a view of the bytes in the receive buffer.
+/// The final response to a handshake. It borrows the receive buffer.
 ///
 /// ```
 /// use bytes::BytesMut;
 /// use websocket_proto::{Config, RecvBuf, Seed};
-/// use websocket_proto::handshake::client::{Answer, Handshake, Request};
+/// use websocket_proto::handshake::client::{Handshake, Outcome, Request};
 ///
 /// let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
 /// let request = Request::new("ws://example.com/")?;
-/// let mut opening = Handshake::start(&request, Seed::from([7; 32]), Config::new(), &mut out)?;
+/// let seed = Seed::from([7; 32]);
+/// let mut handshake =
+///     Handshake::start(&request, seed, Config::new(), &mut out)?;
 ///
-/// input.extend_from_slice(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\ngo ");
-/// let Some(Answer::Refused(response)) = opening.next(&mut input)? else { unreachable!() };
-/// assert_eq!((response.status(), response.reason()), (403, "Forbidden"));
+/// input.extend_from_slice(
+///     b"HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\ngo ",
+/// );
+/// let Some(Outcome::Refused(response)) = handshake.next(&mut input)?
+///     else { unreachable!() };
+/// assert_eq!(response.status(), 403);
+/// assert_eq!(response.reason(), "Forbidden");
 /// assert_eq!(response.header("content-length"), Some(&b"7"[..]));
 /// assert_eq!(response.body(), b"go ");
 ///
+/// // More of the body arrives.
 /// input.extend_from_slice(b"away");
-/// let Some(Answer::Refused(response)) = opening.next(&mut input)? else { unreachable!() };
+/// let Some(Outcome::Refused(response)) = handshake.next(&mut input)?
+///     else { unreachable!() };
 /// assert_eq!(response.body(), b"go away");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -49,22 +57,23 @@ impl<'b> Response<'b> {
         }
     }
 
-    /// The status: 101, or 200 to 999.
+    /// The status: 101 if the server accepts, 200 to 999 if it refuses.
     pub fn status(&self) -> u16 {
         self.head.status
     }
 
-    /// The reason phrase; empty where there is none, or where it is not UTF-8.
+    /// The reason phrase. It is empty if the response has none, or if it is not UTF-8.
     pub fn reason(&self) -> &'b str {
         core::str::from_utf8(self.head.reason).unwrap_or_default()
     }
 
-    /// The subprotocol that the server chose, one of those that were offered. The status is 101.
+    /// The subprotocol that the server chose. If the status is 101, it is one of those that the
+    /// request offers.
     pub fn subprotocol(&self) -> Option<&'b str> {
         core::str::from_utf8(self.header("Sec-WebSocket-Protocol")?).ok()
     }
 
-    /// The value of the first header field of this name, in whatever case.
+    /// The value of the first header field with this name. Case is ignored.
     pub fn header(&self, name: &str) -> Option<&'b [u8]> {
         self.headers().value(name)
     }
@@ -74,17 +83,18 @@ impl<'b> Response<'b> {
         self.head.fields.clone()
     }
 
-    /// What has arrived of the body, up to the limit that
-    /// [`Handshake::next`](super::client::Handshake::next) names. A transfer
-    /// coding such as `chunked` is not undone, and whether the body is whole is for the caller to
-    /// judge, by `Content-Length` or the end of the stream. Empty with status 101.
+    /// The part of the body that has arrived, up to the limit that
+    /// [`Handshake::next`](super::client::Handshake::next) describes. It is empty with status 101.
+    ///
+    /// A transfer coding such as `chunked` is not removed. To find the end of the body, compare
+    /// with `Content-Length`, or read until the end of the stream.
     pub fn body(&self) -> &'b [u8] {
         self.body
     }
 }
 
 impl fmt::Debug for Response<'_> {
-    /// Leaves out the header fields, as they hold cookies.
+    /// Leaves out the header fields, because they can contain cookies.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.status())
@@ -94,58 +104,65 @@ impl fmt::Debug for Response<'_> {
     }
 }
 
-/// The server's answer does not open a connection, nor does it refuse one (RFC 6455 §4.1).
+/// The response of the server is not a valid response to a handshake, or did not arrive in time
+/// (RFC 6455 §4.1).
 ///
-/// A client that fails the opening sends nothing more: close the stream.
+/// Close the stream. There is nothing to send.
 ///
 /// ```
 /// use bytes::BytesMut;
 /// use websocket_proto::{Config, RecvBuf, Seed};
-/// use websocket_proto::handshake::client::{Handshake, Request, ResponseError};
+/// use websocket_proto::handshake::client::{
+///     Handshake, Request, ResponseError,
+/// };
 ///
 /// let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
 /// let request = Request::new("ws://example.com/")?;
-/// let mut opening = Handshake::start(&request, Seed::from([7; 32]), Config::new(), &mut out)?;
-/// input.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n");
-/// assert_eq!(opening.next(&mut input).unwrap_err(), ResponseError::Upgrade);
+/// let seed = Seed::from([7; 32]);
+/// let mut handshake =
+///     Handshake::start(&request, seed, Config::new(), &mut out)?;
+/// input.extend_from_slice(
+///     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
+/// );
+/// let error = handshake.next(&mut input).unwrap_err();
+/// assert_eq!(error, ResponseError::Upgrade);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResponseError {
-    /// Bytes that are not the head of a response, or too many.
+    /// The bytes are not the head of a response, or they exceed a limit.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// Another version of HTTP than 1.1, or than 1.0 in a response that refuses.
+    /// The major version of HTTP is not 1, or the version is 1.0 and the status is 101.
     #[error("the version of HTTP must be 1.1 (RFC 6455 §4.1)")]
     HttpVersion,
-    /// Not exactly one `Upgrade`, or it is not `websocket`.
+    /// `Upgrade` is missing or is not `websocket`.
     #[error("the Upgrade field of the response must be websocket (RFC 6455 §4.1)")]
     Upgrade,
-    /// `Connection` does not name `upgrade`.
-    #[error("the Connection field of the response must name upgrade (RFC 6455 §4.1)")]
+    /// `Connection` does not contain `upgrade`.
+    #[error("the Connection field of the response must contain upgrade (RFC 6455 §4.1)")]
     Connection,
-    /// Not exactly one `Sec-WebSocket-Accept`, or it does not answer the key that was sent.
-    #[error("the Sec-WebSocket-Accept does not answer the key (RFC 6455 §4.1)")]
+    /// `Sec-WebSocket-Accept` is missing, occurs several times, or does not match the key of the
+    /// request.
+    #[error("the Sec-WebSocket-Accept does not match the key (RFC 6455 §4.1)")]
     Accept,
-    /// An extension that was not offered, more than one, or a field that is malformed (§9.1).
+    /// `Sec-WebSocket-Extensions` contains an extension that was not offered or several extensions,
+    /// or it is malformed (§9.1).
     #[error("the server chose an extension that was not offered (RFC 6455 §4.1)")]
     Extension,
-    /// Permessage-deflate with parameters that do not exist, are wrong, or agree to none of the
-    /// offers.
-    #[error(
-        "the server's parameters of permessage-deflate agree to no offer (RFC 7692 §5.1, §7.1)"
-    )]
+    /// The parameters of permessage-deflate are invalid, or fit none of the offers.
+    #[error("the server's parameters of permessage-deflate fit no offer (RFC 7692 §5.1, §7.1)")]
     DeflateParameters,
-    /// A subprotocol that was not offered, or more than one.
+    /// The server chose a subprotocol that was not offered, or several.
     #[error("the server chose a subprotocol that was not offered (RFC 6455 §4.1)")]
     Subprotocol,
-    /// The answer did not arrive within
-    /// [`Config::opening_timeout`](crate::Config::opening_timeout).
-    #[error("the opening took too long (RFC 6455 §7.1.7)")]
+    /// The response did not arrive within
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    #[error("the handshake took too long (RFC 6455 §7.1.7)")]
     Timeout,
-    /// The stream ended inside of the head.
-    #[error("the stream ended before the opening was complete (RFC 9112 §8)")]
+    /// The stream ended before the head was complete.
+    #[error("the stream ended before the handshake was complete (RFC 9112 §8)")]
     EndOfStream,
 }
 
@@ -158,8 +175,8 @@ impl From<ParseError> for ResponseError {
     }
 }
 
-/// The rules for a response with status 101 (§4.1, items 2 to 6 on the server's response), in the
-/// order in which they are reported; and the compression that is agreed on.
+/// Checks a response with status 101 (§4.1, items 2 to 6 on the server's response), in the order of
+/// [`ResponseError`]. Returns the compression that is agreed on.
 pub(super) fn check(
     head: &ResponseHead<'_>,
     expected: &AcceptKey,
@@ -170,37 +187,35 @@ pub(super) fn check(
         let fields = head.fields.clone().filter(move |field| field.is(name));
         fields.map(|field| field.value)
     };
-    // The value of a field that must be there once.
-    let only = |name| {
-        let mut values = values(name);
-        values.next().filter(|_| values.next().is_none())
-    };
-    if head.version != b"HTTP/1.1" {
+    if head.version == b"HTTP/1.0" {
         return Err(ResponseError::HttpVersion);
     }
-    if !only("Upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
+    let upgrade = sole(values("Upgrade").flat_map(list));
+    if !upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket")) {
         return Err(ResponseError::Upgrade);
     }
     if !values("Connection").any(|value| lists(value, "upgrade")) {
         return Err(ResponseError::Connection);
     }
-    if only("Sec-WebSocket-Accept") != Some(&expected[..]) {
+    if sole(values("Sec-WebSocket-Accept")) != Some(&expected[..]) {
         return Err(ResponseError::Accept);
     }
     let mut deflate = None;
     if values("Sec-WebSocket-Extensions").next().is_some() {
-        // Nothing else is ever offered, and "the client MUST _Fail the WebSocket Connection_" where
-        // the field "indicates the use of an extension that was not present in the client's
-        // handshake" (item 5).
-        let chosen = only("Sec-WebSocket-Extensions").and_then(Extension::parse);
-        let chosen = chosen.filter(|it| is_deflate(*it) && !deflate_offers.is_empty());
-        let chosen = chosen.ok_or(ResponseError::Extension)?;
-        let agreed = Params::answered(deflate_offers, chosen);
+        // "[If] this header field indicates the use of an extension that was not present in the
+        // client's handshake [...], the client MUST _Fail the WebSocket Connection_" (item 5). No
+        // other extension is ever offered.
+        let chosen = sole(values("Sec-WebSocket-Extensions"))
+            .and_then(|value| sole(list(value)))
+            .and_then(Extension::parse)
+            .filter(|it| is_deflate(*it) && !deflate_offers.is_empty())
+            .ok_or(ResponseError::Extension)?;
+        let agreed = Params::negotiate(deflate_offers, chosen);
         deflate = Some(agreed.ok_or(ResponseError::DeflateParameters)?);
     }
     let is_offered = |name: &[u8]| list(offered.as_bytes()).any(|offer| offer == name);
     if values("Sec-WebSocket-Protocol").next().is_some()
-        && !only("Sec-WebSocket-Protocol").is_some_and(is_offered)
+        && !sole(values("Sec-WebSocket-Protocol")).is_some_and(is_offered)
     {
         return Err(ResponseError::Subprotocol);
     }

@@ -1,66 +1,86 @@
-//! The opening handshake of a server (RFC 6455 §4.2).
+//! The handshake of a server (RFC 6455 §4.2).
 //!
-//! 1. [`Handshake::next`] after each read, until it returns the [`Request`] and a [`Pending`];
-//! 2. the application looks at the request, for as long as it likes: `Pending` borrows nothing;
-//! 3. [`Pending::accept`] gives the [`Connection`], [`Pending::reject`] another response.
+//! 1. [`Handshake::next`] reads the request. Call it after each read, until it returns the
+//!    [`Request`] and a [`Pending`].
+//! 2. The application looks at the request and decides. `Pending` borrows nothing, so it can be
+//!    kept while the application asks a database, for example.
+//! 3. [`Pending::accept`] returns the [`Connection`]. [`Pending::reject`] sends another response.
 //!
 //! ```
 //! use bytes::BytesMut;
-//! use websocket_proto::{Config, RecvBuf};
-//! use websocket_proto::handshake::server::{Accept, Handshake, Origins, Reject};
+//! use std::io::{Read, Write};
+//! use std::time::Instant;
+//! use websocket_proto::{Config, Connection, RecvBuf};
+//! use websocket_proto::handshake::server::{
+//!     Accept, Handshake, Origins, Reject,
+//! };
 //!
-//! # let mut socket: &[u8] = b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\n\
+//! /// Reads the request and decides. `None` means that it was rejected.
+//! fn accept(
+//!     socket: &mut impl Read,
+//!     input: &mut RecvBuf,
+//!     out: &mut BytesMut,
+//! ) -> Result<Option<Connection>, Box<dyn std::error::Error>> {
+//!     let start = Instant::now();
+//!     let mut handshake =
+//!         Handshake::new(Config::new(), Origins::SameOrigin);
+//!     let (request, pending) = loop {
+//!         if let Some(received) = handshake.next(input, out)? {
+//!             break received;
+//!         }
+//!         // A read timeout of the socket limits one read, this limits
+//!         // the whole handshake.
+//!         handshake.handle_timeout(start.elapsed(), out)?;
+//!         match socket.read(input.spare(4096))? {
+//!             0 => handshake.end_of_stream(),
+//!             n => input.filled(n),
+//!         }
+//!     };
+//!     if request.path() == "/chat" {
+//!         Ok(Some(pending.accept(Accept::new(), out)?))
+//!     } else {
+//!         pending.reject(Reject::new(404), out)?;
+//!         Ok(None)
+//!     }
+//! }
+//!
+//! # let mut socket = std::io::Cursor::new(b"GET /chat HTTP/1.1\r\nHost: example.com\r\n\
 //! #     Upgrade: websocket\r\nConnection: Upgrade\r\n\
-//! #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: chat\r\n\
-//! #     Sec-WebSocket-Version: 13\r\n\r\n";
-//! let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
+//! #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+//! #     Sec-WebSocket-Version: 13\r\n\r\n".to_vec());
 //! let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-//!
-//! let (request, pending) = loop {
-//!     // On an error the response is in `out`: flush it and close the stream.
-//!     if let Some(opened) = opening.next(&mut input, &mut out)? {
-//!         break opened;
-//!     }
-//!     match std::io::Read::read(&mut socket, input.spare(4096))? {
-//!         0 => opening.end_of_stream(),
-//!         n => input.filled(n),
-//!     }
-//! };
-//!
-//! let connection = match request.path() {
-//!     "/chat" => Some(pending.accept(Accept::new().subprotocol("chat"), &mut out)?),
-//!     _ => {
-//!         pending.reject(Reject::new(404), &mut out)?;
-//!         None
-//!     }
-//! };
-//! assert!(out.starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
-//! // Flush `out`, and go on with `connection`, `input` and `out`.
-//! # assert!(connection.is_some());
+//! let result = accept(&mut socket, &mut input, &mut out);
+//! // Flush in any case. After an error, `out` contains the response too.
+//! # assert!(out.starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
+//! socket.write_all(&out.split())?;
+//! if let Some(connection) = result? {
+//!     // Continue with `connection`, and with the same `input` and `out`.
+//! }
+//! // Otherwise close the stream.
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use bytes::BytesMut;
-
 use super::{
     HeadError, Timer,
-    answer::{write_error, write_internal_error},
+    decision::{write_error, write_internal_error},
     head::{HeadScan, Kind},
     key::AcceptKey,
     request::{Facts, check},
 };
-use crate::{Config, Connection, RecvBuf, deflate::Params};
+use crate::{
+    buffer::RecvBuf, config::Config, connection::Connection, deflate::Params, output::Output,
+};
 
 pub use super::{
-    answer::{Accept, Reject},
-    origin::{OriginList, Origins},
+    decision::{Accept, Reject},
+    origin::{HostList, OriginList, Origins},
     request::{Request, RequestError},
 };
 
-/// The opening handshake of a server, as long as its head is under way.
+/// The handshake of a server, until the request is complete.
 ///
 /// The [module](self) shows the order of the calls.
 ///
@@ -68,14 +88,19 @@ pub use super::{
 /// use bytes::BytesMut;
 /// use std::time::Duration;
 /// use websocket_proto::Config;
-/// use websocket_proto::handshake::server::{Handshake, Origins, RequestError};
+/// use websocket_proto::handshake::server::{
+///     Handshake, Origins, RequestError,
+/// };
 ///
-/// let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
-/// let deadline = opening.deadline(Duration::ZERO).expect("there is a limit by default");
-/// assert_eq!(deadline, Duration::from_secs(10));
+/// let mut handshake = Handshake::new(Config::new(), Origins::SameOrigin);
+/// let deadline = handshake.deadline(Duration::ZERO);
+/// assert_eq!(deadline, Some(Duration::from_secs(10)));
 ///
+/// // Nothing arrives for 10 s.
 /// let mut out = BytesMut::new();
-/// assert_eq!(opening.handle_timeout(deadline, &mut out), Err(RequestError::Timeout));
+/// let result =
+///     handshake.handle_timeout(Duration::from_secs(10), &mut out);
+/// assert_eq!(result, Err(RequestError::Timeout));
 /// assert!(out.starts_with(b"HTTP/1.1 408 Request Timeout\r\n"));
 /// ```
 #[derive(Debug)]
@@ -85,6 +110,8 @@ pub struct Handshake {
     scan: HeadScan,
     timer: Timer,
     eof: bool,
+    /// The method is HEAD, so a response must not have a body (RFC 9110 §9.3.2).
+    is_head: bool,
     state: State,
 }
 
@@ -96,33 +123,35 @@ enum State {
 }
 
 impl Handshake {
-    /// A handshake of which nothing has arrived yet.
+    /// Starts a handshake. `config` holds its limits and those of the connection. `origins` decides
+    /// which web pages may connect.
     pub fn new(config: Config, origins: Origins) -> Self {
         Self {
             scan: HeadScan::new(Kind::Request),
-            timer: Timer::new(config.opening_timeout),
+            timer: Timer::new(config.handshake_timeout),
             config,
             origins,
             eof: false,
+            is_head: false,
             state: State::Receiving,
         }
     }
 
-    /// The request, once its head has arrived whole; `None` when more bytes are needed.
+    /// Returns the request when it is complete, or `None` if more bytes are needed. Call it after
+    /// every read, always with the same `input`.
     ///
-    /// Call it after every read, with the same `input`. The head is then taken out of `input`,
-    /// and what is left are the first bytes of the connection. The handshake is over: later calls
-    /// return `None`.
+    /// The bytes of the request are taken out of `input`. The bytes after them belong to the
+    /// connection. Later calls return `None`.
     ///
     /// # Errors
     ///
-    /// [`RequestError`], where the request is not an opening, or not a welcome one. The response
-    /// is in `out`; flush it, and close the stream. Every later call repeats the error, without
-    /// a response, and drops what has arrived.
+    /// [`RequestError`] if the request is not a valid handshake, or is not allowed. The response is
+    /// in `out`: flush it and close the stream. Later calls return the same error, write nothing,
+    /// and drop the bytes in `input`.
     pub fn next<'b>(
         &mut self,
         input: &'b mut RecvBuf,
-        out: &mut BytesMut,
+        out: &mut dyn Output,
     ) -> Result<Option<(Request<'b>, Pending)>, RequestError> {
         match self.state {
             State::Receiving => {}
@@ -132,13 +161,14 @@ impl Handshake {
                 return Err(error);
             }
         }
-        let (len, facts) = match self.receive(input.unread()) {
+        let received = self.receive(input.unread());
+        self.is_head = self.scan.is_head_request(input.unread());
+        let (len, facts) = match received {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(error) => {
-                let is_head = input.unread().starts_with(b"HEAD ");
                 input.clear();
-                return Err(self.fail(error, is_head, out));
+                return Err(self.fail(error, out));
             }
         };
         self.state = State::Requested;
@@ -152,17 +182,19 @@ impl Handshake {
         Ok(Some((Request::new(input.get(head)), pending)))
     }
 
-    /// Tells that the peer has ended the stream: the read returned 0. Go on with
-    /// [`next`](Self::next), which reports [`RequestError::EndOfStream`] where the request is not
-    /// whole.
+    /// Tells the handshake that the client has ended the stream: a read returned 0. Then call
+    /// [`next`](Self::next), which fails with [`RequestError::EndOfStream`] if the request is not
+    /// complete.
     pub fn end_of_stream(&mut self) {
         self.eof = true;
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called, or `None` for not at all.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout), or `None` if there is no
+    /// deadline. Call it before waiting for bytes.
     ///
-    /// The first call starts [`Config::opening_timeout`]; nothing that arrives extends it. For
-    /// instants, see [`Connection`](crate::Connection#time).
+    /// The first call of `deadline` or `handle_timeout` starts [`Config::handshake_timeout`]. Bytes
+    /// that arrive do not extend it. `now` is the time since any fixed instant; see
+    /// [`Connection`](crate::Connection#time).
     pub fn deadline(&mut self, now: Duration) -> Option<Duration> {
         match self.state {
             State::Receiving => self.timer.deadline(now),
@@ -170,26 +202,28 @@ impl Handshake {
         }
     }
 
-    /// Gives up where the deadline has passed at `now`. Too early a call does nothing.
+    /// Ends the handshake if its deadline has passed at `now`. Call it when the deadline has
+    /// passed. A call before that does nothing.
     ///
     /// # Errors
     ///
-    /// [`RequestError::Timeout`], with the response in `out`. An earlier error is repeated.
+    /// [`RequestError::Timeout`] if the deadline has passed. The response is in `out`: flush it and
+    /// close the stream. An earlier error is returned again.
     pub fn handle_timeout(
         &mut self,
         now: Duration,
-        out: &mut BytesMut,
+        out: &mut dyn Output,
     ) -> Result<(), RequestError> {
         match self.state {
             State::Receiving if self.timer.is_due(now) => {
-                Err(self.fail(RequestError::Timeout, false, out))
+                Err(self.fail(RequestError::Timeout, out))
             }
             State::Receiving | State::Requested => Ok(()),
             State::Failed(error) => Err(error),
         }
     }
 
-    /// The length of the head and what is in it, once it is whole.
+    /// The length of the head and its content, when it is complete.
     fn receive(&mut self, unread: &[u8]) -> Result<Option<(usize, Facts)>, RequestError> {
         let Some(len) = self.scan.find_end(unread, self.config.max_head_size)? else {
             return match self.eof {
@@ -202,17 +236,18 @@ impl Handshake {
     }
 
     #[cold]
-    fn fail(&mut self, error: RequestError, is_head: bool, out: &mut BytesMut) -> RequestError {
+    fn fail(&mut self, error: RequestError, out: &mut dyn Output) -> RequestError {
         self.state = State::Failed(error);
-        write_error(error, is_head, out);
+        write_error(error, self.is_head, out.tail());
         error
     }
 }
 
-/// A request that waits for the application's decision.
+/// A valid request that waits for the decision of the application.
 ///
-/// It borrows nothing, so that a server can put it aside while it asks others. No deadline runs
-/// for it. If it is dropped the peer is not answered: close the stream.
+/// It borrows nothing, so the application can keep it and decide later. No deadline applies to the
+/// decision: set one if it can take long. If you drop the `Pending`, the client gets no response:
+/// close the stream.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -223,9 +258,10 @@ impl Handshake {
 /// # input.extend_from_slice(b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\n\
 /// #     Upgrade: websocket\r\nConnection: Upgrade\r\n\
 /// #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
-/// # let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
-/// # let (_, pending) = opening.next(&mut input, &mut out)?.unwrap();
-/// let ws = pending.accept(Accept::new().header("Server", "example"), &mut out)?;
+/// # let mut handshake = Handshake::new(Config::new(), Origins::SameOrigin);
+/// # let (_, pending) = handshake.next(&mut input, &mut out)?.unwrap();
+/// let response = Accept::new().header("Server", "example");
+/// let connection = pending.accept(response, &mut out)?;
 /// assert_eq!(
 ///     out[..],
 ///     *b"HTTP/1.1 101 Switching Protocols\r\n\
@@ -236,9 +272,52 @@ impl Handshake {
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// # What does not compile
-///
+#[derive(Debug)]
+#[must_use = "the client waits for `accept` or `reject`"]
+pub struct Pending {
+    accept_key: AcceptKey,
+    offered: Box<str>,
+    deflate_offers: Box<[Params]>,
+    config: Config,
+}
+
+impl Pending {
+    /// Accepts the handshake (RFC 6455 §4.2.2): writes the response with status 101, and returns
+    /// the connection. The connection can write to `out` at once.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError`] if the response must not be sent. `out` then contains a response with status
+    /// 500: flush it and close the stream.
+    pub fn accept(
+        self,
+        response: Accept<'_>,
+        out: &mut dyn Output,
+    ) -> Result<Connection, HeadError> {
+        let agreed = response.agree(&self.deflate_offers, self.config.deflate());
+        let params = agreed.map(|agreed| agreed.params);
+        match response.write(&self.accept_key, &self.offered, params, out.tail()) {
+            Ok(()) => Ok(Connection::opened(None, &self.config, agreed)),
+            Err(error) => {
+                write_internal_error(out.tail());
+                Err(error)
+            }
+        }
+    }
+
+    /// Rejects the handshake: writes the response. Flush `out` and close the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError`] if the response must not be sent. `out` then contains a response with status
+    /// 500: flush it and close the stream.
+    pub fn reject(self, response: Reject<'_>, out: &mut dyn Output) -> Result<(), HeadError> {
+        response
+            .write(out.tail())
+            .inspect_err(|_| write_internal_error(out.tail()))
+    }
+}
+
 /// A decision is made once:
 ///
 /// ```compile_fail,E0382
@@ -249,56 +328,19 @@ impl Handshake {
 /// # }
 /// ```
 ///
-/// The request is a view of the receive buffer, and ends with the next read:
+/// The request borrows the receive buffer, so it cannot outlive the next read:
 ///
 /// ```compile_fail,E0499
 /// # use websocket_proto::RecvBuf;
 /// # use websocket_proto::handshake::server::{Handshake, RequestError};
-/// # fn read(opening: &mut Handshake, input: &mut RecvBuf, out: &mut bytes::BytesMut)
+/// # fn read(handshake: &mut Handshake, input: &mut RecvBuf, out: &mut bytes::BytesMut)
 /// #     -> Result<(), RequestError> {
-/// if let Some((request, pending)) = opening.next(input, out)? {
+/// if let Some((request, pending)) = handshake.next(input, out)? {
 ///     let room = input.spare(4096);
 ///     println!("{}", request.path());
 /// }
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
-#[must_use = "the peer waits for `accept` or `reject`"]
-pub struct Pending {
-    accept_key: AcceptKey,
-    offered: Box<str>,
-    deflate_offers: Box<[Params]>,
-    config: Config,
-}
-
-impl Pending {
-    /// Accepts the opening (RFC 6455 §4.2.2): writes the response with status 101. What follows
-    /// in `out` is the connection's.
-    ///
-    /// # Errors
-    ///
-    /// [`HeadError`], where the response must not be sent. The peer is then answered with 500:
-    /// flush `out`, and close the stream.
-    pub fn accept(self, answer: Accept<'_>, out: &mut BytesMut) -> Result<Connection, HeadError> {
-        let agreed = answer.agree(&self.deflate_offers, self.config.deflate());
-        let params = agreed.map(|agreed| agreed.params);
-        match answer.write(&self.accept_key, &self.offered, params, out) {
-            Ok(()) => Ok(Connection::opened(None, &self.config, agreed)),
-            Err(error) => {
-                write_internal_error(out);
-                Err(error)
-            }
-        }
-    }
-
-    /// Rejects the opening with a response of the application's. Flush `out`, and close the
-    /// stream.
-    ///
-    /// # Errors
-    ///
-    /// [`HeadError`], where the response must not be sent. The peer is then answered with 500.
-    pub fn reject(self, answer: Reject<'_>, out: &mut BytesMut) -> Result<(), HeadError> {
-        answer.write(out).inspect_err(|_| write_internal_error(out))
-    }
-}
+#[cfg(doctest)]
+struct MustNotCompile;

@@ -1,10 +1,11 @@
-//! What a request is for (RFC 9112 §3.2).
+//! The request target (RFC 9112 §3.2).
 
 use super::origin::split_authority;
 
-/// A request target (RFC 9112 §3.2): whom it is for, where it says so, and for what.
+/// A request target in origin form or in absolute form (RFC 9112 §3.2.1, §3.2.2).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Target<'b> {
+    /// Host and port, in absolute form only.
     pub(super) authority: Option<&'b str>,
     /// Path and query.
     pub(super) resource: &'b str,
@@ -12,7 +13,8 @@ pub(super) struct Target<'b> {
 
 impl<'b> Target<'b> {
     pub(super) fn parse(target: &'b [u8]) -> Option<Self> {
-        // Browsers leave some characters bare that RFC 3986 wants encoded, such as `|` and `[`.
+        // Browsers do not encode some characters that RFC 3986 requires to be encoded, such as `|`
+        // and `[`.
         // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be
         // used on these URIs" (RFC 6455 §3).
         if !target.iter().all(|&b| b.is_ascii_graphic() && b != b'#') {

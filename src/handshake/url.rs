@@ -1,4 +1,4 @@
-//! What a client asks for: a WebSocket URI (RFC 6455 §3) and what goes along with it.
+//! The request of a client: a WebSocket URI (RFC 6455 §3), offers and header fields.
 
 use alloc::{string::String, vec, vec::Vec};
 
@@ -10,11 +10,9 @@ use super::{
     fields::{OwnFields, write},
     origin::{Origin, split_authority},
 };
-use crate::{Config, deflate::Params, grammar::is_token};
+use crate::{config::Config, deflate::Params, grammar::is_token};
 
-/// The request of an opening that a client is about to send.
-///
-/// It says where to connect to, and borrows everything it is given.
+/// The request that a client sends. It borrows all its strings.
 ///
 /// ```
 /// use websocket_proto::handshake::client::Request;
@@ -22,14 +20,18 @@ use crate::{Config, deflate::Params, grammar::is_token};
 /// let request = Request::new("wss://example.com/chat?room=7")?
 ///     .subprotocol("chat")
 ///     .header("Authorization", "Bearer secret");
-/// assert_eq!((request.host(), request.port(), request.is_secure()), ("example.com", 443, true));
+/// assert_eq!(request.host(), "example.com");
+/// assert_eq!(request.port(), 443);
+/// assert!(request.is_secure());
 ///
 /// let request = Request::new("ws://[::1]:8080")?;
-/// assert_eq!((request.host(), request.port(), request.is_secure()), ("::1", 8080, false));
+/// assert_eq!(request.host(), "::1");
+/// assert_eq!(request.port(), 8080);
+/// assert!(!request.is_secure());
 /// # Ok::<(), websocket_proto::handshake::client::UrlError>(())
 /// ```
 #[derive(Debug, Clone)]
-#[must_use = "it is sent by `Handshake::start`"]
+#[must_use = "`Handshake::start` sends it"]
 pub struct Request<'a> {
     secure: bool,
     host: &'a str,
@@ -43,14 +45,15 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request for a `ws` or `wss` URI (RFC 6455 §3). Characters outside of ASCII must be
-    /// encoded already: percent-encoded in the path and query, as Punycode in the host. Where the
-    /// transport knows no hosts, as a pipe, any will do, such as `ws://localhost/`: it is only
-    /// sent as the `Host` field.
+    /// Parses a `ws` or `wss` URI (RFC 6455 §3).
+    ///
+    /// Characters outside of ASCII must be encoded: percent-encoded in the path and query, as
+    /// Punycode in the host. If the transport has no host names, like a pipe, use a URI such as
+    /// `ws://localhost/`. Its host is then only sent as the `Host` field.
     ///
     /// # Errors
     ///
-    /// [`UrlError`], where it is not such a URI.
+    /// [`UrlError`] if the text is not a WebSocket URI.
     pub fn new(url: &'a str) -> Result<Self, UrlError> {
         let uri = Uri::parse(url).map_err(|_| UrlError::Syntax)?;
         let secure = match uri.scheme().as_str() {
@@ -67,7 +70,7 @@ impl<'a> Request<'a> {
         }
         let (host, port) = split_authority(authority.as_str()).ok_or(UrlError::Host)?;
         let port = port.unwrap_or(default_port(secure));
-        // Resolvers do not decode.
+        // Resolvers do not percent-decode.
         if port == 0 || host.contains('%') {
             return Err(UrlError::Host);
         }
@@ -84,38 +87,50 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// Offers a subprotocol, the preferred one first. A name that is not a token or that comes
-    /// twice is a [`HeadError`] of [`Handshake::start`](super::client::Handshake::start), as is
-    /// whatever else must not be sent.
+    /// Offers a subprotocol. Call it several times to offer several, the preferred one first.
+    /// [`Response::subprotocol`](super::client::Response::subprotocol) tells which one the server
+    /// chose.
+    ///
+    /// [`Handshake::start`](super::client::Handshake::start) fails with
+    /// [`HeadError::InvalidSubprotocol`] if a name is not a token or is offered twice.
     pub fn subprotocol(mut self, name: &'a str) -> Self {
         self.subprotocols.push(name);
         self
     }
 
-    /// Offers these parameters of permessage-deflate (RFC 7692 §7.1), the preferred ones first, in
-    /// place of what [`Config::deflate`](field@crate::Config::deflate) would offer by itself. Nothing is
-    /// offered while that is `None`.
+    /// Offers permessage-deflate with these parameters (RFC 7692 §7.1), in place of the offer
+    /// that [`Config::deflate`](field@crate::Config::deflate) makes. Call it several times to make
+    /// several offers, the preferred one first. Nothing is offered if `Config::deflate` is `None`.
     ///
-    /// Sizes of a window that do not exist are a [`HeadError`] of
-    /// [`Handshake::start`](super::client::Handshake::start).
+    /// [`Handshake::start`](super::client::Handshake::start) fails with
+    /// [`HeadError::InvalidWindowBits`] if a window size is not supported.
+    ///
+    /// Make two offers if you set `server_no_context_takeover` only to save memory. Some servers,
+    /// tornado and Mojolicious among them, accept an offer but do not include
+    /// `server_no_context_takeover` in the response. RFC 7692 §7.1.1.1 requires it, so with a
+    /// single offer the handshake fails. The second offer accepts such a response. A server that
+    /// keeps to RFC 7692 chooses the first one.
     ///
     /// ```
     /// use bytes::BytesMut;
     /// use websocket_proto::{Config, Seed, deflate::{DeflateConfig, Params}};
     /// use websocket_proto::handshake::client::{Handshake, Request};
     ///
-    /// let config = DeflateConfig::new();
-    /// let small = Params { server_max_window_bits: Some(10), ..config.offer() };
+    /// let mut deflate = DeflateConfig::new();
+    /// deflate.server_no_context_takeover = true;
+    /// let strict = deflate.offer();
+    /// let plain = Params { server_no_context_takeover: false, ..strict };
     /// let request = Request::new("ws://example.com/")?
-    ///     .deflate_offer(small)
-    ///     .deflate_offer(config.offer());    // for servers that know no small windows
+    ///     .deflate_offer(strict)
+    ///     .deflate_offer(plain);
+    ///
+    /// let mut config = Config::new();
+    /// config.deflate = Some(deflate);
     /// let mut out = BytesMut::new();
-    /// let mut opening = Config::new();
-    /// opening.deflate = Some(config);
-    /// Handshake::start(&request, Seed::from([7; 32]), opening, &mut out)?;
+    /// Handshake::start(&request, Seed::from([7; 32]), config, &mut out)?;
     /// assert!(String::from_utf8_lossy(&out).contains(
-    ///     "Sec-WebSocket-Extensions: \
-    ///      permessage-deflate; server_max_window_bits=10; client_max_window_bits, \
+    ///     "Sec-WebSocket-Extensions: permessage-deflate; \
+    ///      server_no_context_takeover; client_max_window_bits, \
     ///      permessage-deflate; client_max_window_bits\r\n"
     /// ));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -126,34 +141,42 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Sends an origin such as `https://example.com`, as browsers do (RFC 6454 §7); or `null`.
+    /// Sends an `Origin`, as browsers do (RFC 6454 §7): for example `https://example.com`, or
+    /// `null`.
+    ///
+    /// [`Handshake::start`](super::client::Handshake::start) fails with
+    /// [`HeadError::InvalidOrigin`] if it has another form.
     pub fn origin(mut self, origin: &'a str) -> Self {
         self.origin = Some(origin);
         self
     }
 
     /// Adds a header field.
+    ///
+    /// [`Handshake::start`](super::client::Handshake::start) fails with a [`HeadError`] if the name
+    /// is not a token, if the handshake writes this field itself, or if the value contains a
+    /// control character other than the tab.
     pub fn header(mut self, name: &'a str, value: &'a str) -> Self {
         self.fields.push(name, value);
         self
     }
 
-    /// The host to connect to; an IPv6 address is without its brackets.
+    /// The host to connect to. An IPv6 address has no brackets.
     pub fn host(&self) -> &'a str {
         self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// The port to connect to: that of the URI, or 80 for `ws` and 443 for `wss`.
+    /// The port to connect to. Default: 80 for `ws`, 443 for `wss`.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whether the connection is to be made with TLS: the scheme is `wss`.
+    /// Whether to use TLS: the scheme is `wss`.
     pub fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// Checks what the application has added. The URI has been checked before.
+    /// Checks what the application has added. [`new`](Self::new) has checked the URI.
     pub(super) fn check(&self) -> Result<(), HeadError> {
         self.fields.check()?;
         if let Some(origin) = self.origin
@@ -181,7 +204,7 @@ impl<'a> Request<'a> {
         self.subprotocols.join(", ")
     }
 
-    /// What is offered of permessage-deflate.
+    /// The offers of permessage-deflate.
     pub(super) fn deflate_offers(&self, config: &Config) -> Vec<Params> {
         match config.deflate() {
             None => Vec::new(),
@@ -190,7 +213,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Writes the request (RFC 6455 §4.1). It has passed [`check`](Self::check).
+    /// Writes the request (RFC 6455 §4.1), which has passed [`check`](Self::check).
     pub(super) fn write(&self, key: &[u8], deflate: &[Params], out: &mut BytesMut) {
         let path = if self.path.is_empty() { "/" } else { self.path };
         write(out, format_args!("GET {path}"));
@@ -234,32 +257,32 @@ const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }
 
-/// The text is not the URI of a WebSocket (RFC 6455 §3).
+/// The text is not a WebSocket URI (RFC 6455 §3).
 ///
 /// ```
 /// use websocket_proto::handshake::client::{Request, UrlError};
 ///
-/// assert_eq!(Request::new("https://example.com/").unwrap_err(), UrlError::Scheme);
-/// assert_eq!(Request::new("ws://example.com/#top").unwrap_err(), UrlError::Fragment);
+/// let error = Request::new("https://example.com/").unwrap_err();
+/// assert_eq!(error, UrlError::Scheme);
+/// let error = Request::new("ws://example.com/#top").unwrap_err();
+/// assert_eq!(error, UrlError::Fragment);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// Not a URI, for instance as a character is not encoded.
-    #[error(
-        "this is not an absolute URI; spaces and characters outside of ASCII must be encoded (RFC 3986)"
-    )]
+    /// The text is not an absolute URI. For instance, a character is not encoded.
+    #[error("this is not an absolute URI; spaces and non-ASCII must be encoded (RFC 3986)")]
     Syntax,
-    /// Another scheme than `ws` and `wss`.
-    #[error("a WebSocket URI begins with ws:// or wss:// (RFC 6455 §3)")]
+    /// The scheme is neither `ws` nor `wss`.
+    #[error("a WebSocket URI starts with ws:// or wss:// (RFC 6455 §3)")]
     Scheme,
-    /// No host, a host that is no name and no address, or a port that is not 1 to 65535.
-    #[error("a WebSocket URI names a host, and a port between 1 and 65535 (RFC 6455 §3)")]
+    /// The host is missing or is neither a name nor an address, or the port is not 1 to 65535.
+    #[error("a WebSocket URI has a host, and a port between 1 and 65535 (RFC 6455 §3)")]
     Host,
-    /// A user name or a password. Send it as a header field, if it is needed.
+    /// There is a user name or a password. To send them, use [`Request::header`].
     #[error("a WebSocket URI has no user information (RFC 6455 §3)")]
     UserInfo,
-    /// A fragment, which "MUST NOT be used on these URIs".
+    /// There is a fragment, which "MUST NOT be used on these URIs".
     #[error("a WebSocket URI has no fragment (RFC 6455 §3)")]
     Fragment,
 }

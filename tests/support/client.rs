@@ -1,9 +1,9 @@
-//! The opening of a client: the responses that servers send, and what becomes of them.
+//! The handshake of a client: responses of servers, and their outcomes.
 
 use bytes::BytesMut;
 use websocket_proto::handshake::{
     accept_key,
-    client::{Answer, Handshake, Request, ResponseError},
+    client::{self, Handshake, Request, ResponseError},
 };
 use websocket_proto::{Config, RecvBuf, Seed};
 
@@ -13,11 +13,11 @@ pub const URL: &str = "ws://example.com/chat?room=7";
 
 // --- what a server sends -----------------------------------------------------------------------
 
-/// A handshake under way, and what it has written. The seed is always the same.
+/// A handshake that has started, and its request. The seed is always the same.
 pub fn started(request: &Request<'_>, config: Config) -> (Handshake, String) {
     let mut out = BytesMut::new();
-    let opening = Handshake::start(request, Seed::from([7; 32]), config, &mut out).unwrap();
-    (opening, String::from_utf8(out.to_vec()).unwrap())
+    let handshake = Handshake::start(request, Seed::from([7; 32]), config, &mut out).unwrap();
+    (handshake, String::from_utf8(out.to_vec()).unwrap())
 }
 
 /// The value of a header field.
@@ -29,7 +29,7 @@ pub fn value<'t>(head: &'t str, name: &str) -> Option<&'t str> {
         .map(|line| line.1)
 }
 
-/// The `Sec-WebSocket-Accept` that is right for [`started`].
+/// The `Sec-WebSocket-Accept` for the key of [`started`].
 pub fn right_accept() -> String {
     let (_, request) = started(&Request::new(URL).unwrap(), Config::new());
     let key = value(&request, "Sec-WebSocket-Key").unwrap();
@@ -46,7 +46,7 @@ pub fn response() -> Head {
     ])
 }
 
-/// A valid response with `edit` done to its lines.
+/// A valid response with changed lines.
 pub fn edited(edit: impl FnOnce(&mut Vec<String>)) -> Vec<u8> {
     response().edited(edit).bytes()
 }
@@ -56,12 +56,12 @@ pub fn with(further: &[&str]) -> Vec<u8> {
     response().with(further).bytes()
 }
 
-/// A valid response whose line of this name is another, or is missing.
+/// A valid response in which the line of this name is replaced or removed.
 pub fn replaced(name: &str, line: Option<&str>) -> Vec<u8> {
     response().replaced(name, line).bytes()
 }
 
-// --- what becomes of it ------------------------------------------------------------------------
+// --- the outcome --------------------------------------------------------------------------------
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -83,14 +83,14 @@ pub fn outcome<'a>(
     request: &Request<'_>,
     config: Config,
 ) -> Outcome {
-    let (mut opening, _) = started(request, config);
+    let (mut handshake, _) = started(request, config);
     let mut input = RecvBuf::new();
     let mut outcome = Outcome::Nothing;
     for chunk in chunks {
         input.extend_from_slice(chunk);
-        match opening.next(&mut input) {
+        match handshake.next(&mut input) {
             Ok(None) => {}
-            Ok(Some(Answer::Accepted(_, response))) => {
+            Ok(Some(client::Outcome::Accepted(_, response))) => {
                 let headers: Vec<_> = response.headers().collect();
                 assert_eq!((response.status(), response.body()), (101, &b""[..]));
                 outcome = Outcome::Accepted {
@@ -99,7 +99,7 @@ pub fn outcome<'a>(
                     left: Vec::new(),
                 };
             }
-            Ok(Some(Answer::Refused(response))) => {
+            Ok(Some(client::Outcome::Refused(response))) => {
                 let headers: Vec<_> = response.headers().collect();
                 let (status, reason) = (response.status(), response.reason());
                 outcome = Outcome::Refused {
@@ -115,11 +115,11 @@ pub fn outcome<'a>(
     }
     match &mut outcome {
         Outcome::Accepted { left, .. } => {
-            assert!(opening.next(&mut input).unwrap().is_none());
+            assert!(handshake.next(&mut input).unwrap().is_none());
             *left = input.unread().to_vec();
         }
         Outcome::Failed(error) => {
-            assert_eq!(opening.next(&mut input).unwrap_err(), *error);
+            assert_eq!(handshake.next(&mut input).unwrap_err(), *error);
             assert!(input.unread().is_empty(), "the input is dropped");
             assert!(error.to_string().contains("RFC "), "{error}");
         }
@@ -128,18 +128,18 @@ pub fn outcome<'a>(
     outcome
 }
 
-pub fn answer(response: &[u8]) -> Outcome {
+pub fn outcome_of(response: &[u8]) -> Outcome {
     outcome([response], &Request::new(URL).unwrap(), Config::new())
 }
 
 #[track_caller]
 pub fn accepts(response: &[u8]) {
-    let outcome = answer(response);
+    let outcome = outcome_of(response);
     assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
 }
 
 #[track_caller]
 pub fn fails(response: &[u8], error: ResponseError) {
     let text = String::from_utf8_lossy(response).into_owned();
-    assert_eq!(answer(response), Outcome::Failed(error), "{text}");
+    assert_eq!(outcome_of(response), Outcome::Failed(error), "{text}");
 }

@@ -1,4 +1,4 @@
-//! The head of a request or of a response, line by line, with any mistake in it.
+//! The head of a request or of a response, as lines that a test can change.
 
 /// A start line and its header fields, without the ends of the lines.
 #[derive(Debug, Clone)]
@@ -13,18 +13,18 @@ impl Head {
         }
     }
 
-    /// The same with `edit` done to its lines.
+    /// The same head with changed lines.
     pub fn edited(mut self, edit: impl FnOnce(&mut Vec<String>)) -> Self {
         edit(&mut self.lines);
         self
     }
 
-    /// The same with further lines.
+    /// The same head with further lines.
     pub fn with(self, further: &[&str]) -> Self {
         self.edited(|lines| lines.extend(further.iter().map(|&line| line.into())))
     }
 
-    /// The same, whose line of this name is another, or is missing.
+    /// The same head in which the line of this name is replaced or removed.
     pub fn replaced(self, name: &str, line: Option<&str>) -> Self {
         self.edited(|lines| {
             let at = lines.iter().position(|line| line.starts_with(name));
@@ -43,7 +43,7 @@ impl Head {
     }
 }
 
-/// The pieces of `bytes` between these places, which come in any order.
+/// Splits `bytes` at these places, which can be in any order.
 pub fn split_at(bytes: &[u8], cuts: impl IntoIterator<Item = usize>) -> Vec<&[u8]> {
     let mut cuts: Vec<_> = cuts.into_iter().collect();
     cuts.sort_unstable();

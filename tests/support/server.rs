@@ -1,4 +1,4 @@
-//! The opening of a server: the requests that peers send, and what becomes of them.
+//! The handshake of a server: requests of clients, and their outcomes.
 
 use bytes::BytesMut;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins, Pending, RequestError};
@@ -8,7 +8,7 @@ use super::http::Head;
 
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-// --- what a peer sends -------------------------------------------------------------------------
+// --- what a client sends -----------------------------------------------------------------------
 
 /// A valid request.
 pub fn request() -> Head {
@@ -22,7 +22,7 @@ pub fn request() -> Head {
     ])
 }
 
-/// A valid request with `edit` done to its lines.
+/// A valid request with changed lines.
 pub fn edited(edit: impl FnOnce(&mut Vec<String>)) -> Vec<u8> {
     request().edited(edit).bytes()
 }
@@ -32,12 +32,12 @@ pub fn with(further: &[&str]) -> Vec<u8> {
     request().with(further).bytes()
 }
 
-/// A valid request whose line of this name is another, or is missing.
+/// A valid request in which the line of this name is replaced or removed.
 pub fn replaced(name: &str, line: Option<&str>) -> Vec<u8> {
     request().replaced(name, line).bytes()
 }
 
-// --- what becomes of it ------------------------------------------------------------------------
+// --- the outcome --------------------------------------------------------------------------------
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -51,7 +51,7 @@ pub fn outcome<'a>(
     config: Config,
     origins: Origins,
 ) -> Outcome {
-    let mut opening = Handshake::new(config, origins);
+    let mut handshake = Handshake::new(config, origins);
     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
     let mut result = Ok(None);
     for chunk in chunks {
@@ -59,7 +59,7 @@ pub fn outcome<'a>(
         if result != Ok(None) {
             continue;
         }
-        match opening.next(&mut input, &mut out) {
+        match handshake.next(&mut input, &mut out) {
             Ok(None) => {}
             Ok(Some((request, pending))) => {
                 let headers: Vec<_> = request.headers().collect();
@@ -79,7 +79,7 @@ pub fn outcome<'a>(
     }
     if result.is_err() {
         assert_eq!(
-            opening.next(&mut input, &mut out).err(),
+            handshake.next(&mut input, &mut out).err(),
             result.clone().err()
         );
     }
@@ -90,13 +90,13 @@ pub fn outcome<'a>(
     }
 }
 
-pub fn answer_to(request: &[u8]) -> Outcome {
+pub fn outcome_of(request: &[u8]) -> Outcome {
     outcome([request], Config::new(), Origins::SameOrigin)
 }
 
 #[track_caller]
 pub fn accepts(request: &[u8]) -> Outcome {
-    let outcome = answer_to(request);
+    let outcome = outcome_of(request);
     assert!(
         matches!(outcome.result, Ok(Some(_))),
         "{:?}",
@@ -110,10 +110,10 @@ pub fn accepts(request: &[u8]) -> Outcome {
     outcome
 }
 
-/// Asserts that a request is refused, with a response that is whole and says why.
+/// Asserts that a request is refused with a complete response that tells why.
 #[track_caller]
 pub fn refuses(request: &[u8], error: RequestError, status: u16) -> Outcome {
-    let outcome = answer_to(request);
+    let outcome = outcome_of(request);
     assert_refused(&outcome, error, status);
     outcome
 }
@@ -122,8 +122,8 @@ pub fn refuses(request: &[u8], error: RequestError, status: u16) -> Outcome {
 pub fn assert_refused(outcome: &Outcome, error: RequestError, status: u16) {
     assert_eq!(outcome.result, Err(error));
     assert_eq!(error.status(), Some(status));
-    assert!(outcome.left.is_empty(), "it is dropped later on, too");
-    let (head, body) = outcome.out.split_once("\r\n\r\n").expect("a whole head");
+    assert!(outcome.left.is_empty(), "later bytes are dropped too");
+    let (head, body) = outcome.out.split_once("\r\n\r\n").expect("a complete head");
     assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
     assert!(head.contains("close"), "{head}");
     assert!(
@@ -135,11 +135,11 @@ pub fn assert_refused(outcome: &Outcome, error: RequestError, status: u16) {
     assert!(body.contains("RFC "), "{body}");
 }
 
-/// The request of `request`, and the handshake it came through.
+/// The decision to make about a valid request.
 pub fn pending(request: &[u8]) -> Pending {
     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
     input.extend_from_slice(request);
-    let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
-    let (_, pending) = opening.next(&mut input, &mut out).unwrap().unwrap();
+    let mut handshake = Handshake::new(Config::new(), Origins::SameOrigin);
+    let (_, pending) = handshake.next(&mut input, &mut out).unwrap().unwrap();
     pending
 }

@@ -1,4 +1,4 @@
-//! What a server answers: the head of a 101, or a whole response that is not one.
+//! The responses of a server: the head of a 101, or a complete response that rejects.
 
 use alloc::format;
 
@@ -15,39 +15,47 @@ use crate::{
     grammar::list,
 };
 
-/// How a server accepts an opening: which subprotocol it chooses, and what it adds to the
-/// response.
+/// Accepts a handshake: the subprotocol, the compression and further header fields of the
+/// response. Pass it to [`Pending::accept`](super::server::Pending::accept).
 ///
 /// ```
 /// use websocket_proto::handshake::server::Accept;
 ///
 /// let plain = Accept::new();
-/// let answer = Accept::new().subprotocol("chat").header("Set-Cookie", "id=7; HttpOnly");
+/// let chat = Accept::new()
+///     .subprotocol("chat")
+///     .header("Set-Cookie", "id=7; HttpOnly");
 /// ```
 #[derive(Debug, Clone, Default)]
-#[must_use = "it is sent by `Pending::accept`"]
+#[must_use = "`Pending::accept` sends it"]
 pub struct Accept<'a> {
     subprotocol: Option<&'a str>,
-    /// In place of [`Config::deflate`](crate::Config), where it is set.
+    /// If set, it replaces [`Config::deflate`](crate::Config).
     deflate: Option<Option<DeflateConfig>>,
     fields: OwnFields<'a>,
 }
 
 impl<'a> Accept<'a> {
-    /// No subprotocol, no further header fields.
+    /// Accepts without a subprotocol and without further header fields, and with the compression
+    /// of the [`Config`](crate::Config).
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Chooses a subprotocol, one of those that the client offers. Its names are case-sensitive.
+    /// Chooses a subprotocol. Names are case-sensitive.
+    ///
+    /// [`Pending::accept`](super::server::Pending::accept) fails with
+    /// [`HeadError::SubprotocolNotOffered`] if the client does not offer it.
     pub fn subprotocol(mut self, name: &'a str) -> Self {
         self.subprotocol = Some(name);
         self
     }
 
-    /// Compresses this connection so, in place of how [`Config::deflate`](field@crate::Config::deflate)
-    /// says: by the first offer of the client that it can accept, if there is one. `None` accepts
-    /// none of them.
+    /// Uses this configuration for the connection instead of
+    /// [`Config::deflate`](field@crate::Config::deflate). `None` accepts no compression.
+    ///
+    /// The server accepts the first offer of the client that this configuration can accept. If
+    /// there is none, the connection is not compressed.
     ///
     /// ```
     /// use bytes::BytesMut;
@@ -59,15 +67,15 @@ impl<'a> Accept<'a> {
     /// #     Upgrade: websocket\r\nConnection: Upgrade\r\n\
     /// #     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
     /// #     Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n");
-    /// # let mut opening = Handshake::new(Config::new(), Origins::SameOrigin);
-    /// # let (_, pending) = opening.next(&mut input, &mut out)?.expect("it is whole");
+    /// # let mut handshake = Handshake::new(Config::new(), Origins::SameOrigin);
+    /// # let (_, pending) = handshake.next(&mut input, &mut out)?.expect("it is complete");
     /// let mut small = DeflateConfig::new();
     /// small.server_no_context_takeover = true;
     /// small.client_max_window_bits = 10;
     /// let ws = pending.accept(Accept::new().deflate(Some(small)), &mut out)?;
     /// assert!(String::from_utf8_lossy(&out).contains(
-    ///     "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
-    ///      client_max_window_bits=10\r\n"
+    ///     "Sec-WebSocket-Extensions: permessage-deflate; \
+    ///      server_no_context_takeover; client_max_window_bits=10\r\n"
     /// ));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -77,21 +85,24 @@ impl<'a> Accept<'a> {
         self
     }
 
-    /// Adds a header field. The name of one that the opening writes itself, or a value with a
-    /// control character, is a [`HeadError`] of [`Pending::accept`](super::server::Pending::accept).
+    /// Adds a header field.
+    ///
+    /// [`Pending::accept`](super::server::Pending::accept) fails with a [`HeadError`] if the name
+    /// is not a token, if the handshake writes this field itself, or if the value contains a
+    /// control character other than the tab.
     pub fn header(mut self, name: &'a str, value: &'a str) -> Self {
         self.fields.push(name, value);
         self
     }
 
-    /// The compression that comes of these offers, by default with `config`.
+    /// Chooses one of these offers. `config` is the default of the server.
     pub(super) fn agree(&self, offers: &[Params], config: Option<DeflateConfig>) -> Option<Agreed> {
         let config = self.deflate.unwrap_or(config)?;
         let params = config.choose(offers.iter().copied())?;
         Some(Agreed { params, config })
     }
 
-    /// Writes the response, unless there is something wrong with it.
+    /// Writes the response. Writes nothing if it must not be sent.
     pub(super) fn write(
         &self,
         key: &AcceptKey,
@@ -123,9 +134,11 @@ impl<'a> Accept<'a> {
     }
 }
 
-/// How a server rejects an opening: a response of 300 to 599, after which it closes the stream.
+/// Rejects a handshake: a response with a status of 300 to 599. Pass it to
+/// [`Pending::reject`](super::server::Pending::reject).
 ///
-/// `Content-Length` and `Connection: close` are added to it.
+/// `Content-Length` and `Connection: close` are added. A response with status 304 has no body and
+/// no `Content-Length` (RFC 9110 §15.4.5).
 ///
 /// ```
 /// use websocket_proto::handshake::server::Reject;
@@ -134,10 +147,11 @@ impl<'a> Accept<'a> {
 ///     .header("WWW-Authenticate", "Bearer")
 ///     .header("Content-Type", "text/plain")
 ///     .body(b"please log in\n");
-/// let moved = Reject::new(308).header("Location", "https://ws.example.com/");
+/// let moved = Reject::new(308)
+///     .header("Location", "https://ws.example.com/");
 /// ```
 #[derive(Debug, Clone)]
-#[must_use = "it is sent by `Pending::reject`"]
+#[must_use = "`Pending::reject` sends it"]
 pub struct Reject<'a> {
     status: u16,
     fields: OwnFields<'a>,
@@ -145,7 +159,10 @@ pub struct Reject<'a> {
 }
 
 impl<'a> Reject<'a> {
-    /// A response with this status and an empty body.
+    /// Rejects with this status and an empty body.
+    ///
+    /// [`Pending::reject`](super::server::Pending::reject) fails with
+    /// [`HeadError::InvalidStatus`] if the status is not 300 to 599.
     pub fn new(status: u16) -> Self {
         Self {
             status,
@@ -154,30 +171,34 @@ impl<'a> Reject<'a> {
         }
     }
 
-    /// Adds a header field. The name of one that the opening writes itself, or a value with a
-    /// control character, is a [`HeadError`] of [`Pending::reject`](super::server::Pending::reject).
+    /// Adds a header field.
+    ///
+    /// [`Pending::reject`](super::server::Pending::reject) fails with a [`HeadError`] if the name
+    /// is not a token, if the handshake writes this field itself, or if the value contains a
+    /// control character other than the tab.
     pub fn header(mut self, name: &'a str, value: &'a str) -> Self {
         self.fields.push(name, value);
         self
     }
 
-    /// Sets the body.
+    /// Sets the body. It is not sent with status 304.
     pub fn body(mut self, body: &'a [u8]) -> Self {
         self.body = body;
         self
     }
 
-    /// Writes the response, unless there is something wrong with it.
+    /// Writes the response. Writes nothing if it must not be sent.
     pub(super) fn write(&self, out: &mut BytesMut) -> Result<(), HeadError> {
         if !(300..=599).contains(&self.status) {
             return Err(HeadError::InvalidStatus);
         }
         self.fields.check()?;
-        self.write_checked(self.body.len(), out);
+        // "A 304 response [...] cannot contain content or trailers" (RFC 9110 §15.4.5).
+        self.write_checked(self.status != 304, out);
         Ok(())
     }
 
-    fn write_checked(&self, content_length: usize, out: &mut BytesMut) {
+    fn write_checked(&self, has_body: bool, out: &mut BytesMut) {
         write_status(self.status, out);
         // "The server MUST send an Upgrade header field in a 426 response" (RFC 9110 §15.5.22);
         // a "|Sec-WebSocket-Version| header field indicating the version(s) the server is capable
@@ -189,21 +210,27 @@ impl<'a> Reject<'a> {
             out.extend_from_slice(b"Connection: close\r\n");
         }
         self.fields.write(out);
-        write(
-            out,
-            format_args!("Content-Length: {content_length}\r\n\r\n"),
-        );
-        out.extend_from_slice(self.body);
+        // A response without a body does not name a length: it would have to be the length of a
+        // 200 (OK) response, or of the response to a GET request (RFC 9110 §8.6).
+        if has_body {
+            let len = self.body.len();
+            write(out, format_args!("Content-Length: {len}\r\n\r\n"));
+            out.extend_from_slice(self.body);
+        } else {
+            out.extend_from_slice(b"\r\n");
+        }
     }
 }
 
-/// Tells the peer what was wrong with its request; nothing, where nobody listens.
+/// Writes the response to a request that is in error. Writes nothing if the peer is gone.
 pub(super) fn write_error(error: RequestError, is_head: bool, out: &mut BytesMut) {
     let Some(status) = error.status() else {
         return;
     };
     let text = format!("{error}\n");
-    let mut response = Reject::new(status).header("Content-Type", "text/plain; charset=utf-8");
+    let mut response = Reject::new(status)
+        .header("Content-Type", "text/plain; charset=utf-8")
+        .body(text.as_bytes());
     // "The origin server MUST generate an Allow header field in a 405 response" (RFC 9110
     // §15.5.6).
     if error == RequestError::Method {
@@ -211,19 +238,15 @@ pub(super) fn write_error(error: RequestError, is_head: bool, out: &mut BytesMut
     }
     // "The HEAD method is identical to GET except that the server MUST NOT send content in the
     // response" (RFC 9110 §9.3.2).
-    if !is_head {
-        response = response.body(text.as_bytes());
-    }
-    response.write_checked(text.len(), out);
+    response.write_checked(!is_head, out);
 }
 
-/// Answers the peer where the application's own answer cannot be sent. It is not told why.
+/// Writes a response in place of one that must not be sent. It does not tell the peer why.
 pub(super) fn write_internal_error(out: &mut BytesMut) {
-    let body = b"the server failed to answer the opening\n";
     Reject::new(500)
         .header("Content-Type", "text/plain; charset=utf-8")
-        .body(body)
-        .write_checked(body.len(), out);
+        .body(b"the server failed to complete the handshake\n")
+        .write_checked(true, out);
 }
 
 /// "A server MUST send the space that separates the status-code from the reason-phrase even when
@@ -233,13 +256,14 @@ fn write_status(status: u16, out: &mut BytesMut) {
     write(out, format_args!("HTTP/1.1 {status} {reason}\r\n"));
 }
 
-/// The reason phrase of the statuses in use (RFC 9110 §15, RFC 6585). Clients ignore it.
+/// The reason phrase (RFC 9110 §15, RFC 6585). Clients ignore it, so an uncommon status has none.
 fn reason(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",
         301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",
+        304 => "Not Modified",
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
         400 => "Bad Request",
