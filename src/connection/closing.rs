@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::CloseFrame;
-use crate::frame::CloseCode;
+use crate::{error::ProtocolError, frame::CloseCode};
 
 /// Where a connection is in its life, as a type of the field's APIs.
 ///
@@ -33,6 +33,8 @@ pub(crate) struct Closing {
     pub(crate) sent: bool,
     pub(crate) received: bool,
     pub(crate) eof: bool,
+    /// What ended the connection instead.
+    pub(crate) error: Option<ProtocolError>,
     record: Option<Box<Record>>,
 }
 
@@ -49,6 +51,9 @@ impl Closing {
     /// Close among them; behind them it is an error.
     pub(crate) fn state(&self, is_client: bool) -> ReadyState {
         use ReadyState::{Closed, Closing, Open};
+        if self.error.is_some() {
+            return Closed;
+        }
         match (self.sent, self.received, self.eof) {
             (false, false, _) => Open,
             (true, false, _) | (false, true, _) => Closing,

@@ -393,7 +393,7 @@ impl Connection {
     /// The error that ended the connection.
     #[must_use]
     pub fn error(&self) -> Option<ProtocolError> {
-        self.send.error
+        self.send.closing.error
     }
 
     /// The round-trip time that the last keepalive ping measured.

@@ -24,7 +24,6 @@ pub(super) struct SendHalf {
     pub(super) sender: Sender,
     pub(super) closing: Closing,
     pub(super) liveness: Liveness,
-    pub(super) error: Option<ProtocolError>,
 }
 
 impl SendHalf {
@@ -33,14 +32,13 @@ impl SendHalf {
             sender,
             closing: Closing::default(),
             liveness,
-            error: None,
         }
     }
 
     /// The part that sends messages and pings, while that is allowed (§5.5.1).
     #[inline]
     pub(super) fn open(&mut self) -> Result<&mut Sender, SendError> {
-        if self.error.is_some() || self.closing.sent {
+        if self.closing.error.is_some() || self.closing.sent {
             return Err(SendError::NotOpen);
         }
         Ok(&mut self.sender)
@@ -55,7 +53,7 @@ impl SendHalf {
         if close.reason.len() > MAX_REASON {
             return Err(SendError::ReasonTooLong);
         }
-        if self.error.is_none() {
+        if self.closing.error.is_none() {
             self.write_close(close, out);
         }
         Ok(())
@@ -67,10 +65,7 @@ impl SendHalf {
     }
 
     pub(super) fn state(&self) -> ReadyState {
-        match self.error {
-            Some(_) => ReadyState::Closed,
-            None => self.closing.state(self.sender.is_client()),
-        }
+        self.closing.state(self.sender.is_client())
     }
 
     pub(super) fn deadline(&mut self, now: Duration) -> Option<Duration> {
@@ -85,7 +80,7 @@ impl SendHalf {
         now: Duration,
         out: &mut dyn Output,
     ) -> Result<(), ProtocolError> {
-        if let Some(error) = self.error {
+        if let Some(error) = self.closing.error {
             return Err(error);
         }
         let closing = match self.state() {
@@ -116,7 +111,7 @@ impl SendHalf {
     /// Fails the connection (§7.1.7).
     #[cold]
     fn fail(&mut self, error: ProtocolError, out: &mut dyn Output) {
-        self.error = Some(error);
+        self.closing.error = Some(error);
         if let Some(code) = error.close_code() {
             // The rule goes with the code, for whoever looks at the other end.
             let reason = &error.to_string();
