@@ -53,3 +53,12 @@ fn clear_and_release_leave_nothing() {
     input.extend_from_slice(b"new");
     assert_eq!(input.unread(), b"new");
 }
+
+#[test]
+fn fixed_02_spare_lends_what_was_asked_for() {
+    let mut input = RecvBuf::new();
+    for len in [100, 4096, 1, 16 << 10, 0, 10] {
+        assert_eq!(input.spare(len).len(), len.max(1));
+        input.filled(len.min(7));
+    }
+}

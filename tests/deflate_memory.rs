@@ -461,6 +461,50 @@ fn a_message_costs_twice_its_length_at_most() {
 }
 
 #[test]
+fn fixed_10_plain_and_inflated_messages_are_not_held_together() {
+    const LIMIT: usize = 1 << 20;
+    // A read, the room to inflate into, and what the other kind may keep.
+    const MOST: usize = LIMIT + (16 << 10) + (16 << 10) + (64 << 10);
+    let message = vec![0; LIMIT];
+    for (side, takeover) in all() {
+        let plain: Vec<u8> = (0..64)
+            .flat_map(|n| {
+                let (fin, opcode) = (n == 63, if n == 0 { 2 } else { 0 });
+                let piece = &message[..LIMIT / 64];
+                frame(fin, opcode, piece).to(side).bytes()
+            })
+            .collect();
+        let mut peer = Peer::new(6);
+        let mut inflated = || {
+            if !takeover {
+                peer = Peer::new(6);
+            }
+            compressed(peer.message(&message)).to(side).bytes()
+        };
+        let wire = [
+            &plain[..],
+            &inflated(),
+            &plain,
+            &inflated(),
+            &inflated(),
+            &plain,
+        ]
+        .concat();
+        let mut ends = Ends::new(side, params(takeover, 15), DeflateConfig::new());
+        let (mut held, mut received) = (0, 0);
+        for read in wire.chunks(3000) {
+            received += ends.receive(read);
+            held = held.max(ends.input.capacity());
+        }
+        assert_eq!(received, 6 * LIMIT);
+        assert!(
+            held <= MOST,
+            "{side:?} {takeover}: {held}, more than {MOST}"
+        );
+    }
+}
+
+#[test]
 fn sizes_of_types() {
     assert!(
         size_of::<Connection>() <= 200,

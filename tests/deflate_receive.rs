@@ -5,7 +5,7 @@
 #![cfg(feature = "deflate")]
 
 use websocket_proto::{
-    Config, ProtocolError,
+    Config, Event, ProtocolError,
     deflate::{DeflateConfig, Pool},
 };
 
@@ -526,5 +526,92 @@ fn field_4_07_what_a_compressed_payload_may_have() {
         let long = [compressed(alone(b"more than twenty bytes"))];
         let peer = endpoint(side, frames, takeover);
         refused(peer, side, &long, ProtocolError::FrameTooBig);
+    }
+}
+
+/// Compressed zeros: 64 MiB of them in some 66 kB, and the next bytes begin a block.
+fn bomb(len: usize) -> Vec<u8> {
+    Peer::new(6).flushed(&vec![0; len])
+}
+
+#[test]
+fn fixed_01_final_blocks_have_a_limit() {
+    // An empty final block, with the fixed codes.
+    let empty = [0x03, 0x00];
+    for (side, takeover) in all() {
+        // As many as the limit allows are a message.
+        let at_limit = [&empty.repeat(7)[..], &alone(b"x")].concat();
+        let peer = &mut endpoint(side, Config::new(), takeover);
+        let once = (at_limit.clone(), &b"x"[..]);
+        let one_more = [&empty[..], &at_limit].concat();
+        reads(peer, side, &[once.clone(), (one_more.clone(), b"x"), once]);
+
+        let two_more = [&empty[..], &one_more].concat();
+        for cut in [1, usize::MAX] {
+            let mut peer = endpoint(side, Config::new(), takeover);
+            let wire = compressed(&two_more).to(side).bytes();
+            wire.chunks(cut.min(wire.len()))
+                .for_each(|it| peer.feed(it));
+            assert_eq!(peer.error, Some(ProtocolError::TooManyFinalBlocks));
+            let [close] = &frames(&peer.out)[..] else {
+                panic!("one Close frame")
+            };
+            assert_eq!(close.close_code(), 1009);
+        }
+
+        // The limit is the application's.
+        let mut deflate = DeflateConfig::new();
+        deflate.max_final_blocks = 1000;
+        let config = Config::new();
+        let mut peer = Endpoint::with_deflate(side, config, params(takeover, 15), deflate);
+        let many = [&empty.repeat(1000)[..], &alone(b"x")].concat();
+        reads(&mut peer, side, &[(many.clone(), b"x"), (many, b"x")]);
+    }
+}
+
+#[test]
+fn fixed_01_final_blocks_behind_64_mib_are_refused() {
+    let (side, len) = (Side::Server, 63 << 20);
+    let limited = config(|c| c.max_message_size = 64 << 20);
+    let mut peer = endpoint(side, limited, true);
+    peer.feed(&rsv1(frame(false, BINARY, bomb(len))).to(side).bytes());
+    assert_eq!(peer.ws.deflate_stats().received.plain, len as u64);
+    let finals = [0x03, 0x00].repeat(131_072);
+    peer.feed(&frame(true, CONTINUATION, finals).to(side).bytes());
+    assert_eq!(peer.error, Some(ProtocolError::TooManyFinalBlocks));
+    // Behind the ninth nothing was looked at.
+    let received = peer.ws.deflate_stats().received;
+    assert_eq!(received.compressed, bomb(len).len() as u64 + 2 * 9);
+}
+
+#[test]
+fn fixed_02_one_call_inflates_a_few_mib() {
+    // 1 MiB, and what comes of a slice of 4 KiB.
+    const MOST: u64 = (1 << 20) + 4096 * 1032;
+    for (side, takeover) in all() {
+        for text in [false, true] {
+            let len = 40 << 20;
+            let opcode = if text { TEXT } else { BINARY };
+            let limited = config(|c| c.max_message_size = 64 << 20);
+            let mut peer = endpoint(side, limited, takeover);
+            let frame = rsv1(frame(true, opcode, Peer::new(6).message(&vec![0; len])));
+            peer.input.extend_from_slice(&frame.to(side).bytes());
+            let (mut before, mut calls) = (0, 0);
+            loop {
+                let event = peer.ws.next_event(&mut peer.input, &mut peer.out);
+                let event = event.expect("legal").expect("all of it is here");
+                let plain = peer.ws.deflate_stats().received.plain;
+                assert!(plain - before <= MOST, "{plain} behind {before}");
+                before = plain;
+                match event {
+                    Event::Progress => calls += 1,
+                    Event::Text(text) => break assert_eq!(text.len(), len),
+                    Event::Binary(bytes) => break assert_eq!(bytes.len(), len),
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert!(calls >= len as u64 / MOST, "{calls} calls");
+            assert_eq!(peer.input.unread(), b"");
+        }
     }
 }

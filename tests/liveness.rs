@@ -11,7 +11,7 @@ mod support;
 
 use support::{
     Endpoint, OwnedEvent, Pair, SIDES, Side, code, config, frame, secs,
-    wire::{self, CLOSE, PING, TEXT},
+    wire::{self, CLOSE, CONTINUATION, PING, TEXT},
 };
 
 /// A ping every 30 s, an answer within 10 s, a close within 5 s.
@@ -457,4 +457,138 @@ fn output_that_was_flushed_is_no_sign_of_life() {
         timeout(&mut peer, secs(40)),
         Err(ProtocolError::PongTimeout)
     );
+}
+
+#[test]
+fn fixed_09_a_pong_has_at_least_a_millisecond() {
+    for side in SIDES {
+        for timeout_of_pong in [Duration::ZERO, Duration::from_nanos(1)] {
+            let tick = Duration::from_millis(1);
+            let mut peer = Endpoint::new(side, timers());
+            let mut limits = timers();
+            limits.pong_timeout = timeout_of_pong;
+            peer.ws = websocket_proto::Connection::assume_opened(side.role(), limits);
+            peer.ws.deadline(secs(0));
+            assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
+            assert_eq!(timeout(&mut peer, secs(30)), Ok(()), "the same instant");
+            assert_eq!(peer.ws.deadline(secs(30)), Some(secs(30) + tick));
+            let error = timeout(&mut peer, secs(30) + tick);
+            assert_eq!(error, Err(ProtocolError::PongTimeout));
+        }
+    }
+    // A millisecond and a bit is two.
+    let limits = config(|c| {
+        c.ping_interval = Some(Duration::from_nanos(1_000_001));
+    });
+    let mut peer = Endpoint::new(Side::Server, limits);
+    let due = peer.ws.deadline(Duration::ZERO);
+    assert_eq!(due, Some(Duration::from_millis(2)));
+}
+
+#[test]
+fn fixed_09_while_a_pong_is_awaited_nothing_else_is_due() {
+    for side in SIDES {
+        let mut limits = timers();
+        limits.pong_timeout = secs(1000);
+        let mut peer = Endpoint::new(side, limits);
+        peer.ws.deadline(secs(0));
+        assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
+        peer.flush();
+        // The next interval begins when the answer is here.
+        assert_eq!(peer.ws.deadline(secs(30)), Some(secs(1030)));
+        assert_eq!(timeout(&mut peer, secs(60)), Ok(()));
+        assert_eq!(peer.ws.deadline(secs(60)), Some(secs(1030)));
+        assert_eq!(peer.flush(), []);
+        peer.feed(&wire::text("alive").to(side).bytes());
+        assert_eq!(peer.ws.deadline(secs(70)), Some(secs(60)), "at once");
+        assert_eq!(timeout(&mut peer, secs(70)), Ok(()));
+        assert_eq!(peer.flush().len(), 1, "one ping");
+    }
+}
+
+/// A message that has 20 s, and a second for each 500 bytes.
+fn slow_messages() -> Config {
+    config(|c| c.ping_interval = None)
+}
+
+#[test]
+fn fixed_11_an_unfinished_message_has_a_deadline() {
+    let tick = Duration::from_nanos(1);
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, slow_messages());
+        assert_eq!(peer.ws.deadline(secs(0)), None);
+        peer.feed(&frame(false, TEXT, [b'x'; 1000]).to(side).bytes());
+        // Twenty seconds and two, from the first look at the clock.
+        assert_eq!(peer.ws.deadline(secs(5)), Some(secs(27)));
+        // Control frames are no progress.
+        peer.feed(&wire::ping("still here").to(side).bytes());
+        peer.feed(&wire::pong("").to(side).bytes());
+        assert_eq!(peer.ws.deadline(secs(15)), Some(secs(27)));
+        peer.feed(&frame(false, CONTINUATION, [b'x'; 500]).to(side).bytes());
+        assert_eq!(peer.ws.deadline(secs(16)), Some(secs(28)));
+        assert_eq!(timeout(&mut peer, secs(28) - tick), Ok(()));
+        peer.flush();
+
+        let error = ProtocolError::MessageTimeout;
+        assert_eq!(timeout(&mut peer, secs(28)), Err(error));
+        assert_eq!(timeout(&mut peer, secs(29)), Err(error), "it repeats");
+        let [close] = &peer.flush()[..] else {
+            panic!("one Close frame")
+        };
+        assert_eq!(close.close_code(), 1008);
+        assert!(peer.ws.is_done());
+        peer.feed(&wire::text("late").to(side).bytes());
+        assert_eq!(peer.error, Some(error));
+    }
+}
+
+#[test]
+fn fixed_11_half_a_frame_counts_as_well() {
+    for side in SIDES {
+        let wire = frame(true, TEXT, [b'x'; 1000]).to(side).bytes();
+        let mut peer = Endpoint::new(side, slow_messages());
+        // A header is not yet a message.
+        peer.feed(&wire[..1]);
+        assert_eq!(peer.ws.deadline(secs(0)), None);
+        peer.feed(&wire[1..wire.len() - 500]);
+        assert_eq!(peer.ws.deadline(secs(0)), Some(secs(21)));
+        peer.feed(&wire[wire.len() - 500..]);
+        assert_eq!(peer.ws.deadline(secs(0)), None);
+        assert_eq!(peer.events.len(), 1);
+    }
+}
+
+#[test]
+fn fixed_11_each_message_has_its_own_time() {
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, slow_messages());
+        let start = frame(false, TEXT, "a").to(side).bytes();
+        let end = frame(true, CONTINUATION, "b").to(side).bytes();
+        for now in (0..200).step_by(19) {
+            // One ends and the next begins between two looks at the clock.
+            peer.feed(&start);
+            let due = peer.ws.deadline(secs(now)).expect("a message is under way");
+            assert_eq!(due, secs(now + 20) + Duration::from_millis(2));
+            assert_eq!(timeout(&mut peer, secs(now + 18)), Ok(()));
+            peer.feed(&end);
+            if now % 2 == 0 {
+                assert_eq!(peer.ws.deadline(secs(now + 19)), None);
+            }
+        }
+        let mut peer = Endpoint::new(
+            side,
+            config(|c| {
+                c.ping_interval = None;
+                c.message_timeout = None;
+            }),
+        );
+        peer.feed(&start);
+        assert_eq!(peer.ws.deadline(secs(0)), None, "no limit was wanted");
+        peer.ws.close(code(1000), "", &mut peer.out).expect("open");
+        assert_eq!(
+            peer.ws.deadline(secs(0)),
+            Some(secs(10)),
+            "that of the Close"
+        );
+    }
 }

@@ -216,6 +216,45 @@ fn field_07_tiny_fragments_cost_their_payload() {
 }
 
 #[test]
+fn fixed_10_a_message_under_way_costs_its_limit_and_a_read() {
+    const READ: usize = 16 << 10;
+    for side in SIDES {
+        for limit in [1000_usize, 100_000, 1 << 20, (1 << 20) + 1, 3_000_000] {
+            // All but the last byte of the longest message, in one frame and in many.
+            for frame_len in [limit, 1000] {
+                let wire: Vec<u8> = (0..limit.div_ceil(frame_len))
+                    .flat_map(|n| {
+                        let opcode = if n == 0 { BINARY } else { CONTINUATION };
+                        let len = frame_len.min(limit - n * frame_len);
+                        frame(false, opcode, vec![7; len]).to(side).bytes()
+                    })
+                    .collect();
+                let mut held = 0;
+                let info = measure(|| {
+                    let limited = config(|c| c.max_message_size = limit);
+                    let mut ws = Connection::assume_opened(side.role(), limited);
+                    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+                    for read in wire.chunks(READ) {
+                        input.spare(READ)[..read.len()].copy_from_slice(read);
+                        input.filled(read.len());
+                        drain(&mut ws, &mut input, &mut out);
+                        held = held.max(input.capacity());
+                    }
+                });
+                // A part of a header may be there as well.
+                let most = limit + READ + 14;
+                assert!(
+                    held <= most,
+                    "{limit} {frame_len}: {held}, more than {most}"
+                );
+                // Old and new memory exist at once while it grows; a client has its keys.
+                assert!(info.bytes_max as usize <= 2 * most + 100, "{info:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_silent_peer_costs_no_more_than_it_sent() {
     // A message of 64 KiB that never ends, then a flood of pings cut so that every read ends inside
     // of one: what has been taken has to make room for what comes.

@@ -9,7 +9,7 @@ use websocket_proto::{Config, Connection, Event, MessageKind, SendError};
 mod support;
 
 use support::{
-    Endpoint, Frame, OwnedEvent, Pair, SIDES, Side, config, frame,
+    Endpoint, Frame, OwnedEvent, Pair, SIDES, Side, code, config, frame,
     wire::{self, BINARY, CONTINUATION, PING, PONG, TEXT},
 };
 
@@ -398,4 +398,76 @@ fn debugging_a_client_does_not_tell_its_keys() {
         !debug.contains(&seed[1..]) && !debug.contains(&key[1..key.len() - 1]),
         "{debug}"
     );
+}
+
+#[test]
+fn fixed_14_a_close_that_is_late_is_no_error() {
+    for side in SIDES {
+        let mut peer = open(side);
+        for reason in ["first", "second"] {
+            let closed = peer.ws.close(code(1000), reason, &mut peer.out);
+            assert_eq!(closed, Ok(()));
+        }
+        let said = peer.ws.close_sent().map(|close| close.reason.to_owned());
+        assert_eq!(said.as_deref(), Some("first"));
+        let reason = "x".repeat(124);
+        let refused = peer.ws.close(code(1000), &reason, &mut peer.out);
+        assert_eq!(
+            refused,
+            Err(SendError::ReasonTooLong),
+            "a mistake all the same"
+        );
+        assert_eq!(peer.flush().len(), 1, "one Close frame");
+    }
+}
+
+#[test]
+fn fixed_15_an_empty_piece_writes_nothing() {
+    for side in SIDES {
+        let mut peer = open(side);
+        let (ws, out) = (&mut peer.ws, &mut peer.out);
+        ws.start_message(MessageKind::Text).unwrap();
+        for piece in ["", "a", "", "", "b", ""] {
+            ws.send_fragment(piece.as_bytes(), out).unwrap();
+        }
+        ws.finish_message(b"", out).unwrap();
+        let expected = [
+            (false, TEXT, b"a".to_vec()),
+            (false, CONTINUATION, b"b".to_vec()),
+            (true, CONTINUATION, vec![]),
+        ];
+        assert_eq!(wire::contents(&peer.flush()), expected);
+    }
+}
+
+#[test]
+#[cfg(feature = "deflate")]
+#[should_panic(expected = "assume_opened negotiates nothing")]
+fn fixed_15_compression_is_not_assumed_in_silence() {
+    let config = config(|c| c.deflate = Some(Default::default()));
+    let _ = websocket_proto::Connection::assume_opened(Side::Server.role(), config);
+}
+
+#[test]
+#[cfg(feature = "deflate")]
+fn fixed_15_compression_begins_with_the_connection() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    type Use = fn(&mut Endpoint);
+    let uses: [Use; 4] = [
+        |peer| peer.ws.send_ping(b"", &mut peer.out).unwrap(),
+        |peer| peer.ws.start_message(MessageKind::Text).unwrap(),
+        |peer| peer.feed(&wire::text("x").to(Side::Server).bytes()),
+        |peer| peer.feed(&[0x81]),
+    ];
+    for used in uses {
+        let mut peer = open(Side::Server);
+        used(&mut peer);
+        let late = AssertUnwindSafe(|| {
+            let _ = (peer.ws).with_deflate(Default::default(), Default::default());
+        });
+        assert!(catch_unwind(late).is_err());
+    }
+    let fresh = open(Side::Server).ws;
+    let ws = fresh.with_deflate(Default::default(), Default::default());
+    assert!(ws.deflate().is_some());
 }

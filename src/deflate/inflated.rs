@@ -268,3 +268,29 @@ impl fmt::Debug for Inflated {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Behind each final block the window is loaded anew.
+    #[test]
+    fn fixed_01_the_window_does_not_cost_the_length_of_the_message() {
+        for kind in [MessageKind::Binary, MessageKind::Text] {
+            let mut inflated = Inflated::new();
+            inflated.begin(kind);
+            for n in 1..=4096 {
+                let (so_far, room) = inflated.lend(usize::MAX, CHUNK).unwrap();
+                let pieces = so_far.clone().count();
+                let len = so_far.map(<[u8]>::len).sum::<usize>();
+                assert!(pieces <= 4, "{pieces} pieces of {n}");
+                assert!(
+                    n < 4 || (WINDOW..WINDOW + 2 * CHUNK).contains(&len),
+                    "{len}"
+                );
+                let room = room.len();
+                inflated.written(room);
+            }
+        }
+    }
+}

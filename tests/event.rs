@@ -1,0 +1,23 @@
+//! Proves that an event can be logged: `{:?}` shows what it is and how long, and nothing private.
+
+use websocket_proto::{CloseCode, CloseFrame, Event};
+
+#[test]
+fn fixed_13_debug_shows_kind_and_length() {
+    let long = "secret ".repeat(150_000);
+    let close = CloseFrame {
+        code: Some(CloseCode::NORMAL),
+        reason: "bye",
+    };
+    for (event, shown) in [
+        (Event::Text(&long), "Text(1050000 bytes)"),
+        (Event::Binary(long.as_bytes()), "Binary(1050000 bytes)"),
+        (Event::Ping(b"secret"), "Ping(6 bytes)"),
+        (Event::Pong(b""), "Pong(0 bytes)"),
+        (Event::Progress, "Progress"),
+    ] {
+        assert_eq!(format!("{event:?}"), shown);
+    }
+    let shown = format!("{:?}", Event::Close(close));
+    assert!(shown.contains("1000") && shown.contains("bye"), "{shown}");
+}
