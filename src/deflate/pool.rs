@@ -69,7 +69,7 @@ impl Pool {
     }
 
     /// Takes back the codecs that hold nothing: those without context takeover, unless a message
-    /// is under way, and those of a connection that [is done](Connection::is_done). Costs next to
+    /// is under way, and those of a connection that [is done](crate::Connection::is_done). Costs next to
     /// nothing.
     pub fn reclaim(&mut self, connection: &mut impl Pooled) {
         self.take(connection, false);
