@@ -13,7 +13,7 @@ mod support;
 
 use support::{
     Endpoint, Frame, SIDES, Side, config,
-    deflate::{Blocks, Match, alone, compressed, literals, rsv1},
+    deflate::{Blocks, Match, all, alone, compressed, literals, rsv1},
     frame, frames,
     wire::{self, BINARY, CONTINUATION, TEXT},
 };
@@ -91,6 +91,25 @@ fn field_4_07_reserved_block_type() {
     wrong_at_once(Blocks::new().stored(false, b"abc").bits(6, 3).end());
     // Behind a final block as well.
     wrong_at_once(Blocks::new().stored(true, b"abc").bits(6, 3).end());
+}
+
+#[test]
+fn field_4_07_too_many_final_blocks() {
+    const MOST: usize = 8;
+    let blocks = |count| [0x03, 0x00].repeat(count);
+    // The last one may be the empty block that ends with the message.
+    let and_the_end = |count| [blocks(count), vec![0x01]].concat();
+    for (side, takeover) in all() {
+        let mut peer = endpoint(side, Config::new(), takeover);
+        for payload in [and_the_end(MOST - 1), blocks(MOST), and_the_end(MOST - 1)] {
+            peer.feed(&compressed(payload).to(side).bytes());
+        }
+        assert_eq!((peer.error, peer.events.len()), (None, 3));
+    }
+    for payload in [blocks(MOST + 1), and_the_end(MOST)] {
+        let error = ProtocolError::TooManyFinalBlocks;
+        refused(Config::new(), &[compressed(payload)], error);
+    }
 }
 
 #[test]

@@ -108,7 +108,7 @@ impl Inflater {
 
     /// Ends a message, whose payload must be whole.
     pub(crate) fn finish(&mut self) -> Result<(), ProtocolError> {
-        self.final_blocks = 0;
+        let final_blocks = core::mem::take(&mut self.final_blocks);
         match (self.stage, &mut self.engine) {
             // A message that ends with a final block needs no other end.
             (Stage::Final, _) => self.stage = Stage::Unprepared,
@@ -124,7 +124,12 @@ impl Inflater {
                 self.stage = match (end.consumed, end.produced, end.status) {
                     (5, 0, Ok(Status::Ok)) => Stage::Ready,
                     // The empty one called itself final.
-                    (0, 0, Ok(Status::StreamEnd)) => Stage::Unprepared,
+                    (0, 0, Ok(Status::StreamEnd)) if final_blocks < self.max_final_blocks => {
+                        Stage::Unprepared
+                    }
+                    (0, 0, Ok(Status::StreamEnd)) => {
+                        return Err(ProtocolError::TooManyFinalBlocks);
+                    }
                     _ => return Err(ProtocolError::InvalidDeflate),
                 };
             }
