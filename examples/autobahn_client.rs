@@ -1,5 +1,5 @@
-//! Runs all cases of an Autobahn fuzzing server: asks how many there are, echoes through each, and
-//! has the report written.
+//! Runs all cases of an Autobahn fuzzing server: asks for their number, echoes in each of them, and
+//! lets the server write its report.
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
@@ -7,28 +7,30 @@ use std::{env, error::Error, process::ExitCode};
 
 use bytes::BytesMut;
 use websocket_proto::handshake::client::{Handshake, Outcome, Request};
-use websocket_proto::{
-    Config, Connection, Event, ReadyState, RecvBuf, Seed, deflate::DeflateConfig,
-};
+use websocket_proto::{Config, Connection, Event, ReadyState, RecvBuf, Seed};
 
 mod options;
 
 const USAGE: &str = "usage: autobahn_client [OPTIONS] URL [AGENT]
 
 Runs every case of the Autobahn fuzzing server at URL, such as ws://127.0.0.1:9001.
-AGENT names this client in the report; default: websocket-proto.";
+AGENT names this client in the report; default: websocket-proto.
+Group 9 has messages of 16 MiB: it needs --max-message-size 16M.";
 
 fn main() -> ExitCode {
-    let mut config = Config::new();
-    config.max_message_size = 64 << 20;
-    config.deflate = Some(DeflateConfig::new());
-    let args = options::parse(env::args().skip(1), &mut config.deflate);
-    let (url, agent) = match args.as_deref() {
-        Ok([url, rest @ ..]) if !url.starts_with('-') && rest.len() < 2 => (
+    let (config, args) = match options::parse(env::args().skip(1)) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            eprintln!("autobahn_client: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let (url, agent) = match &args[..] {
+        [url, rest @ ..] if !url.starts_with('-') && rest.len() < 2 => (
             url.trim_end_matches('/'),
             rest.first().map_or("websocket-proto", |agent| agent),
         ),
-        Ok([flag]) if flag == "--help" || flag == "-h" => {
+        [flag] if flag == "--help" || flag == "-h" => {
             println!("{USAGE}\n\n{}", options::HELP);
             return ExitCode::SUCCESS;
         }
@@ -55,14 +57,14 @@ fn run_all(url: &str, agent: &str, config: Config) -> Result<(), Box<dyn Error>>
     })?;
     let count: u32 = count
         .parse()
-        .map_err(|_| format!("no count of cases, but {count:?}"))?;
+        .map_err(|_| format!("the server sent {count:?} instead of the number of cases"))?;
     for case in 1..=count {
         let outcome = converse(
             &format!("{url}/runCase?case={case}&agent={agent}"),
             config,
             echo,
         );
-        // Most cases break a rule on purpose: what the connection made of it is the report's matter.
+        // Many cases break a rule on purpose. The report says whether the error is right.
         match outcome {
             Ok(()) => println!("case {case} of {count}"),
             Err(error) => println!("case {case} of {count}: {error}"),
@@ -86,62 +88,72 @@ fn echo(ws: &mut Connection, event: Event<'_>, out: &mut BytesMut) {
     }
 }
 
-/// One connection from its opening to its end.
+/// Opens a connection, gives its events to `on_event`, and ends it.
 fn converse(
     url: &str,
     config: Config,
-    mut on_event: impl FnMut(&mut Connection, Event<'_>, &mut BytesMut),
+    on_event: impl FnMut(&mut Connection, Event<'_>, &mut BytesMut),
 ) -> Result<(), Box<dyn Error>> {
     let (start, mut input, mut out) = (Instant::now(), RecvBuf::new(), BytesMut::new());
 
     let request = options::offer(Request::new(url)?, config.deflate);
-    let mut opening = Handshake::start(&request, Seed::from_os()?, config, &mut out)?;
+    let mut handshake = Handshake::start(&request, Seed::from_os()?, config, &mut out)?;
     let mut socket = TcpStream::connect((request.host(), request.port()))?;
     socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(Duration::from_secs(1)))?; // to look at the deadlines
+    socket.set_read_timeout(Some(Duration::from_secs(1)))?; // to check the deadlines
 
     let mut ws = loop {
-        match opening.next(&mut input)? {
+        match handshake.next(&mut input)? {
             Some(Outcome::Accepted(ws, _response)) => break ws,
             Some(Outcome::Refused(response)) => {
                 return Err(format!("the server refused: {}", response.status()).into());
             }
             None => {}
         }
-        opening.handle_timeout(start.elapsed())?;
+        handshake.handle_timeout(start.elapsed())?;
         if !wait(&mut socket, &mut input, &mut out)? {
-            opening.end_of_stream();
+            handshake.end_of_stream();
         }
     };
-    let result = loop {
-        match ws.next_event(&mut input, &mut out) {
-            Ok(Some(event)) => on_event(&mut ws, event, &mut out),
-            Err(error) => break Err(error),
-            Ok(None) if ws.is_done() => break Ok(()),
-            Ok(None) => {
-                ws.handle_timeout(start.elapsed(), &mut out)?;
-                if !wait(&mut socket, &mut input, &mut out)? {
-                    ws.end_of_stream();
-                }
-            }
-        }
-    };
-    // After an error the Close frame is still in `out`; it arrives if what the peer has sent is
-    // read before the socket is closed.
+    let result = take_events(&mut ws, &mut socket, &mut input, &mut out, on_event);
+    // Flush `out` also after an error: the Close frame is in it. Then read until the server ends
+    // the stream: closing a socket with unread input resets it, and may destroy the Close frame.
     if socket.write_all(&out).is_ok() && socket.shutdown(Shutdown::Write).is_ok() {
         let end = Instant::now() + Duration::from_secs(5);
         while Instant::now() < end && socket.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {}
     }
-    Ok(result?)
+    result
 }
 
-/// Flushes, then reads what comes within a second. Returns whether the stream goes on.
+fn take_events(
+    ws: &mut Connection,
+    socket: &mut TcpStream,
+    input: &mut RecvBuf,
+    out: &mut BytesMut,
+    mut on_event: impl FnMut(&mut Connection, Event<'_>, &mut BytesMut),
+) -> Result<(), Box<dyn Error>> {
+    let start = Instant::now();
+    while !ws.is_done() {
+        match ws.next_event(input, out)? {
+            Some(event) => on_event(ws, event, out),
+            None => {
+                ws.handle_timeout(start.elapsed(), out)?;
+                if !wait(socket, input, out)? {
+                    ws.end_of_stream();
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Flushes, then reads for at most a second. Returns `false` at the end of the stream.
 fn wait(socket: &mut TcpStream, input: &mut RecvBuf, out: &mut BytesMut) -> io::Result<bool> {
     socket.write_all(&out.split())?;
     match socket.read(input.spare(16 << 10)) {
         Err(error) => match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(true),
-            // An end as well: a clean one, if the closing handshake is complete.
+            // The connection knows whether the closing handshake was complete.
             ErrorKind::ConnectionReset => Ok(false),
             _ => Err(error),
         },

@@ -1,4 +1,4 @@
-//! An interactive client: lines from standard input are messages, replies are printed as they come.
+//! An interactive client: sends the lines of standard input as messages, and prints what arrives.
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 use std::{env, error::Error, future, pin::pin, process::ExitCode, thread, time::Duration};
 
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio::{select, signal, sync::mpsc, task::coop};
-use websocket_proto::deflate::{ByteCount, DeflateConfig};
+use websocket_proto::deflate::ByteCount;
 use websocket_proto::handshake::client::{Handshake, Outcome, Request, Response};
 use websocket_proto::{
     CloseCode, CloseFrame, Config, Connection, Event, ReadyState, RecvBuf, Seed,
@@ -17,27 +17,26 @@ mod options;
 
 const USAGE: &str = "usage: client [OPTIONS] URL
 
-Connects to a WebSocket server. Each line of standard input is sent as a text message; what the
-server sends is printed. At the end of the input the client waits for the answers, and closes.
+Connects to a WebSocket server, sends each line of standard input as a text message, and prints the
+messages that arrive. At the end of the input, waits for the answers and closes the connection.
 
   URL                      ws://HOST[:PORT][/PATH][?QUERY]
-  --header 'NAME: VALUE'   a further header of the request; may be repeated
+  --header 'NAME: VALUE'   adds a header to the request; may be repeated
   --subprotocol NAME       offers a subprotocol; may be repeated, in order of preference
-  --origin ORIGIN          the Origin header, as a browser would send it
-  --ping SECONDS           sends a ping this often (default 20; 0 sends none)
-  --echo                   sends every message back instead, until the server closes: nothing is
-                           read from standard input, and nothing printed
-  --wait SECONDS           at the end of the input: how long the server must have been silent
-                           before the client closes (default 0.5)
-  --verbose                prints the response, control frames, the close code and what compression
-                           did to standard error
-  --help                   prints this
+  --origin ORIGIN          adds an Origin header, as a browser does
+  --ping SECONDS           interval of pings; default: 20; 0 sends none
+  --echo                   sends every message back until the server closes; does not read standard
+                           input, and does not print messages
+  --wait SECONDS           after the end of the input, closes when the server has been silent for
+                           this long; default: 0.5
+  --verbose                prints the response, control frames, the close code and the effect of
+                           compression to standard error
+  --help                   prints this help
 
-Exit status: 0 closed properly with 1000, 1001 or no code; 1 any other end; 2 wrong usage.";
+Exit status: 0 if the server closed with 1000, 1001 or no code; 1 otherwise; 2 for wrong usage.";
 
-/// Unsent bytes above which no further line is read. The socket is read all the same: a server
-/// that waits for us to read, while we wait for it to read, would wait for ever. Only an echo has
-/// to stop there.
+/// Bytes of unsent output above which no more lines are sent. The socket is still read: if both
+/// ends stop reading, they deadlock. Only --echo stops reading too, as its input becomes output.
 const HIGH_WATER: usize = 1 << 20;
 const READ: usize = 16 << 10;
 
@@ -83,14 +82,13 @@ fn main() -> ExitCode {
 }
 
 fn parse(args: impl Iterator<Item = String>) -> Result<Option<Options>, Failure> {
+    let (config, args) = options::parse(args)?;
     let mut options = Options {
+        config,
         wait: Duration::from_millis(500),
         ..Options::default()
     };
-    let config = &mut options.config;
-    config.max_message_size = 64 << 20;
-    config.deflate = Some(DeflateConfig::new());
-    let mut args = options::parse(args, &mut config.deflate)?.into_iter();
+    let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
         let seconds = |text: String| {
@@ -140,7 +138,7 @@ impl Options {
             request = request.origin(origin);
         }
         if request.is_secure() {
-            return Err("wss:// needs TLS, which this example does not have yet: use ws://".into());
+            return Err("wss:// needs TLS, which this example does not have: use ws://".into());
         }
         Ok(options::offer(request, self.config.deflate))
     }
@@ -160,14 +158,14 @@ async fn run(options: Options) -> Result<ExitCode, Failure> {
         }
     };
     let (host, port) = (request.host(), request.port());
-    let mut opening = Handshake::start(&request, Seed::from_os()?, *config, &mut out)?;
+    let mut handshake = Handshake::start(&request, Seed::from_os()?, *config, &mut out)?;
     let mut socket = timeout(config.handshake_timeout, TcpStream::connect((host, port)))
         .await
         .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
         .map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
     socket.write_all_buf(&mut out).await?;
     let mut ws = loop {
-        match opening.next(&mut input)? {
+        match handshake.next(&mut input)? {
             Some(Outcome::Accepted(ws, response)) => {
                 if *verbose {
                     print_head(&response);
@@ -183,28 +181,32 @@ async fn run(options: Options) -> Result<ExitCode, Failure> {
             None => {}
         }
         let deadline = start
-            + opening
+            + handshake
                 .deadline(start.elapsed())
                 .unwrap_or(config.handshake_timeout);
         match timeout_at(deadline, socket.read(input.spare(READ))).await {
-            Ok(Ok(0)) => opening.end_of_stream(),
+            Ok(Ok(0)) => handshake.end_of_stream(),
             Ok(n) => input.filled(n?),
-            Err(_) => opening.handle_timeout(start.elapsed())?,
+            Err(_) => handshake.handle_timeout(start.elapsed())?,
         }
     };
     if io::stdin().is_terminal() {
-        eprintln!("connected; each line is a message, Ctrl-D ends");
+        eprintln!("connected: each line is sent as a message, Ctrl-D ends the input");
     }
     let result = converse(&mut ws, &mut socket, &mut input, &mut out, &options).await;
-    // After an error the Close frame is still in `out`; it arrives if what the server has sent is
-    // read before the socket is closed.
-    let linger = async {
+    if result.is_err() {
+        // Tells the server also about errors of this end. Does nothing if a Close frame was sent.
+        ws.close(CloseCode::GOING_AWAY, "", &mut out)?;
+    }
+    // Flush `out` also after an error: the Close frame is in it. Then read until the server ends
+    // the stream: closing a socket with unread input resets it, and may destroy the Close frame.
+    let finish = async {
         socket.write_all_buf(&mut out).await?;
         socket.shutdown().await?;
         while socket.read(&mut [0; 4096]).await? > 0 {}
         Ok::<(), io::Error>(())
     };
-    let _ = timeout(Duration::from_secs(5), linger).await;
+    let _ = timeout(Duration::from_secs(5), finish).await;
     if *verbose {
         print_compression(&ws);
     }
@@ -222,7 +224,7 @@ async fn run(options: Options) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The open connection, to its end.
+/// Runs the open connection until it is done.
 async fn converse(
     ws: &mut Connection,
     socket: &mut TcpStream,
@@ -240,13 +242,15 @@ async fn converse(
         while !(options.echo && out.len() >= HIGH_WATER)
             && let Some(event) = ws.next_event(input, out)?
         {
+            let may_echo = options.echo && ws.state() == ReadyState::Open;
             match event {
-                Event::Text(text) if options.echo => drop(ws.send_text(text, out)), // if still open
-                Event::Binary(bytes) if options.echo => drop(ws.send_binary(bytes, out)),
+                Event::Text(text) if may_echo => ws.send_text(text, out)?,
+                Event::Binary(bytes) if may_echo => ws.send_binary(bytes, out)?,
+                Event::Text(_) | Event::Binary(_) if options.echo => {}
                 _ => print(event, options.verbose, &mut stdout)?,
             }
             match event {
-                // Any pong, as a server may answer just the latest of several pings.
+                // Any pong counts: a server may answer only the latest of several pings.
                 Event::Pong(_) if lines.is_none() && !options.echo => {
                     silent_at = Some(Instant::now() + options.wait)
                 }
@@ -263,13 +267,17 @@ async fn converse(
         if ws.is_done() {
             return Ok(());
         }
-        coop::consume_budget().await; // a server that never pauses must not starve Ctrl-C
+        coop::consume_budget().await; // lets Ctrl-C through if the server sends without a pause
         select! {
-            n = writer.write(out), if !out.is_empty() => out.advance(n?),
+            n = writer.write(out), if !out.is_empty() => match n {
+                Ok(n) => out.advance(n),
+                // The server is gone. What it sent before, such as a Close frame, is still read.
+                Err(_) => out.clear(),
+            },
             ready = reader.readable(), if !options.echo || out.len() < HIGH_WATER => {
                 match ready.and_then(|()| reader.try_read(input.spare(READ))) {
                     Ok(0) => ws.end_of_stream(),
-                    // An end as well: a clean one, if the closing handshake is complete.
+                    // The connection knows whether the closing handshake was complete.
                     Err(error) if error.kind() == ErrorKind::ConnectionReset => {
                         ws.end_of_stream();
                     }
@@ -281,23 +289,23 @@ async fn converse(
                 Some(line) => ws.send_text(&line?, out)?,
                 None => {
                     lines = None;
-                    ws.send_ping(b"", out)?; // its pong tells that the server has read them all
+                    ws.send_ping(b"", out)?; // its pong shows that the server has read all lines
                 }
             },
             () = until(silent_at) => {
                 silent_at = None;
-                let _ = ws.close(CloseCode::NORMAL, "", out); // if still open
+                ws.close(CloseCode::NORMAL, "", out)?;
             }
             () = until(deadline) => ws.handle_timeout(start.elapsed(), out)?,
             _ = &mut interrupt, if !interrupted => {
                 interrupted = true;
-                let _ = ws.close(CloseCode::GOING_AWAY, "interrupted", out); // if still open
+                ws.close(CloseCode::GOING_AWAY, "interrupted", out)?;
             }
         }
     }
 }
 
-/// Messages go to standard output, what else arrives to standard error.
+/// Prints messages to standard output, and control frames to standard error.
 fn print(event: Event<'_>, verbose: bool, stdout: &mut io::StdoutLock<'_>) -> io::Result<()> {
     match event {
         Event::Text(text) if stdout.is_terminal() => writeln!(stdout, "{}", harmless(text))?,
@@ -311,7 +319,7 @@ fn print(event: Event<'_>, verbose: bool, stdout: &mut io::StdoutLock<'_>) -> io
     Ok(())
 }
 
-/// Lines of standard input. A thread reads them, as a terminal cannot be read without blocking.
+/// The lines of standard input. A thread reads them, because reading a terminal blocks.
 fn stdin_lines() -> mpsc::Receiver<io::Result<String>> {
     let (sender, receiver) = mpsc::channel(64);
     thread::spawn(move || {
@@ -324,7 +332,7 @@ fn stdin_lines() -> mpsc::Receiver<io::Result<String>> {
     receiver
 }
 
-/// `None` at the end of the input; after it, nothing ever.
+/// Returns `None` at the end of the input. Without `lines` it waits for ever.
 async fn next_line(
     lines: &mut Option<mpsc::Receiver<io::Result<String>>>,
 ) -> Option<io::Result<String>> {
@@ -369,7 +377,7 @@ fn print_compression(ws: &Connection) {
     eprintln!("  received {}", describe(stats.received));
 }
 
-/// What a person needs to know of an answer that is no WebSocket.
+/// Describes a response that refuses the handshake.
 fn refusal(response: &Response<'_>) -> String {
     let mut text = format!(
         "the server refused: {} {}",
@@ -393,7 +401,7 @@ fn describe(close: CloseFrame<'_>) -> String {
     }
 }
 
-/// A server must not be able to command the terminal.
+/// Escapes control characters, so that a server cannot control the terminal.
 fn harmless(text: &str) -> String {
     let escape = |c: char| match c {
         '\n' | '\t' => c.to_string(),

@@ -1,36 +1,39 @@
-//! An echo server on tokio: compression, keepalive, deadlines, back-pressure, a goodbye on Ctrl-C.
+//! An echo server on tokio: compression, keepalive, timeouts, back-pressure, shutdown by Ctrl-C.
 use std::{cell::RefCell, env, error::Error, io::ErrorKind, pin::pin, time::Duration};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio::{select, signal, sync::watch, task::JoinSet, task::coop};
-use websocket_proto::deflate::{DeflateConfig, Pool};
+use tokio::{select, signal, sync::watch, task::JoinSet, task::yield_now};
+use websocket_proto::deflate::Pool;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
 use websocket_proto::{CloseCode, Config, Event, ReadyState, RecvBuf};
 
 mod options;
 use options::HELP;
 
-/// Unsent bytes above which no event is taken and nothing is read: who does not read must wait.
+/// Bytes of unsent output above which no events are taken and nothing is read: a peer that does
+/// not read has to wait.
 const HIGH_WATER: usize = 1 << 20;
 const READ: usize = 16 << 10;
+
+/// The work that a connection may do before the other connections of its thread get a turn, in
+/// bytes of messages. Each message and each read count as `STEP` bytes more.
+const TURN: usize = 256 << 10;
+const STEP: usize = 128;
 
 type Stop = watch::Receiver<()>;
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
 thread_local! {
-    /// What the connections of a thread take turns with: a compressor and an inflater.
+    /// A compressor and an inflater, which the connections of a thread share.
     static POOL: RefCell<Pool> = const { RefCell::new(Pool::new()) };
 }
 
 #[tokio::main]
 async fn main() -> Outcome {
-    let mut config = Config::new();
-    config.max_message_size = 64 << 20;
-    config.deflate = Some(DeflateConfig::new());
-    let args = options::parse(env::args().skip(1), &mut config.deflate)?;
+    let (config, args) = options::parse(env::args().skip(1))?;
     let addr = args.first().map_or("127.0.0.1:9001", String::as_str);
     if addr.starts_with('-') {
         println!("usage: echo_tokio [OPTIONS] [127.0.0.1:9001]\n\n{HELP}");
@@ -63,15 +66,16 @@ async fn serve(mut socket: TcpStream, config: Config, stopping: Stop) {
     if let Err(error) = echo(&mut socket, &mut out, config, stopping).await {
         eprintln!("connection: {error}");
     }
-    // The last word is in `out`: a Close frame, or the status of a refused opening. Closing a
-    // socket with unread input resets it, and may destroy that: shut down writing and drain first.
-    let linger = async {
+    // Flush `out` also after an error: it holds the Close frame, or the response that refuses the
+    // handshake. Then read until the peer ends the stream: closing a socket with unread input
+    // resets it, and the peer may lose what was sent last.
+    let finish = async {
         socket.write_all(&out).await?;
         socket.shutdown().await?;
         while socket.read(&mut [0; 4096]).await? > 0 {}
         Ok::<(), std::io::Error>(())
     };
-    let _ = timeout(Duration::from_secs(5), linger).await;
+    let _ = timeout(Duration::from_secs(5), finish).await;
 }
 
 async fn echo(
@@ -83,41 +87,60 @@ async fn echo(
     let (start, far_away) = (Instant::now(), Duration::from_secs(1 << 30));
     let mut input = RecvBuf::new();
 
-    let mut opening = Handshake::new(config, Origins::Any); // an echo server guards nothing
+    let mut handshake = Handshake::new(config, Origins::Any); // an echo protects no user data
     let mut ws = loop {
-        if let Some((_request, pending)) = opening.next(&mut input, out)? {
+        if let Some((_request, pending)) = handshake.next(&mut input, out)? {
             break pending.accept(Accept::new(), out)?;
         }
-        let deadline = start + opening.deadline(start.elapsed()).unwrap_or(far_away);
+        let deadline = start + handshake.deadline(start.elapsed()).unwrap_or(far_away);
         select! {
-            n = socket.read(input.spare(READ)) => match n? {
-                0 => opening.end_of_stream(),
-                n => input.filled(n),
+            n = socket.read(input.spare(READ)) => match n {
+                Ok(n @ 1..) => input.filled(n),
+                _ if input.unread().is_empty() => return Ok(()), // a TCP health check sends nothing
+                Ok(_) => handshake.end_of_stream(),
+                Err(error) => return Err(error.into()),
             },
-            () = sleep_until(deadline) => opening.handle_timeout(start.elapsed(), out)?,
+            () = sleep_until(deadline) => handshake.handle_timeout(start.elapsed(), out)?,
             Ok(()) = stopping.changed() => return Ok(()),
         }
     };
 
     let (reader, mut writer) = socket.split();
+    let mut work = 0; // since the others had a turn
     loop {
         POOL.with_borrow_mut(|pool| pool.lend(&mut ws));
         while out.len() < HIGH_WATER
+            && work < TURN
             && let Some(event) = ws.next_event(&mut input, out)?
         {
+            work += STEP;
             match event {
+                Event::Progress => work = TURN,
                 _ if ws.state() != ReadyState::Open => {} // nothing may follow our Close frame
-                Event::Text(text) => ws.send_text(text, out)?,
-                Event::Binary(bytes) => ws.send_binary(bytes, out)?,
-                _ => {} // pings have been answered
+                Event::Text(text) => {
+                    work += text.len();
+                    ws.send_text(text, out)?;
+                }
+                Event::Binary(bytes) => {
+                    work += bytes.len();
+                    ws.send_binary(bytes, out)?;
+                }
+                _ => {} // pings and the Close frame are answered already
             }
         }
+        // Before any `.await`, as the task may go on in another thread. A codec with a message
+        // under way stays with its connection.
         POOL.with_borrow_mut(|pool| pool.reclaim(&mut ws));
         if ws.is_done() {
             return Ok(());
         }
-        coop::consume_budget().await; // who never pauses must not starve the others
-        input.release(); // a connection at rest holds no heap memory
+        if work >= TURN {
+            work = 0;
+            yield_now().await;
+            continue; // more events may be in `input`
+        }
+        work += STEP;
+        input.release(); // an idle connection holds no heap memory
         if out.is_empty() {
             *out = BytesMut::new();
         }
@@ -133,11 +156,10 @@ async fn echo(
             }
             () = sleep_until(deadline) => {
                 ws.handle_timeout(start.elapsed(), out)?;
-                // Every now and then all is given back: who is quiet keeps but its last messages.
+                // Releases the codecs now and then: an idle connection keeps only its history.
                 POOL.with_borrow_mut(|pool| pool.hibernate(&mut ws));
             }
-            // An error says that it is closing already.
-            Ok(()) = stopping.changed() => drop(ws.close(CloseCode::GOING_AWAY, "", out)),
+            Ok(()) = stopping.changed() => ws.close(CloseCode::GOING_AWAY, "", out)?,
         }
     }
 }

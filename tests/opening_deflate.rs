@@ -696,8 +696,9 @@ fn fixed_16_the_example_client_offers_no_context_takeover_twice() {
             bits.iter()
                 .flat_map(|bits| ["--window-bits".into(), bits.to_string()]),
         );
-        let mut config = Some(DeflateConfig::new());
-        assert!(options::parse(args, &mut config).unwrap().is_empty());
+        let (config, others) = options::parse(args).unwrap();
+        assert_eq!(others, [""; 0]);
+        let config = config.deflate;
         let request = options::offer(Request::new(URL).unwrap(), config);
         let (_, text) = started(&request, with_deflate(config));
         let (strict, plain, agreed) = match bits {
@@ -721,8 +722,7 @@ fn fixed_16_the_example_client_offers_no_context_takeover_twice() {
     }
     // Otherwise there is one offer at most.
     for (arg, offers) in [("--no-deflate", None), ("", Some(DEFAULT_OFFER))] {
-        let mut config = Some(DeflateConfig::new());
-        options::parse([arg.to_owned()], &mut config).unwrap();
+        let config = options::parse([arg.to_owned()]).unwrap().0.deflate;
         let request = options::offer(Request::new(URL).unwrap(), config);
         let (_, text) = started(&request, with_deflate(config));
         assert_eq!(value(&text, EXTENSIONS), offers);

@@ -37,7 +37,12 @@ fn run(received: &[Vec<u8>]) -> (Outcome, Vec<(u8, Option<u16>)>) {
     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
     let outcome = echo(&mut socket, &mut ws, &mut input, &mut out);
     let sent = frames(&socket.1).into_iter();
-    let sent = sent.map(|frame| (frame.opcode, (frame.opcode == 8).then(|| frame.close_code())));
+    let sent = sent.map(|frame| {
+        (
+            frame.opcode,
+            (frame.opcode == 8).then(|| frame.close_code()),
+        )
+    });
     (outcome, sent.collect())
 }
 

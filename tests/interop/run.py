@@ -7,8 +7,11 @@ import os
 import random
 import re
 import signal
+import socket
+import struct
 import sys
 import time
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,8 +27,8 @@ TIME_LIMIT = 20  # seconds for each check
 MATRIX_TIME_LIMIT = 60  # for those that run beside others
 AT_ONCE = 3
 
-# What the examples take at most, in one message.
-MAX_SIZE = 64 << 20
+# The default of --max-message-size.
+MAX_SIZE = 1 << 20
 PIECES = [f"{number} κόσμε " for number in range(500)]
 CLOSE_CODES = (1000, 1001, 3000, 4999)
 NO_CODE = 1005
@@ -35,6 +38,7 @@ THRESHOLD = 64
 
 server_checks = []
 client_checks = []
+alone = []
 matrix = []
 
 
@@ -44,6 +48,15 @@ def server_check(function):
 
 def client_check(function):
     client_checks.append(function)
+
+
+def check_of(*programs):
+    """A check that starts the program itself."""
+
+    def add(function):
+        alone.extend((program, function) for program in programs)
+
+    return add
 
 
 async def main():
@@ -57,6 +70,8 @@ async def main():
             outcomes.append(report(f"{name}: start", error))
     for check in client_checks:
         outcomes.append(await run("client", check))
+    for name, check in alone:
+        outcomes.append(await run(name, check, name))
     slots = asyncio.Semaphore(AT_ONCE)
     outcomes += await asyncio.gather(*(in_matrix(slots, *entry) for entry in matrix))
     passed = outcomes.count(True)
@@ -114,7 +129,7 @@ def shorten(value):
 
 @contextlib.asynccontextmanager
 async def spawned(command, **options):
-    process = await asyncio.create_subprocess_exec(*command, start_new_session=True, limit=MAX_SIZE, **options)
+    process = await asyncio.create_subprocess_exec(*command, start_new_session=True, limit=64 << 20, **options)
     try:
         yield process
     finally:
@@ -124,9 +139,9 @@ async def spawned(command, **options):
 
 
 @contextlib.asynccontextmanager
-async def started(command):
+async def started(command, stderr=asyncio.subprocess.DEVNULL):
     """A server that says where it listens; its URL."""
-    pipes = {"stdin": asyncio.subprocess.DEVNULL, "stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.DEVNULL}
+    pipes = {"stdin": asyncio.subprocess.DEVNULL, "stdout": asyncio.subprocess.PIPE, "stderr": stderr}
     async with spawned(command, **pipes) as process:
         line = (await asyncio.wait_for(process.stdout.readline(), TIME_LIMIT)).decode().strip()
         if not line.startswith("listening on ws://"):
@@ -288,6 +303,107 @@ async def npm_ws(url):
             raise Failure(errors.decode().strip() or f"status {process.returncode}")
 
 
+# Our servers, with plain sockets as clients
+
+
+def frame(first_byte, payload):
+    """A masked frame. The key is zero, so the payload stays as it is."""
+    length = len(payload)
+    if length < 126:
+        head = bytes([first_byte, 0x80 | length])
+    elif length < 1 << 16:
+        head = bytes([first_byte, 0xFE]) + length.to_bytes(2)
+    else:
+        head = bytes([first_byte, 0xFF]) + length.to_bytes(8)
+    return head + bytes(4) + payload
+
+
+def connected(url):
+    host, port = url.removeprefix("ws://").split(":")
+    peer = socket.create_connection((host, int(port)))
+    peer.setblocking(False)
+    return peer
+
+
+async def upgraded(url, headers=""):
+    """A connection after the handshake."""
+    loop, peer, response = asyncio.get_running_loop(), connected(url), b""
+    request = (
+        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
+    )
+    await loop.sock_sendall(peer, request.encode())
+    while not response.endswith(b"\r\n\r\n"):
+        response += await loop.sock_recv(peer, 1)
+    equal("status", response[:12], b"HTTP/1.1 101")
+    return peer
+
+
+async def read_to_end(peer):
+    loop, received = asyncio.get_running_loop(), b""
+    while piece := await loop.sock_recv(peer, 4096):
+        received += piece
+    return received
+
+
+@check_of("echo_tokio")
+async def fixed_01_bombs_do_not_delay_others(name):
+    compressor = zlib.compressobj(9, wbits=-15)
+    bomb = compressor.compress(bytes(63 << 20)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    empty_final_blocks = b"\x03\x00" * 131072
+    attack = frame(0x42, bomb) + frame(0x00, empty_final_blocks)
+    slowest, echoes = 0, 0
+
+    async def attacker(url):
+        for _ in range(10):
+            with await upgraded(url, "Sec-WebSocket-Extensions: permessage-deflate\r\n") as peer:
+                await asyncio.get_running_loop().sock_sendall(peer, attack)
+                equal("close code", int.from_bytes((await read_to_end(peer))[2:4]), 1009)
+
+    async with started([EXAMPLES / name, "--max-message-size", "64M", "127.0.0.1:0"]) as url:
+        async with client(url) as ws:
+            attackers = asyncio.gather(attacker(url), attacker(url))
+            while not attackers.done():
+                start = time.monotonic()
+                await ws.send("Hello")
+                equal("echo", await ws.recv(), "Hello")
+                slowest, echoes = max(slowest, time.monotonic() - start), echoes + 1
+            await attackers
+    print(f"     {name}: the slowest of {echoes} echoes took {slowest * 1000:.1f} ms (should be below 100 ms)")
+    equal("the slowest echo took less than 1 s", slowest < 1, True)
+
+
+@check_of("echo_tokio", "echo_blocking")
+async def fixed_12_close_frame_arrives_after_an_error(name):
+    async with started([EXAMPLES / name, "127.0.0.1:0"]) as url:
+        with await upgraded(url) as peer:
+            # More input follows the unmasked frame. A server that leaves it unread resets the socket.
+            await asyncio.get_running_loop().sock_sendall(peer, b"\x81\x05Hello" + bytes(100_000))
+            await asyncio.sleep(0.5)
+            received = await read_to_end(peer)
+            equal("error of the socket", peer.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 0)
+    equal("header of the Close frame", received[:2], bytes([0x88, len(received) - 2]))
+    equal("close code", int.from_bytes(received[2:4]), 1002)
+
+
+@check_of("echo_tokio", "echo_blocking")
+async def fixed_17_health_checks_print_nothing(name):
+    pipe_read, pipe_write = os.pipe()
+    try:
+        async with started([EXAMPLES / name, "127.0.0.1:0"], stderr=pipe_write) as url:
+            for _ in range(10):
+                connected(url).close()
+                with connected(url) as peer:  # it is reset when it is closed
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with connected(url) as peer:  # to see that errors are printed
+                peer.send(b"GET / HTTP/1.1\r\n")
+            await asyncio.sleep(0.5)
+    finally:
+        os.close(pipe_write)
+    with open(pipe_read) as errors:
+        equal("lines", [line.split(":")[0] for line in errors], ["connection"])
+
+
 # Our client, with `websockets` and `ws` as servers
 
 
@@ -384,7 +500,7 @@ async def large_message():
     async def script(peer):
         await peer.send("x" * (8 << 20))
 
-    equal("output", (await run_client(script, input=None))[1], ["x" * (8 << 20)])
+    equal("output", (await run_client(script, "--max-message-size", "8M", input=None))[1], ["x" * (8 << 20)])
 
 
 @client_check
@@ -515,6 +631,8 @@ async def window_that_we_cannot_do():
 async def wrong_usage():
     await client_output("ws://127.0.0.1:1", "--no-such-option", status=2)
     await client_output("ws://127.0.0.1:1", "--window-bits", "16", status=2)
+    for size in ("", "M", "-1", "1G", str(1 << 64), f"{1 << 44}M"):
+        await client_output("ws://127.0.0.1:1", "--max-message-size", size, status=2)
     await client_output("http://127.0.0.1:1", status=2)
 
 
