@@ -157,6 +157,9 @@ mod stage;
 #[cfg(feature = "deflate")]
 use alloc::boxed::Box;
 
+#[cfg(feature = "deflate")]
+pub use crate::config::Compression;
+pub use crate::config::DeflateConfig;
 #[cfg(not(feature = "deflate"))]
 pub(crate) use off::{Deflater, Inflated, Inflater};
 pub use params::Params;
@@ -176,116 +179,6 @@ pub use {
 /// The largest window, in bytes (RFC 7692 §7.1.2).
 #[cfg(feature = "deflate")]
 const WINDOW: usize = 1 << MAX_WINDOW_BITS;
-
-/// How a connection compresses, and what it negotiates.
-///
-/// ```
-/// # #[cfg(feature = "deflate")] {
-/// use websocket_proto::{Config, deflate::{Compression, DeflateConfig}};
-///
-/// // A server for many small connections: no memory at rest.
-/// let mut deflate = DeflateConfig::new();
-/// deflate.compression = Compression::Above(200);
-/// deflate.server_no_context_takeover = true;
-/// deflate.client_no_context_takeover = true;
-///
-/// let mut config = Config::new();
-/// config.deflate = Some(deflate);
-/// # }
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct DeflateConfig {
-    /// Which messages this side compresses. Those above 64 bytes.
-    ///
-    /// Mind secrets beside text that others choose: see [above](crate::deflate#secrets).
-    pub compression: Compression,
-    /// How hard the compressor tries, from 1 to 9; other numbers count as the nearest. 4.
-    ///
-    /// With context takeover level 1 is ten times as fast for short messages, which get a quarter
-    /// longer; without, it finds nothing in them.
-    pub level: u8,
-    /// How much memory the compressor uses beside its window, from 1 to 9:
-    /// [the table](crate::deflate#memory) says how much. More than 5 gains nothing for messages
-    /// below some KiB, and less than 4 is slow. Other numbers count as the nearest. 5.
-    pub mem_level: u8,
-    /// Asks the server to compress each message on its own (RFC 7692 §7.1.1.1); a server with it
-    /// does so unasked. False.
-    pub server_no_context_takeover: bool,
-    /// Asks the client to compress each message on its own (§7.1.1.2); a client with it does so
-    /// unasked. False.
-    pub client_no_context_takeover: bool,
-    /// The largest window of the server's compressor, as a power of two, from 9 to 15 (§7.1.2.1). A
-    /// client may also ask for 8, which a server like this one declines, as zlib cannot compress
-    /// with so small a window. Other numbers count as the nearest. 15.
-    pub server_max_window_bits: u8,
-    /// The same for the client (§7.1.2.2). A server with less than 15 declines a client that does
-    /// not let it choose. It may ask for 8; a client like this one then inflates, but sends every
-    /// message as it is. 15.
-    pub client_max_window_bits: u8,
-    /// How many final blocks (RFC 7692 §7.2.3.4) a received message may have. Default: 8.
-    /// Exceeding it closes the connection with 1009.
-    ///
-    /// A final block is legal everywhere, but each makes the inflater load its window anew, which
-    /// takes about a microsecond for two bytes on the wire. Senders that write final blocks write
-    /// one in a message.
-    pub max_final_blocks: u32,
-}
-
-impl DeflateConfig {
-    /// The defaults.
-    pub const fn new() -> Self {
-        Self {
-            compression: Compression::Above(64),
-            level: 4,
-            mem_level: 5,
-            server_no_context_takeover: false,
-            client_no_context_takeover: false,
-            server_max_window_bits: 15,
-            client_max_window_bits: 15,
-            max_final_blocks: 8,
-        }
-    }
-}
-
-impl Default for DeflateConfig {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Which messages are compressed. An empty one never is, as nothing is shorter.
-///
-/// It is decided before a message is compressed, so one that is sent plain leaves no trace in the
-/// window.
-///
-/// ```
-/// # #[cfg(feature = "deflate")] {
-/// use bytes::BytesMut;
-/// use websocket_proto::{Config, Connection, Role};
-/// use websocket_proto::deflate::{Compression, DeflateConfig, Params};
-///
-/// let mut ws = Connection::assume_opened(Role::Server, Config::new())
-///     .with_deflate(Params::default(), DeflateConfig::new());
-/// let mut out = BytesMut::new();
-/// ws.set_compression(Compression::Never);
-/// ws.send_text("a secret, with something that a stranger wrote", &mut out)?;
-/// ws.set_compression(Compression::Above(64));
-/// assert_eq!(out[0], 0x81);                                   // without RSV1
-/// # }
-/// # Ok::<(), websocket_proto::SendError>(())
-/// ```
-// Exhaustive: there is nothing else to decide by before a message is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Compression {
-    /// None.
-    Never,
-    /// Every message that is not empty.
-    Always,
-    /// Messages of more than this many bytes, and those that are sent in pieces, whose length is
-    /// not known.
-    Above(usize),
-}
 
 /// Permessage-deflate as it was agreed on, and how this side goes about it.
 #[derive(Debug, Clone, Copy)]
