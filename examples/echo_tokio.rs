@@ -106,7 +106,7 @@ async fn echo(
     };
 
     let (reader, mut writer) = socket.split();
-    let mut work = 0; // since the others had a turn
+    let mut work = 0; // since the last turn of the others
     loop {
         POOL.with_borrow_mut(|pool| pool.lend(&mut ws));
         while out.len() < HIGH_WATER

@@ -68,7 +68,7 @@ def main():
     options = parser.parse_args()
     if options.role and not options.command:
         parser.error("a command is needed")
-    # The suite takes a pattern without "*" for the number of a case.
+    # The suite reads a pattern without "*" as the number of a case.
     if not all(re.match(r"([1-79]|1[023])\.([\d.]+$|.*\*)", pattern) for pattern in options.cases.split(",")):
         parser.error("a pattern of --cases begins with its group, and has a * or names one case, as in 9.* or 12.1.3")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
@@ -150,7 +150,7 @@ def fault(result):
         faults.append(result["behavior"])
     if result.get("behaviorClose", "OK") not in GOOD:
         faults.append("close " + result["behaviorClose"])
-    # Often the only trace of a peer that goes on after the suite has closed.
+    # Often the only sign of a peer that continues after the suite has closed.
     if result.get("failedByMe") and result["behavior"] != "INFORMATIONAL":
         faults.append("the suite had to fail the connection")
     return " and ".join(faults) + (f": {result['why']}" if result.get("why") else "") if faults else None
@@ -183,7 +183,7 @@ def run_suite(agent, role, command, cases, exclude, limit):
         spec["servers"] = [{"agent": agent, "url": url}]
         spec["options"]["serverConnectionDropTimeout"] = 2
         suite = spawn_suite("fuzzingclient", spec, folder)
-        # Without a case to run it would wait for ever.
+        # If there is no case to run, the suite waits for ever.
         while suite.poll() is None and time.monotonic() < end and announced(log) != []:
             time.sleep(0.05)
         if server.poll() is not None:

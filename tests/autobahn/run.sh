@@ -4,8 +4,8 @@
 # The suite is taken from the first of these that works:
 #   1. a `wstest` on the PATH
 #   2. an environment under target/autobahn (or $AUTOBAHN_HOME), built with the pinned packages of
-#      requirements.txt where a Python 2.7 is found: on the PATH, or among pyenv's versions
-#   3. its container image, where docker or podman has a running engine
+#      requirements.txt if there is a Python 2.7 on the PATH or among pyenv's versions
+#   3. its container image, if docker or podman has a running engine
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../../target}

@@ -24,7 +24,7 @@ from websockets.frames import Opcode
 EXAMPLES = Path(sys.argv[1]).resolve()
 WS = ["node", Path(__file__).with_name("ws.cjs")]
 TIME_LIMIT = 20  # seconds for each check
-MATRIX_TIME_LIMIT = 60  # for those that run beside others
+MATRIX_TIME_LIMIT = 60  # for each check of the matrix, which run at the same time
 AT_ONCE = 3
 
 # The default of --max-message-size.
@@ -33,7 +33,7 @@ PIECES = [f"{number} κόσμε " for number in range(500)]
 CLOSE_CODES = (1000, 1001, 3000, 4999)
 NO_CODE = 1005
 
-# What our side compresses by default: messages of more bytes.
+# Our side compresses messages of more bytes than this, by default.
 THRESHOLD = 64
 
 server_checks = []
@@ -140,7 +140,7 @@ async def spawned(command, **options):
 
 @contextlib.asynccontextmanager
 async def started(command, stderr=asyncio.subprocess.DEVNULL):
-    """A server that says where it listens; its URL."""
+    """Starts a server, which prints where it listens. Returns its URL."""
     pipes = {"stdin": asyncio.subprocess.DEVNULL, "stdout": asyncio.subprocess.PIPE, "stderr": stderr}
     async with spawned(command, **pipes) as process:
         line = (await asyncio.wait_for(process.stdout.readline(), TIME_LIMIT)).decode().strip()
@@ -159,7 +159,7 @@ def client(url, **options):
 
 
 async def expect_close(ws, code):
-    """The peer must close with `code`, and then end TCP soon: the one who closes waits for that."""
+    """The server must close with `code`, and then end TCP soon."""
     start = time.monotonic()
     try:
         while True:
@@ -199,7 +199,7 @@ async def message_in_500_fragments(url):
 @server_check
 async def ping_and_pong(url):
     async with client(url) as ws:
-        # The answer must carry the same payload for these to be done.
+        # `websockets` accepts only a pong with the payload of the ping.
         for payload in (b"", b"are you there?", bytes(125)):
             await (await ws.ping(payload))
 
@@ -227,7 +227,7 @@ async def invalid_utf8_is_1007(url):
 @server_check
 async def too_big_is_1009(url):
     async with client(url, compression=None) as ws:
-        # The head of a masked frame says it all.
+        # The header of a masked frame is enough.
         ws.transport.write(b"\x82\xff" + (MAX_SIZE + 1).to_bytes(8) + bytes(4))
         await expect_close(ws, 1009)
     for compression in (None, "deflate"):
@@ -256,7 +256,7 @@ async def close_codes_of_nobody_are_1002(url):
 
 
 @server_check
-async def openings(url):
+async def handshakes(url):
     async with client(url, subprotocols=["chat"], additional_headers={"X-Test": "1"}) as ws:
         equal("subprotocol", ws.subprotocol, None)
     host, port = url.removeprefix("ws://").split(":")
@@ -285,7 +285,7 @@ async def windows_that_we_cannot_do(url):
 
 @server_check
 async def fifty_connections(url):
-    """Each with other messages, and half of them with takeover: they may share compressors."""
+    """Each sends other messages, and half of them use context takeover. They may share compressors."""
 
     async def one(number):
         extension = Terms(takeover=number % 2 == 0, bits=9 + number % 7, we_ask=False).extension(offer)
@@ -601,7 +601,7 @@ async def subprotocol_and_headers():
 
 
 @client_check
-async def refused_opening():
+async def refused_handshake():
     async def refuse(connection, _request):
         return connection.respond(403, "not you")
 
@@ -644,11 +644,11 @@ async def npm_ws():
         equal("output", output, lines)
 
 
-# Compression: a mixture of messages, under all terms, in both roles
+# Compression: a mixture of messages, with all parameters, in both roles
 
 
 class Terms(NamedTuple):
-    """What shall be agreed on, for both directions, and which side asks for it."""
+    """The parameters to negotiate, for both directions, and the side that asks for them."""
 
     takeover: bool
     bits: int
@@ -663,7 +663,7 @@ class Terms(NamedTuple):
         return options if self.we_ask else []
 
     def extension(self, factory):
-        """The same for `websockets`, where the peer asks."""
+        """The same for `websockets`, if the peer asks."""
         names = ("no_context_takeover", not self.takeover), ("max_window_bits", self.bits)
         options = {f"{side}_{name}": value for side in ("server", "client") for name, value in names}
         return factory() if self.we_ask else factory(**options)
@@ -679,7 +679,7 @@ def offer(**options):
 
 
 def mixture(count):
-    """Messages of all sizes up to 100 KB, most of them small, that do or do not compress."""
+    """Messages of all sizes up to 100 KB, most of them small. Some compress well, some do not."""
     rng = random.Random(7692)
     records = [{"id": rng.randrange(10**6), "name": rng.choice(["Ada", "Zoë", "Γιώργος"]), "at": rng.random()} for _ in range(5000)]
     sources = [
@@ -707,7 +707,7 @@ def lengths(messages):
 
 
 def count_compressed(ws):
-    """Returns a function that tells how many compressed messages have arrived since."""
+    """Returns a function that returns the number of compressed messages received since this call."""
     (extension,) = ws.protocol.extensions
     decode = extension.decode
     compressed = 0
@@ -775,7 +775,7 @@ async def mixture_with_npm_ws(name, terms):
         async with spawned([*WS, "exchange-server", words], stdout=pipe, stderr=pipe) as process:
             url = (await process.stdout.readline()).decode().strip().removeprefix("listening on ")
             ours = client_output(url, "--echo", *terms.our_options(), input=None)
-            # Where both have an error, that of the peer says why.
+            # If both fail, the error of the peer tells why.
             for error in await asyncio.gather(outcome(process), ours, return_exceptions=True):
                 if isinstance(error, Exception):
                     raise error
@@ -803,7 +803,7 @@ async def without_compression(name):
 for program in ("echo_tokio", "echo_blocking", "client"):
     matrix.append((program, without_compression))
     for terms in itertools.starmap(Terms, itertools.product((True, False), (9, 12, 15), (True, False))):
-        # Of the two servers, whose negotiation is the same, one asks and the other is asked.
+        # Both servers negotiate in the same way, so only one of them asks, and the other one is asked.
         if program != "client" and terms.we_ask != (program == "echo_blocking"):
             continue
         matrix.append((program, mixture_with_websockets, terms))

@@ -1,6 +1,6 @@
 // npm `ws` as the peer: `ws.cjs server` echoes, `ws.cjs client URL` checks an echo server.
 // `ws.cjs exchange-server TERMS` and `ws.cjs exchange-client TERMS URL` send a mixture of messages
-// and check the echoes; TERMS, as in run.py, are those that compression must be agreed on.
+// and check the echoes. TERMS, as in run.py, are the parameters of compression to negotiate.
 "use strict";
 const assert = require("node:assert");
 const { once } = require("node:events");
@@ -53,7 +53,7 @@ async function exchangeClient(terms, url) {
 }
 
 function deflateOptions({ takeover, bits, we_ask }) {
-  // Here `we` are the other side. False would not mean "does not ask", but "refuses".
+  // `we_ask` is about our examples. In `ws`, false means "refuses", not "does not ask".
   const asked = { serverMaxWindowBits: bits, clientMaxWindowBits: bits };
   if (!takeover) Object.assign(asked, { serverNoContextTakeover: true, clientNoContextTakeover: true });
   return { threshold: 0, ...(we_ask ? {} : asked) };
@@ -86,11 +86,11 @@ async function exchange(socket, { takeover, bits }) {
   assert.strictEqual((await closed)[0], 1000);
 }
 
-// Messages of all sizes up to 100 KB, most of them small, that do or do not compress.
+// Messages of all sizes up to 100 KB, most of them small. Some compress well, some do not.
 function mixture(count) {
   let state = 7692;
   const below = (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // its high bits are good
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // only the high bits are random
     return Math.floor((state / 2 ** 32) * limit);
   };
   const records = Array.from({ length: 5000 }, () => ({ id: below(1e6), name: ["Ada", "Zoë", "Γιώργος"][below(3)] }));
