@@ -605,12 +605,14 @@ fn fixed_02_one_call_inflates_a_few_mib() {
                 before = plain;
                 match event {
                     Event::Progress => calls += 1,
+                    // Behind the last byte, 4 MiB a call are made one piece.
                     Event::Text(text) => break assert_eq!(text.len(), len),
                     Event::Binary(bytes) => break assert_eq!(bytes.len(), len),
                     other => panic!("{other:?}"),
                 }
             }
-            assert!(calls >= len as u64 / MOST, "{calls} calls");
+            let (inflating, joining) = (len as u64 / MOST, len as u64 / (4 << 20));
+            assert!(calls >= inflating + joining - 1, "{calls} calls");
             assert_eq!(peer.input.unread(), b"");
         }
     }

@@ -94,6 +94,9 @@ impl Receiver {
         let mut work = 0;
         loop {
             let under_way = input.assembly.as_ref();
+            if under_way.is_some_and(Assembly::is_whole) {
+                return self.take_inflated(input).map(Some);
+            }
             if under_way.is_none_or(|message| message.remaining() == 0) {
                 let Some((header, len)) = FrameHeader::decode(input.unread())? else {
                     return Ok(None);
@@ -134,7 +137,7 @@ impl Receiver {
             return Ok(None);
         };
         message.unmask(piece);
-        let (kind, limit) = (message.kind, message.limit);
+        let limit = message.limit;
         let (is_whole, frame_ends) = (message.is_whole(), message.remaining() == 0);
         *work += inflate(inflater, piece, limit, inflated)?;
         if !is_whole {
@@ -145,12 +148,27 @@ impl Receiver {
             }
             return Ok(None);
         }
+        let ended = inflater.finish();
+        ended.map_err(|error| first(&input.inflated, error))?;
+        self.take_inflated(input).map(Some)
+    }
+
+    /// Takes a compressed message of which all is inflated. A long one is made one piece in several
+    /// calls.
+    fn take_inflated(&mut self, input: &mut RecvBuf) -> Result<Received, ProtocolError> {
+        let Some(message) = &input.assembly else {
+            return Ok(Received::Progress);
+        };
+        let joined = input.inflated.join(message.limit);
+        if !joined.map_err(|_| ProtocolError::InvalidUtf8)? {
+            return Ok(Received::Progress);
+        }
+        let kind = message.kind;
         input.assembly = None;
-        let inflated = &mut input.inflated;
-        inflater.finish().map_err(|error| first(inflated, error))?;
-        (inflated.finish(limit)).map_err(|_| ProtocolError::InvalidUtf8)?;
-        inflater.remember(inflated.bytes());
-        Ok(Some(Received::Inflated(kind)))
+        if let Some(inflater) = &mut self.inflater {
+            inflater.remember(input.inflated.bytes());
+        }
+        Ok(Received::Inflated(kind))
     }
 }
 

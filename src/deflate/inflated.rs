@@ -16,6 +16,9 @@ const CHUNK: usize = 16 << 10;
 /// What is made room for at first: most messages are short.
 const FIRST: usize = 4 << 10;
 
+/// How many chunks are joined in one call, at most.
+const JOINED: usize = 256;
+
 /// What the start of a character may leave of a chunk of text.
 const MAX_INCOMPLETE: usize = 3;
 
@@ -126,16 +129,32 @@ impl Inflated {
         }
     }
 
-    /// Makes one piece of the message, which is whole.
-    pub(crate) fn finish(&mut self, limit: usize) -> Result<(), InvalidUtf8> {
-        if self.stored_len > 0 {
-            self.store(limit)?;
-            self.stored.join();
+    /// Makes one piece of the message, which is whole: some MiB in one call. Returns whether it is
+    /// one piece.
+    pub(crate) fn join(&mut self, limit: usize) -> Result<bool, InvalidUtf8> {
+        if self.stored_len == 0 {
+            return Ok(true);
         }
-        Ok(())
+        self.store(limit)?;
+        Ok(match &mut self.stored {
+            Stored::Text(chunks) => join(
+                chunks,
+                self.stored_len,
+                String::capacity,
+                String::with_capacity,
+                |whole, chunk| whole.push_str(chunk),
+            ),
+            Stored::Binary(chunks) => join(
+                chunks,
+                self.stored_len,
+                Vec::capacity,
+                Vec::with_capacity,
+                |whole, chunk| whole.extend_from_slice(chunk),
+            ),
+        })
     }
 
-    /// The message, once it is [finished](Self::finish).
+    /// The message, once it is [one piece](Self::join).
     pub(crate) fn bytes(&self) -> &[u8] {
         match self.stored_len {
             0 => &self.fresh[..self.filled],
@@ -206,14 +225,6 @@ impl Stored {
         }
     }
 
-    fn join(&mut self) {
-        match self {
-            Self::Text(chunks) if chunks.len() > 1 => *chunks = Vec::from([chunks.concat()]),
-            Self::Binary(chunks) if chunks.len() > 1 => *chunks = Vec::from([chunks.concat()]),
-            _ => {}
-        }
-    }
-
     fn len(&self) -> usize {
         match self {
             Self::Text(chunks) => chunks.len(),
@@ -251,6 +262,28 @@ impl Stored {
             }
         }
     }
+}
+
+/// Moves chunks into the first one, which gets room for `len` bytes. Returns whether it is the only
+/// one that is left.
+fn join<C>(
+    chunks: &mut Vec<C>,
+    len: usize,
+    capacity: fn(&C) -> usize,
+    with_capacity: fn(usize) -> C,
+    append: fn(&mut C, &C),
+) -> bool {
+    let Some((whole, rest)) = chunks.split_first_mut() else {
+        return true;
+    };
+    if !rest.is_empty() && capacity(whole) < len {
+        let first = core::mem::replace(whole, with_capacity(len));
+        append(whole, &first);
+    }
+    let moved = rest.len().min(JOINED);
+    rest[..moved].iter().for_each(|chunk| append(whole, chunk));
+    chunks.drain(1..=moved);
+    chunks.len() == 1
 }
 
 impl Default for Stored {

@@ -82,8 +82,8 @@ impl Inflated {
         Ok(())
     }
 
-    pub(crate) fn finish(&mut self, _: usize) -> Result<(), InvalidUtf8> {
-        Ok(())
+    pub(crate) fn join(&mut self, _: usize) -> Result<bool, InvalidUtf8> {
+        Ok(true)
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
