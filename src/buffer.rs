@@ -1,29 +1,33 @@
-//! All receive memory of a connection, and the position in it.
+//! The receive memory of a connection, and the position in it.
 //!
 //! ```text
 //! 0          message.start   message.end      raw            end          memory.len()
 //! | delivered |   message     |     gap        |  unread      |    spare    |
 //! ```
 //!
-//! `message` is what has been assembled of the message under way; a further fragment's payload
-//! moves over the gap, once, to its end. Everything else stays where the network put it until
-//! [`RecvBuf::spare`] makes room.
+//! `message` is the part of a fragmented message that has been assembled. The payload of the next
+//! fragment is moved once, over the gap, to the end of `message`. All other bytes stay where they
+//! were read until [`RecvBuf::spare`] makes room.
 
 use alloc::vec::Vec;
 use core::{fmt, ops::Range};
 
 use crate::{deflate::Inflated, message::Assembly};
 
-/// How many bytes an idle kind of memory may keep, without compression or with it.
+/// How many bytes of plain memory are kept while a compressed message arrives, and of inflated
+/// memory while a plain one arrives.
 const KEPT: usize = 64 << 10;
 
-/// The receive buffer of one connection: the caller reads into it, the connection takes frames
-/// out of it, and events borrow from it.
+/// The receive buffer of one connection. The caller reads into it, the connection takes frames out
+/// of it, and events borrow from it.
 ///
-/// It starts without heap memory, grows with the bytes that arrive (never with what a peer
-/// announces), and gives everything back on [`release`](Self::release). The position inside a
-/// half-received frame or message is kept here too, so a buffer stays with its connection while
-/// it is not [idle](Self::is_idle).
+/// A new buffer has no heap memory. It grows with the bytes that arrive, never with a length that a
+/// peer announces: see [`Config::max_message_size`](crate::Config::max_message_size).
+/// [`release`](Self::release) gives the memory back.
+///
+/// The buffer also holds the position inside a frame or message that is not complete. Give a
+/// connection another buffer only while this one [is idle](Self::is_idle). Call
+/// [`clear`](Self::clear) before you use a buffer for another connection.
 ///
 /// ```
 /// use websocket_proto::RecvBuf;
@@ -31,7 +35,8 @@ const KEPT: usize = 64 << 10;
 /// let mut input = RecvBuf::new();
 /// let mut socket: &[u8] = b"bytes from a peer";
 ///
-/// let spare = input.spare(4096);                              // at least 4096 bytes of room
+/// // Room for a read of at most 4096 bytes.
+/// let spare = input.spare(4096);
 /// let n = std::io::Read::read(&mut socket, spare)?;
 /// input.filled(n);
 /// assert_eq!(input.unread(), b"bytes from a peer");
@@ -44,17 +49,18 @@ pub struct RecvBuf {
     raw: usize,
     end: usize,
     pub(crate) message: Range<usize>,
-    /// Decoding progress: the message of which some part has arrived.
+    /// The message under way.
     pub(crate) assembly: Option<Assembly>,
-    /// The last message that was compressed.
+    /// The last message that arrived compressed, inflated.
     pub(crate) inflated: Inflated,
-    /// How much of the spare room has been lent and not been filled yet.
+    /// The length of the room that `spare` lent, until `filled` is called.
     lent: usize,
+    /// Bytes have arrived since the last `take_heard`.
     heard: bool,
 }
 
 impl RecvBuf {
-    /// An empty buffer, without heap memory.
+    /// Makes an empty buffer without heap memory.
     pub const fn new() -> Self {
         Self {
             memory: Vec::new(),
@@ -71,12 +77,13 @@ impl RecvBuf {
     /// Lends room for the next read: exactly `len` bytes, but at least one. The bytes in it are
     /// zeros or left over from earlier reads.
     ///
-    /// Call [`filled`](Self::filled) with the number of bytes that were read. `len` bounds what one
-    /// read can bring, and so the work that the next events can cause: 16 KiB is a good choice.
+    /// Take all events first. Then call `spare`, read, and call [`filled`](Self::filled) with the
+    /// number of bytes that were read. `len` bounds the bytes of one read, and so the work of the
+    /// next events. 16 KiB is a good choice.
     ///
-    /// This is the only call that grows memory. If the room is too small the capacity doubles, but
-    /// it never exceeds the unread bytes, `len`, and [`Config::max_message_size`] for a message
-    /// under way.
+    /// If the room is too small, the capacity grows, usually to twice as much. For a plain message
+    /// under way it never exceeds [`Config::max_message_size`], `len` and 14 bytes of a header
+    /// together.
     ///
     /// # Panics
     ///
@@ -86,7 +93,7 @@ impl RecvBuf {
     pub fn spare(&mut self, len: usize) -> &mut [u8] {
         self.close_gap_if_drained();
         let len = len.max(1);
-        // A frame whose rest does not fit is moved while little of it is here.
+        // If the rest of the frame does not fit, move the frame now, while it is short.
         let rest = self.assembly.as_ref().map_or(0, Assembly::remaining);
         if self.memory.len() - self.end < len.max(rest) {
             self.compact();
@@ -99,20 +106,30 @@ impl RecvBuf {
         &mut self.memory[self.end..needed]
     }
 
-    /// Tells that `n` bytes have been read into what [`spare`](Self::spare) has just lent.
+    /// Tells the buffer that `n` bytes were read into the room that [`spare`](Self::spare) lent.
+    /// Call it once after each `spare`. If nothing was read, the call can be left out.
     ///
     /// # Panics
     ///
-    /// If `n` is more than the room that `spare` lent, or called twice for the same room.
+    /// If `n` is more than the length of that room, or if `n` is not 0 in a second call for the
+    /// same room.
     #[inline]
     pub fn filled(&mut self, n: usize) {
         let lent = core::mem::take(&mut self.lent);
-        assert!(n <= lent, "filled({n}), but spare() had lent {lent} bytes");
+        assert!(
+            n <= lent,
+            "filled({n}) was called, but spare() lent {lent} bytes"
+        );
         self.end += n;
         self.heard |= n > 0;
     }
 
-    /// Copies bytes in that were read elsewhere, such as a buffer of an io_uring ring.
+    /// Appends a copy of bytes that were read into other memory, for example by io_uring. It
+    /// replaces [`spare`](Self::spare) and [`filled`](Self::filled).
+    ///
+    /// # Panics
+    ///
+    /// As [`spare`](Self::spare).
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.spare(bytes.len()).copy_from_slice(bytes);
@@ -120,25 +137,26 @@ impl RecvBuf {
         }
     }
 
-    /// The bytes that have arrived and that nothing has taken yet.
+    /// Returns the bytes that have arrived and were not taken by the handshake or the connection
+    /// yet.
     #[inline]
     pub fn unread(&self) -> &[u8] {
         &self.memory[self.raw..self.end]
     }
 
-    /// Whether the buffer is between two messages with nothing unread, so that the connection
-    /// could go on with another buffer.
+    /// Whether no message is under way and no byte is unread. The connection can then continue with
+    /// another buffer.
     pub fn is_idle(&self) -> bool {
         self.raw == self.end && self.assembly.is_none()
     }
 
-    /// Bytes of heap memory held.
+    /// Returns the size of the heap memory of the buffer, in bytes.
     pub fn capacity(&self) -> usize {
         self.memory.capacity() + self.inflated.capacity()
     }
 
-    /// Gives all heap memory back if the buffer [is idle](Self::is_idle), and does nothing
-    /// otherwise. Call it before a long wait.
+    /// Gives all heap memory back if the buffer [is idle](Self::is_idle). Otherwise it does nothing.
+    /// Call it before a long wait.
     pub fn release(&mut self) {
         if self.is_idle() {
             self.memory = Vec::new();
@@ -147,8 +165,8 @@ impl RecvBuf {
         }
     }
 
-    /// Drops everything that has arrived, and what is under way. A buffer that is used for another
-    /// connection must be cleared in between.
+    /// Drops the unread bytes and the message under way. Call it before you use the buffer for
+    /// another connection.
     pub fn clear(&mut self) {
         self.assembly = None;
         self.inflated = Inflated::new();
@@ -156,7 +174,7 @@ impl RecvBuf {
         self.raw = self.end;
     }
 
-    /// Keeps the first `n` unread bytes, and drops what is behind them.
+    /// Keeps the first `n` unread bytes and drops the others.
     pub(crate) fn truncate_unread(&mut self, n: usize) {
         self.end = self.end.min(self.raw.saturating_add(n));
     }
@@ -167,7 +185,7 @@ impl RecvBuf {
         core::mem::take(&mut self.heard)
     }
 
-    /// Takes the header and the payload of a frame, and says where the payload is.
+    /// Takes the header and the payload of a frame. Returns the position of the payload.
     #[inline]
     pub(crate) fn consume_frame(&mut self, header_len: usize, len: usize) -> Range<usize> {
         let start = self.raw + header_len;
@@ -181,7 +199,7 @@ impl RecvBuf {
         &mut self.memory[range]
     }
 
-    /// Takes the next `n` unread bytes, and says where they are.
+    /// Takes the next `n` unread bytes. Returns their position.
     #[inline]
     pub(crate) fn consume(&mut self, n: usize) -> Range<usize> {
         let start = self.raw;
@@ -195,8 +213,10 @@ impl RecvBuf {
         &self.memory[range]
     }
 
-    /// Begins a message whose payload starts at the next unread byte. Memory that an earlier
-    /// message of the other sort has left is given back: a peer cannot make both of them large.
+    /// Begins a message whose payload starts at the next unread byte.
+    ///
+    /// Plain and compressed messages use different memory. The memory of the other kind is given
+    /// back if it is large, so that a peer cannot make both large.
     pub(crate) fn begin_message(&mut self, assembly: Assembly) {
         if assembly.compressed {
             self.shrink();
@@ -208,8 +228,8 @@ impl RecvBuf {
         self.assembly = Some(assembly);
     }
 
-    /// Moves what has arrived of the frame under way to the end of its message, and lends it. `None`
-    /// if no message is under way.
+    /// Moves the received payload of the current frame to the end of the message and returns it.
+    /// `None` if no message is under way.
     #[inline]
     pub(crate) fn append_to_message(&mut self) -> Option<(&mut Assembly, &mut [u8])> {
         let message = self.assembly.as_mut()?;
@@ -223,8 +243,8 @@ impl RecvBuf {
         Some((message, &mut self.memory[to..to + n]))
     }
 
-    /// Takes what has arrived of the frame under way, `most` bytes of it at once, and lends it
-    /// together with what it inflates into. `None` if no message is under way.
+    /// Takes at most `most` bytes of the received payload of the current frame. Returns them with
+    /// the memory to inflate them into. `None` if no message is under way.
     pub(crate) fn take_compressed(
         &mut self,
         most: usize,
@@ -236,18 +256,18 @@ impl RecvBuf {
         Some((message, piece, &mut self.inflated))
     }
 
-    /// Ends the message, and says where it is.
+    /// Ends the message. Returns its position.
     pub(crate) fn end_message(&mut self) -> Range<usize> {
         self.assembly = None;
         core::mem::take(&mut self.message)
     }
 
-    /// Grows the memory to `needed` bytes at least.
+    /// Grows the memory to at least `needed` bytes.
     fn grow(&mut self, needed: usize) {
         let doubled = self.memory.len().saturating_mul(2);
         let most = match &self.assembly {
-            // The last step need not exceed what may become of the message. (More than a part of a
-            // control frame is unread only if the caller takes no events.)
+            // Do not grow beyond the maximum size of the message. (256 bytes or more are unread
+            // only if the caller takes no events: a whole control frame has at most 139.)
             Some(message) if !message.compressed && self.end - self.raw < 256 => {
                 needed.saturating_add(message.limit - self.message.len())
             }
@@ -258,7 +278,7 @@ impl RecvBuf {
         self.memory.resize(len, 0);
     }
 
-    /// Gives back what the unread bytes do not need, if that is much.
+    /// Gives back the memory that the unread bytes do not need, if it is more than `KEPT`.
     fn shrink(&mut self) {
         if self.memory.len() > KEPT.max(2 * (self.end - self.raw)) {
             self.compact();
@@ -267,7 +287,7 @@ impl RecvBuf {
         }
     }
 
-    /// Without unread bytes, what comes next can follow the message directly.
+    /// If no byte is unread, lets the next read follow the message directly.
     fn close_gap_if_drained(&mut self) {
         if self.raw == self.end {
             if self.assembly.is_none() {
@@ -278,8 +298,8 @@ impl RecvBuf {
         }
     }
 
-    /// Moves the message and the unread bytes to the front, unless they are there: a long message
-    /// that waits for its rest must not be copied onto itself at every read.
+    /// Moves the message and the unread bytes to the front. Bytes that are there already are not
+    /// moved: otherwise each read would copy a long message onto itself.
     fn compact(&mut self) {
         let mut kept = 0;
         if self.assembly.is_some() {

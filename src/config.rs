@@ -1,11 +1,14 @@
 use core::time::Duration;
 
-/// Every limit and timer of a connection and of its opening, with defaults for a server on the
+/// The limits and timers of a connection and of its handshake. The defaults suit a server on the
 /// open internet.
 ///
-/// Sizes are in bytes; the timers of a connection are kept to the millisecond, up to 49 days. A
-/// limit that a peer passes ends the connection with the close code named beside it; the limits
-/// on the opening with a status, or a [`ResponseError`].
+/// Sizes are in bytes. If a peer exceeds a limit of the connection, the connection is closed with
+/// the close code that the limit names. If it exceeds a limit of the handshake, a server refuses
+/// the request with an HTTP status, and a client fails with a [`ResponseError`].
+///
+/// The timers of a connection are rounded up to whole milliseconds. They are at least 1 ms and at
+/// most 49 days.
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,62 +23,93 @@ use core::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The longest received message, over all of its fragments. 1 MiB; 1009.
+    /// Maximum size of a received message, all fragments together. For a compressed message it is
+    /// the size after inflating. Default: 1 MiB. Exceeding it closes the connection with 1009.
     ///
-    /// This bounds the memory that a peer can make a connection hold. A frame that would pass it
-    /// is refused when its header arrives, before a byte of the payload is stored.
+    /// A frame that would exceed the limit is refused when its header arrives, before any of its
+    /// payload is stored.
+    ///
+    /// The limit bounds the receive memory of a connection:
+    ///
+    /// - A plain message under way holds at most `max_message_size`, one read (the length given to
+    ///   [`RecvBuf::spare`](crate::RecvBuf::spare)) and 14 bytes of a header. While the memory
+    ///   grows, the old and the new memory exist for a moment: up to twice as much.
+    /// - A compressed message under way holds its inflated size and a chunk of 16 KiB. When its
+    ///   chunks are joined at the end, it holds twice its size for a moment.
+    /// - The memory of an earlier plain message is given back when a compressed message begins, and
+    ///   the other way round, if it exceeds 64 KiB.
     pub max_message_size: usize,
-    /// The longest payload of one received frame, as it is on the wire, compressed or not. No limit
-    /// beside [`max_message_size`](Self::max_message_size); 1009.
+    /// Maximum payload size of one received frame, as sent on the wire, compressed or not.
+    /// Default: none, so that only [`max_message_size`](Self::max_message_size) applies. Exceeding
+    /// it closes the connection with 1009.
     ///
-    /// For a peer that is known to fragment: a frame longer than it should send is then an error
-    /// at its header.
+    /// Set it if you know that your peers send small frames. A longer frame is then refused when
+    /// its header arrives.
     pub max_frame_size: usize,
-    /// The most frames that one received message may consist of, at least 1. 131,072; 1009.
+    /// Maximum number of frames in one received message. Default: 131,072; 0 counts as 1.
+    /// Exceeding it closes the connection with 1009.
     ///
-    /// Empty fragments cost no memory, but without a limit a message of them never ends. The
-    /// default allows 64 MiB in fragments of 512 bytes.
+    /// Empty fragments cost no memory, but without this limit a message of empty fragments could
+    /// go on for ever. The default allows 64 MiB in fragments of 512 bytes.
     pub max_fragments: u32,
-    /// Messages sent are split into frames of at most this many bytes of payload. Never split by
-    /// default; 0 counts as 1.
+    /// Maximum payload size of a frame that is sent. Longer messages are split into fragments.
+    /// Default: none, so messages are not split. 0 counts as 1.
     ///
-    /// For peers that limit the size of a frame.
+    /// Set it for peers that limit the size of a frame.
     pub fragment_size: usize,
-    /// Above this many bytes in the output buffer, pongs that follow each other directly are
-    /// replaced by the latest. 16 KiB.
+    /// If more unsent bytes than this are in the output buffer, a new pong replaces a pong at the
+    /// end of the buffer. Default: 16 KiB.
     ///
-    /// RFC 6455 §5.5.3 allows to answer only the most recent ping. It keeps a flood of pings from
-    /// filling the memory while the peer does not read.
+    /// This keeps a flood of pings from filling the memory while the peer does not read. RFC 6455
+    /// §5.5.3 allows an endpoint to answer only the most recent ping.
     pub pong_backlog: usize,
-    /// A ping is sent this often, to learn whether the peer is alive and how far away it is; not
-    /// while the last one waits for a sign of life. 20 s; `None` sends none.
+    /// The interval of keepalive pings. Default: 20 s; `None` sends no pings.
+    ///
+    /// A ping checks that the peer is alive and measures the round trip. No ping is sent while the
+    /// connection waits for an answer to an earlier one.
     pub ping_interval: Option<Duration>,
-    /// How long after such a ping *anything* must have been received. 20 s; 1011.
+    /// Maximum time from a keepalive ping until any byte is received, a pong or not. Default:
+    /// 20 s. Exceeding it closes the connection with 1011.
     ///
-    /// A ping that waits in the output buffer is given another period for as long as the peer
-    /// takes bytes in front of it.
+    /// If the ping is still in the output buffer at that time, and the peer has taken bytes in
+    /// front of it, the time starts again.
+    ///
+    /// Some peers answer a ping only when their application makes its next call (libcurl, if the
+    /// application pulls messages). For such peers, set a longer time.
     pub pong_timeout: Duration,
-    /// How long the closing handshake may take, from the Close frame sent to the end of the
-    /// stream. 10 s.
+    /// Maximum duration of the closing handshake. Default: 10 s. If the peer has not answered the
+    /// Close frame by then, the connection ends with
+    /// [`ProtocolError::CloseTimeout`](crate::ProtocolError::CloseTimeout). A client also waits no
+    /// longer for the server to close TCP.
     ///
-    /// It counts from the call that sends the Close frame, also behind a long output buffer, so
-    /// that no peer can put off the end.
+    /// The time starts at the first [`deadline`] or [`handle_timeout`] after the Close frame was
+    /// written to the output buffer. It does not wait until the Close frame is flushed, so a peer
+    /// that does not read cannot delay the end.
+    ///
+    /// [`deadline`]: crate::Connection::deadline
+    /// [`handle_timeout`]: crate::Connection::handle_timeout
     pub close_timeout: Duration,
-    /// How long a received message may take, from its first byte. It earns one second more for
-    /// each [`min_message_rate`](Self::min_message_rate) bytes of payload that arrive. Default:
-    /// 20 s; `None` sets no limit. Exceeding it closes the connection with 1008.
+    /// Maximum time in which a received message must be complete. Each
+    /// [`min_message_rate`](Self::min_message_rate) bytes of its payload that arrive extend it by
+    /// one second. Default: 20 s; `None` sets no limit. Exceeding it closes the connection with
+    /// 1008.
     ///
-    /// Without it a peer could make a connection hold an unfinished message for as long as it
-    /// answers pings. Set `None` if peers stream endless messages piece by piece.
+    /// The time starts at the first [`deadline`] or [`handle_timeout`] that sees the message under
+    /// way.
+    ///
+    /// Without this limit, a peer could make a connection hold an unfinished message for as long as
+    /// the peer answers pings. Set `None` if your peers stream endless messages piece by piece.
+    ///
+    /// [`deadline`]: crate::Connection::deadline
+    /// [`handle_timeout`]: crate::Connection::handle_timeout
     pub message_timeout: Option<Duration>,
-    /// How many payload bytes per second a message must bring once
-    /// [`message_timeout`](Self::message_timeout) is over, as they are on the wire. Default: 500;
-    /// 0 counts as 1.
+    /// Minimum rate of a received message once [`message_timeout`](Self::message_timeout) has
+    /// passed, in bytes per second of payload as sent on the wire. Default: 500; 0 counts as 1.
     ///
-    /// The defaults are those of Apache's `mod_reqtimeout` for the body of a request.
+    /// The two defaults are those of Apache's `mod_reqtimeout` for the body of a request.
     pub min_message_rate: u32,
-    /// Maximum size of the head of the request or response of the handshake, in bytes. Default:
-    /// 16 KiB. A server refuses a longer one with status 431, and a client fails.
+    /// Maximum size of the head of the handshake request or response. Default: 16 KiB. A server
+    /// refuses a longer request with status 431, and a client fails.
     pub max_head_size: usize,
     /// Maximum number of header fields in the handshake. Default: 64. Values above 128 count as
     /// 128. A server refuses more fields with status 431, and a client fails.
@@ -83,8 +117,9 @@ pub struct Config {
     /// Maximum duration of the handshake. Default: 10 s. A server refuses a slower client with
     /// status 408, and a client fails. Bytes that arrive do not extend it.
     pub handshake_timeout: Duration,
-    /// Compression of messages, where the peer agrees to it: permessage-deflate (RFC 7692). `None`
-    /// neither offers nor accepts it.
+    /// Compression of messages by permessage-deflate (RFC 7692). Default: `None`, which neither
+    /// offers nor accepts compression. If it is set, messages are compressed if the peer agrees in
+    /// the handshake.
     #[cfg(feature = "deflate")]
     pub deflate: Option<DeflateConfig>,
 }
@@ -111,7 +146,7 @@ impl Config {
         }
     }
 
-    /// [`Config::deflate`], where there is such a thing.
+    /// [`Config::deflate`], or `None` without the feature `deflate`.
     pub(crate) const fn deflate(&self) -> Option<DeflateConfig> {
         #[cfg(feature = "deflate")]
         return self.deflate;

@@ -1,4 +1,4 @@
-//! The message under way: what this endpoint accepts of a frame, and how much of a message is here.
+//! The message under way, and the rules that each frame must obey.
 
 use crate::{
     config::Config,
@@ -16,27 +16,27 @@ use crate::{
 /// let mut ws = Connection::assume_opened(Role::Server, Config::new());
 /// let mut out = BytesMut::new();
 /// ws.start_message(MessageKind::Binary)?;
-/// ws.finish_message(b"all of it", &mut out)?;
+/// ws.finish_message(b"the whole message", &mut out)?;
 /// # Ok::<(), websocket_proto::SendError>(())
 /// ```
-// Exhaustive: the opcodes of further types are reserved.
+// Exhaustive: RFC 6455 reserves the opcodes of other types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// UTF-8 text.
     Text,
-    /// Any bytes.
+    /// Bytes without a defined meaning.
     Binary,
 }
 
-/// What this endpoint accepts of a frame.
+/// The rules and limits for received frames.
 #[derive(Debug)]
 pub(crate) struct Rules {
     max_frame_size: usize,
     max_message_size: usize,
-    /// The smaller one of the two: what a message in one frame may have.
+    /// The smaller of the two: the limit for a message in one frame.
     pub(crate) max_whole: usize,
     max_fragments: u32,
-    /// Whether the peer must mask: it is the client (RFC 6455 §5.1).
+    /// Whether the peer must mask its frames, because it is the client (RFC 6455 §5.1).
     pub(crate) masked: bool,
     /// Whether compression was negotiated.
     pub(crate) deflate: bool,
@@ -54,7 +54,7 @@ impl Rules {
         }
     }
 
-    /// Whether this frame is allowed behind what has arrived, and within the limits.
+    /// Checks that the frame is allowed while this message is under way, and is within the limits.
     pub(crate) fn check(
         &self,
         header: &FrameHeader,
@@ -97,14 +97,15 @@ impl Rules {
             ),
             None => (0, header.rsv1, 1),
         };
-        // DEFLATE makes incompressible data longer, and each flushed frame as well. The inflated
-        // bytes are held to the limit itself, as they come out.
+        // DEFLATE makes incompressible data longer, and each flush adds some bytes to its frame. So
+        // the compressed size gets more room. The inflated size is checked against the limit while
+        // the message is inflated.
         let extra = match compressed {
             true => (self.max_message_size / 4).saturating_add(frames.saturating_mul(64)),
             false => 0,
         };
         let room = (self.max_message_size.saturating_add(extra)).saturating_sub(so_far);
-        // What does not fit into the address space is above any limit.
+        // A length that does not fit into `usize` exceeds every limit.
         match usize::try_from(header.len) {
             Ok(len) if len > room => Err(ProtocolError::MessageTooBig),
             Ok(len) if len > self.max_frame_size => Err(ProtocolError::FrameTooBig),
@@ -114,29 +115,30 @@ impl Rules {
     }
 }
 
-/// A message of which some part has arrived. It lives beside the bytes that it describes, in the
-/// receive buffer, so that the two cannot be parted.
+/// The message under way: its header has arrived, its end has not. It is kept in the receive buffer
+/// with its bytes, so that the two cannot be separated.
 #[derive(Debug)]
 pub(crate) struct Assembly {
     pub(crate) kind: MessageKind,
     pub(crate) compressed: bool,
-    /// Whether the frame under way is the last one.
+    /// Whether the current frame is the last one.
     fin: bool,
-    /// The mask of the next payload byte, and the bytes after it (RFC 6455 §5.3).
+    /// The masking key, rotated so that its first byte masks the next payload byte (RFC 6455
+    /// §5.3).
     key: Option<[u8; 4]>,
-    /// Of the characters that have arrived, for a text that is not compressed.
+    /// The UTF-8 state of a text that is not compressed.
     pub(crate) utf8: Utf8,
     fragments: u32,
-    /// The payloads of all frames so far, with the whole of the frame under way, in bytes.
+    /// The payload lengths of all frames so far, the whole current frame included, in bytes.
     payload_len: usize,
-    /// Bytes still to come of the frame under way; 0 between two frames.
+    /// Bytes of the current frame that have not arrived; 0 between two frames.
     remaining: usize,
-    /// The most that may become of it, in bytes.
+    /// The maximum size of the message, in bytes.
     pub(crate) limit: usize,
 }
 
 impl Assembly {
-    /// A message that begins with this frame, which has passed [`Rules::check`].
+    /// Begins a message with this frame. The frame has passed [`Rules::check`].
     pub(crate) fn begin(header: &FrameHeader, rules: &Rules) -> Self {
         let mut message = Self {
             kind: match header.opcode {
@@ -156,17 +158,17 @@ impl Assembly {
         message
     }
 
-    /// The next frame of the message, which has passed [`Rules::check`].
+    /// Adds the next frame of the message. The frame has passed [`Rules::check`].
     pub(crate) fn next_frame(&mut self, header: &FrameHeader) {
         self.fin = header.fin;
         self.key = header.mask;
         self.fragments += 1;
-        // The check has found that they fit.
+        // `Rules::check` has shown that the length fits into `usize`.
         self.remaining = header.len as usize;
         self.payload_len += self.remaining;
     }
 
-    /// Unmasks the next piece of the payload. Whether it is known to be ASCII.
+    /// Unmasks the next piece of the payload. Returns true if the piece is known to be ASCII.
     #[inline]
     pub(crate) fn unmask(&mut self, piece: &mut [u8]) -> bool {
         self.remaining -= piece.len();
@@ -178,17 +180,17 @@ impl Assembly {
         ascii
     }
 
-    /// Bytes still to come of the frame under way; 0 between two frames.
+    /// Bytes of the current frame that have not arrived; 0 between two frames.
     pub(crate) fn remaining(&self) -> usize {
         self.remaining
     }
 
-    /// Whether all frames have arrived whole.
+    /// Whether the message is complete.
     pub(crate) fn is_whole(&self) -> bool {
         self.fin && self.remaining == 0
     }
 
-    /// Payload bytes that have arrived, as they are on the wire.
+    /// The payload bytes that have arrived, as sent on the wire.
     pub(crate) fn received(&self) -> usize {
         self.payload_len - self.remaining
     }

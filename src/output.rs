@@ -1,16 +1,17 @@
-//! Where frames go.
+//! The output buffer.
 
 use bytes::BytesMut;
 
-/// Where a connection writes its frames: a [`BytesMut`] of the caller.
+/// The buffer to which a connection appends its frames: a [`BytesMut`](bytes::BytesMut) of the
+/// caller.
 ///
-/// Every method that writes takes `out: &mut dyn Output`, and `&mut BytesMut` is accepted as one.
-/// Only the crate implements the trait.
+/// Methods that write take `out: &mut dyn Output`. Pass a `&mut BytesMut`. Only this crate
+/// implements the trait.
 ///
-/// The caller takes bytes from the front, by [`split`](BytesMut::split) or
-/// [`advance`](bytes::Buf::advance), and adds none of its own. The connection measures the backlog
-/// by [`unsent`](Self::unsent): with foreign bytes in `out`, a peer that reads slowly would be taken
-/// for one that does not read at all, and be given up with
+/// The caller removes bytes from the front, by [`split`](bytes::BytesMut::split) or
+/// [`advance`](bytes::Buf::advance), and never adds any. The connection uses
+/// [`unsent`](Self::unsent) to tell whether the peer reads. Bytes added by the caller would hide
+/// that a slow peer still reads, and the connection would fail with
 /// [`PongTimeout`](crate::ProtocolError::PongTimeout).
 ///
 /// ```
@@ -24,7 +25,7 @@ use bytes::BytesMut;
 /// # Ok::<(), websocket_proto::SendError>(())
 /// ```
 pub trait Output: sealed::Tail {
-    /// The bytes that were written and not taken yet.
+    /// Returns the number of bytes that were appended and not removed yet.
     fn unsent(&self) -> usize;
 }
 
@@ -39,7 +40,7 @@ pub(crate) mod sealed {
     use bytes::BytesMut;
 
     pub trait Tail {
-        /// Where frames are appended. It ends with the frame that was written last.
+        /// The buffer to append to. It ends with the frame that was appended last.
         fn tail(&mut self) -> &mut BytesMut;
     }
 

@@ -1,4 +1,4 @@
-//! Entropy: where it comes from, and the mask keys that are made of it.
+//! The entropy of a client, and the mask keys that are made of it.
 
 use core::fmt;
 
@@ -7,29 +7,30 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-/// 32 bytes of entropy for one client connection: for its nonce (RFC 6455 §4.1) and its mask
-/// keys, which "MUST be derived from a strong source of entropy" (§5.3).
+/// 32 bytes of entropy for one client connection. The nonce of the handshake (RFC 6455 §4.1) and
+/// the mask keys are made of it. Mask keys "MUST be derived from a strong source of entropy" (§5.3).
 ///
-/// The keys come from the ChaCha12 generator of `rand_chacha`. A seed must not be used twice:
-/// a second connection with the same seed uses the same keys. The type can therefore not be
-/// cloned.
+/// The keys come from the ChaCha12 generator of `rand_chacha`. Use a seed once: a second connection
+/// with the same seed would use the same keys. For this reason the type cannot be cloned.
 ///
 /// ```
 /// use websocket_proto::Seed;
 ///
 /// # #[cfg(feature = "getrandom")]
-/// let seed = Seed::from_os()?;            // feature `getrandom`
-/// let seed = Seed::from([7; 32]);         // or from a source of your own; this one is for a test
+/// // With the feature `getrandom`.
+/// let seed = Seed::from_os()?;
+/// // Or 32 bytes from another source of entropy. A constant is for tests only.
+/// let seed = Seed::from([7; 32]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Seed([u8; 32]);
 
 impl Seed {
-    /// A seed from the operating system.
+    /// Makes a seed from the entropy of the operating system.
     ///
     /// # Errors
     ///
-    /// Where the operating system has none to give; see [`getrandom::Error`].
+    /// [`getrandom::Error`] if the operating system gives no entropy.
     #[cfg(feature = "getrandom")]
     #[cfg_attr(docsrs, doc(cfg(feature = "getrandom")))]
     pub fn from_os() -> Result<Self, getrandom::Error> {
@@ -51,11 +52,11 @@ impl fmt::Debug for Seed {
     }
 }
 
-/// A fresh, unpredictable key for every frame.
+/// Makes a fresh, unpredictable mask key for every frame.
 ///
-/// The generator of the crate keeps 256 bytes of output ahead, too much for a connection at rest.
-/// So it is made anew for each batch: the first 32 bytes of its output are the next seed, the
-/// following ones the keys of the batch.
+/// The generator of `rand_chacha` buffers 256 bytes of output, which is too much for an idle
+/// connection. So a new generator is made for each batch of keys. The first 32 bytes of its output
+/// are the next seed, and the following bytes are the keys of the batch.
 pub(crate) struct MaskKeys {
     seed: [u8; 32],
     batch: [[u8; 4]; BATCH],
@@ -83,7 +84,7 @@ impl MaskKeys {
         key
     }
 
-    /// The nonce of the opening: "a randomly selected 16-byte value" (§4.1).
+    /// Makes the nonce of the handshake: "a randomly selected 16-byte value" (RFC 6455 §4.1).
     pub(crate) fn nonce(&mut self) -> [u8; 16] {
         let mut nonce = [0; 16];
         for part in nonce.as_chunks_mut::<4>().0 {

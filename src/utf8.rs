@@ -1,18 +1,18 @@
-//! UTF-8 that arrives in pieces: valid so far, or wrong at this byte (RFC 6455 §8.1).
+//! Validation of UTF-8 that arrives in pieces (RFC 6455 §8.1).
 
-/// The state between two pieces of a text: the bytes of a character of which not all are here.
+/// The state between two pieces of a text: the first bytes of an incomplete character.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Utf8 {
     carry: [u8; 3],
     carried: u8,
 }
 
-/// A byte that cannot follow what came before it.
+/// A byte makes the text invalid, whatever follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InvalidUtf8;
 
 impl Utf8 {
-    /// Checks a further piece. Fails as soon as a byte rules out that the text is valid.
+    /// Checks the next piece. Fails at the first byte that makes the text invalid.
     pub(crate) fn push(&mut self, mut piece: &[u8]) -> Result<(), InvalidUtf8> {
         while self.carried > 0 {
             let [first, rest @ ..] = piece else {
@@ -24,7 +24,7 @@ impl Utf8 {
         self.push_whole(piece)
     }
 
-    /// Whether the text may end here.
+    /// Whether the text so far ends with a complete character.
     pub(crate) fn is_complete(&self) -> bool {
         self.carried == 0
     }
@@ -39,7 +39,7 @@ impl Utf8 {
         self.push_whole(&character[..=len])
     }
 
-    /// Checks a piece that starts at a character.
+    /// Checks a piece that starts with a new character.
     fn push_whole(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
         let (_, incomplete) = whole_characters(piece)?;
         self.carry[..incomplete.len()].copy_from_slice(incomplete);
@@ -48,19 +48,19 @@ impl Utf8 {
     }
 }
 
-/// The text at the start of a piece, and the up to three bytes of a character whose rest is not
-/// here. Fails if a byte rules out that the text is valid. The piece is looked at once.
+/// Splits a piece into its text and the first bytes, at most three, of an incomplete character at
+/// its end. Fails if a byte makes the text invalid. Reads the piece only once.
 pub(crate) fn whole_characters(piece: &[u8]) -> Result<(&str, &[u8]), InvalidUtf8> {
     let (whole, incomplete) = piece.split_at(piece.len() - incomplete_len(piece));
     let text = simdutf8::basic::from_utf8(whole).map_err(|_| InvalidUtf8)?;
-    // Its first bytes may already be those of no character.
+    // The first bytes of the incomplete character can already be invalid.
     match core::str::from_utf8(incomplete) {
         Err(error) if error.error_len().is_some() => Err(InvalidUtf8),
         _ => Ok((text, incomplete)),
     }
 }
 
-/// How many bytes at the end begin a character that needs more of them.
+/// The number of bytes at the end that belong to an incomplete character.
 fn incomplete_len(piece: &[u8]) -> usize {
     let last = piece.iter().rev().take(3).zip(1..);
     let mut lead = last.skip_while(|&(byte, _)| matches!(byte, 0x80..=0xBF));

@@ -15,7 +15,7 @@ fn there_is_room_as_asked_for_and_never_none() {
 }
 
 #[test]
-#[should_panic = "filled(3), but spare() had lent 0 bytes"]
+#[should_panic = "filled(3) was called, but spare() lent 0 bytes"]
 fn the_same_room_is_not_filled_twice() {
     let mut input = RecvBuf::new();
     input.spare(16);
@@ -24,7 +24,7 @@ fn the_same_room_is_not_filled_twice() {
 }
 
 #[test]
-#[should_panic = "filled(1), but spare() had lent 0 bytes"]
+#[should_panic = "filled(1) was called, but spare() lent 0 bytes"]
 fn room_that_was_given_back_is_not_filled() {
     let mut input = RecvBuf::new();
     input.spare(16);

@@ -88,7 +88,7 @@ fn a_refusal_of_head_is_the_same_however_it_is_split() {
         b"\r\nHEAD / HTTP/1.1\n",
         b"HEAD / HTTP/1.1\n",
     ] {
-        bodies::server_opening(&[&[0x80], request].concat());
+        bodies::server_handshake(&[&[0x80], request].concat());
     }
 }
 
@@ -113,11 +113,11 @@ proptest! {
     }
 
     #[test]
-    fn openings_hold(first: u8, fields in fields(), noise in vec(any::<u8>(), 0..100)) {
+    fn handshakes_hold(first: u8, fields in fields(), noise in vec(any::<u8>(), 0..100)) {
         for data in [fields.as_bytes(), &noise] {
             let data = [&[first], data].concat();
-            bodies::server_opening(&data);
-            bodies::client_opening(&data);
+            bodies::server_handshake(&data);
+            bodies::client_handshake(&data);
         }
     }
 }

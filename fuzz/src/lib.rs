@@ -5,13 +5,13 @@ use websocket_proto::{Config, frame::FrameHeader};
 
 #[cfg(feature = "deflate")]
 mod deflate;
-mod openings;
+mod handshakes;
 #[path = "../../tests/support/mod.rs"]
 pub(crate) mod support;
 
 #[cfg(feature = "deflate")]
 pub use deflate::{deflate_round_trip, inflate};
-pub use openings::{client_opening, server_opening};
+pub use handshakes::{client_handshake, server_handshake};
 
 use support::{Endpoint, Reference, Side, config, frames, wire};
 

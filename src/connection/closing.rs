@@ -1,13 +1,13 @@
-//! The closing handshake (RFC 6455 §7.1) as a table.
+//! The states of the closing handshake (RFC 6455 §7.1).
 
 use alloc::boxed::Box;
 
 use super::CloseFrame;
 use crate::{error::ProtocolError, frame::CloseCode};
 
-/// Where a connection is in its life, as a type of the field's APIs.
+/// The state of a connection, like `readyState` in the browser API.
 ///
-/// CONNECTING is not among the values: before the connection there are the types of
+/// There is no `Connecting`: before a connection exists, its handshake is a type of
 /// [`handshake`](crate::handshake).
 ///
 /// ```
@@ -16,29 +16,31 @@ use crate::{error::ProtocolError, frame::CloseCode};
 /// let ws = Connection::assume_opened(Role::Server, Config::new());
 /// assert_eq!(ws.state(), ReadyState::Open);
 /// ```
-// Exhaustive: the four values of the standards (with CONNECTING) are all there are.
+// Exhaustive: RFC 6455 and the browser API have these states and CONNECTING.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReadyState {
-    /// Messages go both ways.
+    /// Messages can be sent and received.
     Open,
-    /// The closing handshake is under way. Nothing more can be sent; events still come.
+    /// The closing handshake is under way. Nothing can be sent. Events can still arrive.
     Closing,
-    /// Nothing more will come or go: flush `out` and close the transport.
+    /// The closing handshake is complete, or an error ended the connection. Flush `out` and close
+    /// the transport.
     Closed,
 }
 
-/// What has happened of the closing handshake.
+/// The progress of the closing handshake.
 #[derive(Debug, Default)]
 pub(crate) struct Closing {
     pub(crate) sent: bool,
     pub(crate) received: bool,
     pub(crate) eof: bool,
-    /// What ended the connection instead.
+    /// The error that ended the connection.
     pub(crate) error: Option<ProtocolError>,
     record: Option<Box<Record>>,
 }
 
-/// What the two Close frames said. On the heap, as a connection that is open needs none of it.
+/// The content of the two Close frames. It is on the heap because an open connection does not need
+/// it.
 #[derive(Debug, Default)]
 struct Record {
     sent: Option<(Option<CloseCode>, Box<str>)>,
@@ -46,9 +48,12 @@ struct Record {
 }
 
 impl Closing {
-    /// The table. A received Close is answered at once, so "received, not sent" lasts no longer
-    /// than that call. The end of the stream alone closes nothing: events may still be unread, a
-    /// Close among them; behind them it is an error.
+    /// The state, as a table of what was sent and received.
+    ///
+    /// A received Close frame is answered in the same call, so "received, not sent" does not last.
+    /// The end of the stream alone does not change the state, because events can still be unread, a
+    /// Close frame among them. If no Close frame is among them, the end of the stream becomes an
+    /// error after the last event.
     pub(crate) fn state(&self, is_client: bool) -> ReadyState {
         use ReadyState::{Closed, Closing, Open};
         if self.error.is_some() {
@@ -65,7 +70,7 @@ impl Closing {
         }
     }
 
-    /// Whether the stream may end here: both Close frames have been seen (§7.1.4).
+    /// Whether the closing handshake is complete: both Close frames were sent (§7.1.4).
     pub(crate) fn is_clean(&self) -> bool {
         self.sent && self.received
     }

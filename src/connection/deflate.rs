@@ -1,4 +1,4 @@
-//! Compression, as far as the application of a connection sees it.
+//! The methods of a connection that concern compression.
 
 use super::Connection;
 use crate::deflate::{
@@ -7,14 +7,20 @@ use crate::deflate::{
 
 /// # Compression
 ///
-/// Where both ends have agreed on it: see [`deflate`](crate::deflate).
+/// These methods need the feature `deflate`. [`deflate`](crate::deflate) explains compression.
 impl Connection {
-    /// The same connection with compression: for one that was
-    /// [assumed to be opened](Self::assume_opened), over a stream on which both ends have agreed
-    /// to these parameters. Nothing must have been sent or received yet.
+    /// Returns the connection with compression.
     ///
-    /// Of the configuration, what is about compressing counts; and what it says about this end's
-    /// window and takeover, where less was agreed on. Windows that do not exist count as the nearest.
+    /// Call it on a connection of [`assume_opened`](Self::assume_opened) if compression with these
+    /// parameters was negotiated. Call it before anything is sent or received.
+    ///
+    /// `config` tells which messages to compress and how, and how many final blocks to accept. It
+    /// can also reduce the window and the context takeover of this endpoint below the negotiated
+    /// ones. Window sizes outside 8 to 15 bits count as the nearest.
+    ///
+    /// # Panics
+    ///
+    /// If something was sent or received before.
     ///
     /// ```
     /// use websocket_proto::{Config, Connection, Role, deflate::DeflateConfig};
@@ -24,8 +30,9 @@ impl Connection {
     /// let mut ws = Connection::assume_opened(Role::Server, Config::new());
     /// // `fields` are the values of Sec-WebSocket-Extensions in the request.
     /// if let Some(params) = config.accept(fields) {
-    ///     let answer = format!("Sec-WebSocket-Extensions: {params}\r\n");
-    /// #   assert_eq!(answer, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    ///     // A header field of the response.
+    ///     let field = format!("Sec-WebSocket-Extensions: {params}\r\n");
+    /// #   assert_eq!(field, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
     ///     ws = ws.with_deflate(params, config);
     /// }
     /// assert!(ws.deflate().is_some());
@@ -43,28 +50,29 @@ impl Connection {
         self
     }
 
-    /// What both ends have agreed on; `None` where they have not.
+    /// Returns the negotiated parameters of compression. `None` if compression was not negotiated.
     #[must_use]
     pub fn deflate(&self) -> Option<Params> {
         self.recv.receiver.inflater.as_ref().map(|it| it.agreed())
     }
 
-    /// Which messages are compressed: none, where nothing was agreed on.
+    /// Returns which messages are compressed. [`Compression::Never`] if compression was not
+    /// negotiated, or if the negotiated window of this endpoint has only 8 bits.
     #[must_use]
     pub fn compression(&self) -> Compression {
         let deflater = self.send.sender.deflater.as_ref();
         deflater.map_or(Compression::Never, |it| it.compression())
     }
 
-    /// Sets which messages are compressed, from the next one that is started on: in place of
-    /// [`DeflateConfig::compression`]. Does nothing where nothing was agreed on.
+    /// Sets which messages are compressed, from the next message on. It replaces
+    /// [`DeflateConfig::compression`]. If compression was not negotiated, it does nothing.
     pub fn set_compression(&mut self, compression: Compression) {
         if let Some(deflater) = &mut self.send.sender.deflater {
             deflater.set_compression(compression);
         }
     }
 
-    /// What compression did so far, also for messages that are not whole yet.
+    /// Returns how many bytes were compressed and inflated so far. Messages under way are included.
     #[must_use]
     pub fn deflate_stats(&self) -> Stats {
         let deflater = self.send.sender.deflater.as_ref();

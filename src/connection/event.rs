@@ -5,13 +5,13 @@ use crate::{
     frame::{CloseCode, InvalidCloseCode},
 };
 
-/// Something that arrived. It borrows the receive buffer, not the connection, so that you can
-/// reply while you hold it.
+/// A received message or control frame. An event borrows the receive buffer, not the connection, so
+/// you can reply while you hold it.
 ///
-/// Pings and Close frames are answered before the event is returned: the answer is in `out`.
+/// When the event is returned, `out` already contains the answer to a ping or to a Close frame.
 ///
-/// `{:?}` shows the kind and the length of a message, not its payload: messages are private, and
-/// may be long.
+/// `{:?}` shows the kind and the length of a message, but not its payload, because messages can be
+/// private and long. The reason of a Close frame is shown.
 ///
 /// ```
 /// use websocket_proto::{CloseFrame, Event};
@@ -24,7 +24,7 @@ use crate::{
 ///         Event::Close(CloseFrame { code, reason }) => {
 ///             format!("closed: {code:?} {reason}")
 ///         }
-///         // Event::Progress, and events of later versions.
+///         // Event::Progress and events of later versions.
 ///         _ => "nothing to do".into(),
 ///     }
 /// }
@@ -35,23 +35,23 @@ use crate::{
 #[must_use]
 #[non_exhaustive]
 pub enum Event<'b> {
-    /// A whole text message (RFC 6455 §5.6), valid UTF-8.
+    /// A complete text message (RFC 6455 §5.6).
     Text(&'b str),
-    /// A whole binary message (§5.6).
+    /// A complete binary message (§5.6).
     Binary(&'b [u8]),
     /// A ping (§5.5.2) of at most 125 bytes. The pong is in `out`.
     Ping(&'b [u8]),
     /// A pong (§5.5.3) of at most 125 bytes: the answer to a ping, or unsolicited.
     Pong(&'b [u8]),
-    /// The peer's Close frame (§5.5.1), the last event of a connection. Unless it is itself the
-    /// answer to a Close frame of this endpoint, the answer is in `out`: the same code without a
-    /// reason.
+    /// The peer's Close frame (§5.5.1), the last event of a connection. If this endpoint has not
+    /// sent a Close frame before, the answer is in `out`: a Close frame with the same code and
+    /// without a reason.
     Close(CloseFrame<'b>),
-    /// A part of a compressed message was inflated, and more of it is in the buffer. Call
-    /// `next_event` again, now or after serving other connections.
+    /// A part of a compressed message was inflated, and more of the message is in the buffer. Call
+    /// `next_event` again, at once or after serving other connections.
     ///
-    /// It bounds the work of one call. It is returned only if a message inflates to more than
-    /// 1 MiB, so never with the default [`Config::max_message_size`](crate::Config).
+    /// This event bounds the work of one call. It is returned only if a message inflates to more
+    /// than 1 MiB, so never with the default [`Config::max_message_size`](crate::Config).
     Progress,
 }
 
@@ -87,7 +87,7 @@ pub struct CloseFrame<'a> {
 }
 
 impl<'b> CloseFrame<'b> {
-    /// The payload of a Close frame: nothing, or a code and a reason (§5.5.1).
+    /// Parses the payload of a Close frame: nothing, or a code and a reason (§5.5.1).
     pub(crate) fn parse(payload: &'b [u8]) -> Result<Self, ProtocolError> {
         match payload {
             [] => Ok(Self {

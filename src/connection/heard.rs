@@ -1,8 +1,8 @@
 use super::CloseFrame;
 use crate::error::ProtocolError;
 
-/// What the receiving half of a connection tells the sending half. Nothing is told in the other
-/// direction.
+/// The notifications from the receiving half of a connection to the sending half. The sending half
+/// sends none back.
 pub(super) trait Heard {
     /// Bytes have arrived: the peer is alive.
     fn bytes(&mut self);
@@ -19,7 +19,7 @@ pub(super) trait Heard {
     /// The peer broke a rule or exceeded a limit.
     fn failure(&mut self, error: ProtocolError);
 
-    /// How many payload bytes of a message are here whose end is not; `None` if no message is
+    /// The number of payload bytes received of the message under way. `None` if no message is
     /// under way.
     fn unfinished(&mut self, received: Option<usize>);
 }

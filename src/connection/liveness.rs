@@ -1,43 +1,47 @@
-//! Keepalive and deadlines without a clock: the caller's instants go in, the next one comes out.
+//! Keepalive and timeouts without a clock. The caller passes the current instant and gets the
+//! instant of the next call.
 //!
-//! The receive path knows no time. It leaves flags, which the next call with an instant turns
-//! into times.
+//! The receive path has no instant. It sets flags, and the next call with an instant takes what the
+//! flags tell to have happened at that instant.
 
 use core::time::Duration;
 
 use crate::config::Config;
 
-/// Nanoseconds on the caller's clock, good for 584 years. `NEVER` is an instant not reached.
+/// Nanoseconds on the caller's clock, enough for 584 years. `NEVER` means that no instant is set.
 type Nanos = u64;
 const NEVER: Nanos = Nanos::MAX;
 
 #[derive(Debug)]
 pub(crate) struct Liveness {
-    /// Milliseconds, to keep the connection small; 0 sends no pings.
+    /// In milliseconds, which keeps the connection small. 0 sends no pings.
     ping_interval: u32,
     pong_timeout: u32,
     close_timeout: u32,
-    /// Milliseconds; 0 sets no limit. And bytes per second.
+    /// In milliseconds. 0 sets no limit.
     message_timeout: u32,
+    /// In bytes per second.
     min_message_rate: u32,
     /// The payload of the last keepalive ping.
     ping_id: u32,
     next_ping: Nanos,
-    /// When the peer must have been heard after a ping or, once closing, must have closed.
+    /// When bytes must have arrived after a ping. While closing, when the closing handshake must be
+    /// complete.
     answer_due: Nanos,
     ping_sent: Nanos,
     round_trip: Nanos,
-    /// When the message under way was first seen, and how many bytes of it are here.
+    /// When the message under way was first seen.
     message_since: Nanos,
+    /// The payload bytes received of the message under way.
     unfinished: Option<u32>,
-    /// Bytes of `out` that were still in front of the last ping when last looked at.
+    /// The bytes of `out` in front of the last ping, when it was last checked.
     ahead: u32,
     heard: bool,
     pong_heard: bool,
     closing: bool,
 }
 
-/// What a deadline that has passed asks for.
+/// What to do after a deadline.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     Nothing,
@@ -75,7 +79,7 @@ impl Liveness {
         self.heard = true;
     }
 
-    /// So many payload bytes of a message are here whose end is not.
+    /// The payload bytes received of the message under way; `None` if no message is under way.
     pub(crate) fn unfinished(&mut self, received: Option<usize>) {
         self.unfinished = received.map(saturated);
         if received.is_none() {
@@ -83,7 +87,7 @@ impl Liveness {
         }
     }
 
-    /// Only the answer to the last ping measures the round trip.
+    /// A pong has arrived. Only the answer to the last keepalive ping measures the round trip.
     pub(crate) fn heard_pong(&mut self, payload: &[u8]) {
         self.pong_heard |= self.ping_sent != NEVER && payload == self.ping_id.to_be_bytes();
     }
@@ -92,7 +96,7 @@ impl Liveness {
         instant(self.round_trip)
     }
 
-    /// The next instant at which [`due`](Self::due) has something to say.
+    /// The next instant at which to call [`due`](Self::due).
     pub(crate) fn deadline(&mut self, now: Duration, closing: bool) -> Option<Duration> {
         self.observe(nanos(now), closing);
         instant(match closing {
@@ -101,7 +105,8 @@ impl Liveness {
         })
     }
 
-    /// While an answer is waited for, no ping is due.
+    /// When the next ping or the answer to the last one is due. No ping is due while the connection
+    /// waits for an answer.
     fn ping_or_answer_due(&self) -> Nanos {
         match self.answer_due {
             NEVER => self.next_ping,
@@ -121,8 +126,8 @@ impl Liveness {
         }
     }
 
-    /// What is due at `now`, with so many bytes still in front of the last ping, and so many in all
-    /// in front of a new one; called again, it says nothing twice.
+    /// Returns what is due at `now`, and does not return it again. `ahead` is the number of unsent
+    /// bytes in front of the last ping, `unsent` that of all unsent bytes.
     pub(crate) fn due(&mut self, now: Duration, closing: bool, ahead: usize, unsent: usize) -> Due {
         let now = nanos(now);
         self.observe(now, closing);
@@ -134,7 +139,8 @@ impl Liveness {
             };
         }
         if now >= self.answer_due {
-            // A ping behind a backlog cannot be answered before the peer has read that.
+            // The peer cannot answer a ping before it has read the bytes in front of the ping. So
+            // if the peer has read some of them, it gets more time.
             let before = core::mem::replace(&mut self.ahead, saturated(ahead));
             if self.ahead >= before {
                 return Due::PongTimeout;
@@ -144,7 +150,7 @@ impl Liveness {
         if now >= self.message_due() {
             return Due::MessageTimeout;
         }
-        // While the last ping is not answered, no further one goes into a full `out`.
+        // No ping is sent while an earlier one is not answered: `out` could fill with pings.
         if now < self.next_ping || self.answer_due != NEVER {
             return Due::Nothing;
         }
@@ -156,7 +162,7 @@ impl Liveness {
         Due::Ping(self.ping_id.to_be_bytes())
     }
 
-    /// Turns what happened since the last call into instants.
+    /// Sets the instants of what happened since the last call.
     fn observe(&mut self, now: Nanos, closing: bool) {
         if core::mem::take(&mut self.heard) && !closing {
             self.answer_due = NEVER;
@@ -177,13 +183,14 @@ impl Liveness {
     }
 }
 
-/// Rounded up, and never nothing: a timeout that is over when it begins would end every connection.
+/// A duration in milliseconds, rounded up. It is at least 1 ms, because a timeout of 0 would end
+/// every connection at once.
 fn millis(duration: Duration) -> u32 {
     let millis = duration.as_nanos().div_ceil(1_000_000).max(1);
     u32::try_from(millis).unwrap_or(u32::MAX)
 }
 
-/// Stops short of `NEVER`: an instant that is not reached must not fall due.
+/// An instant in nanoseconds, below `NEVER`, so that a timer that is not set never falls due.
 fn nanos(now: Duration) -> Nanos {
     Nanos::try_from(now.as_nanos()).map_or(NEVER - 1, |now| now.min(NEVER - 1))
 }

@@ -1,6 +1,6 @@
 //! An open connection: documentation and delegation.
 //!
-//! What the receiving half decides is in `recv_half`, what the sending half decides in `send_half`.
+//! The decisions are in the receiving half, `recv_half`, and the sending half, `send_half`.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -261,8 +261,7 @@ impl Connection {
     /// Sends a ping of at most 125 bytes (RFC 6455 §5.5.2). The peer answers with a pong of the
     /// same bytes, which arrives as [`Event::Pong`].
     ///
-    /// Keepalive needs no call of this: [`handle_timeout`](Self::handle_timeout) sends pings by
-    /// itself.
+    /// For keepalive you need not call it: [`handle_timeout`](Self::handle_timeout) sends the pings.
     ///
     /// # Errors
     ///
@@ -271,8 +270,9 @@ impl Connection {
         (self.send.open()?).control(Opcode::Ping, payload, out.tail())
     }
 
-    /// Sends a pong that no ping asked for, of at most 125 bytes (RFC 6455 §5.5.3). It can serve
-    /// as a heartbeat that expects no answer. Pings are answered without a call of this.
+    /// Sends an unsolicited pong of at most 125 bytes (RFC 6455 §5.5.3). It can serve as a
+    /// heartbeat that expects no answer. To answer pings you need not call it:
+    /// [`next_event`](Self::next_event) answers them.
     ///
     /// # Errors
     ///
@@ -411,7 +411,7 @@ impl Connection {
 #[cfg(feature = "deflate")]
 mod deflate;
 
-/// An event cannot be kept over the next read, as its bytes are then gone:
+/// An event cannot be kept over the next read, which overwrites its bytes:
 ///
 /// ```compile_fail,E0499
 /// # use websocket_proto::{Config, Connection, RecvBuf, Role};
@@ -423,7 +423,7 @@ mod deflate;
 /// # Ok::<(), websocket_proto::ProtocolError>(())
 /// ```
 ///
-/// The next event cannot be asked for while one is alive:
+/// The next event cannot be taken while an event is still used:
 ///
 /// ```compile_fail,E0499
 /// # use websocket_proto::{Config, Connection, RecvBuf, Role};
@@ -435,7 +435,7 @@ mod deflate;
 /// # Ok::<(), websocket_proto::ProtocolError>(())
 /// ```
 ///
-/// A connection cannot be made without a handshake, or a word about where it took place:
+/// A connection comes from a handshake or from `assume_opened` only:
 ///
 /// ```compile_fail,E0599
 /// # use websocket_proto::Connection;

@@ -1,7 +1,7 @@
-//! From bytes to messages and control frames.
+//! Makes messages and control frames of the bytes that arrive.
 //!
-//! [`Receiver::whole_message`] is the short way for the common frame. [`Receiver::receive`] is the
-//! long way, for every frame.
+//! [`Receiver::receive`] handles every frame. [`Receiver::whole_message`] is the fast path for the
+//! most common frame.
 
 use alloc::boxed::Box;
 use core::ops::Range;
@@ -14,28 +14,28 @@ use crate::{
     message::{Assembly, MessageKind, Rules},
 };
 
-/// How many bytes of compressed payload are inflated between two looks at the work done.
+/// How many bytes of compressed payload are inflated before `WORK` is checked again.
 const SLICE: usize = 4 << 10;
 
-/// How many bytes one call inflates before it returns [`Received::Progress`]: about a millisecond
-/// of work. The last slice can add 4 MiB, as DEFLATE shrinks to a thousandth at best.
+/// After how many inflated bytes a call returns [`Received::Progress`]. It is about a millisecond
+/// of work. The last slice can add 4 MiB, because DEFLATE compresses at most about 1000 to 1.
 const WORK: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Receiver {
     rules: Rules,
-    /// If compression was negotiated.
+    /// `None` if compression was not negotiated.
     pub(super) inflater: Option<Box<Inflater>>,
 }
 
-/// What has arrived, and where it is in the buffer.
+/// A received message or control frame, and the position of its payload in the buffer.
 #[derive(Debug, Clone)]
 pub(crate) enum Received {
     Message(MessageKind, Range<usize>),
-    /// A message that was compressed is beside the buffer.
+    /// A message that was compressed. Its bytes are in `RecvBuf::inflated`.
     Inflated(MessageKind),
     Control(Opcode, Range<usize>),
-    /// A part of a long compressed message. More of it is in the buffer.
+    /// A part of a long compressed message was inflated. More of it is in the buffer.
     Progress,
 }
 
@@ -50,8 +50,9 @@ impl Receiver {
         self.inflater = inflater;
     }
 
-    /// The short way for an unfragmented data frame that is here with all of its payload: one
-    /// load for the whole header. Whatever is unusual is left to the long way.
+    /// The fast path for a whole message in one uncompressed frame of at most 65,535 bytes. It
+    /// reads the header with one load. Returns `None` for every other frame, which is left to
+    /// [`receive`](Self::receive).
     #[inline]
     pub(crate) fn whole_message(&self, input: &mut RecvBuf) -> Option<(MessageKind, Range<usize>)> {
         if input.assembly.is_some() {
@@ -86,7 +87,7 @@ impl Receiver {
         Some((kind, at))
     }
 
-    /// The next message or control frame that has arrived whole.
+    /// Returns the next message or control frame that is complete.
     pub(crate) fn receive(
         &mut self,
         input: &mut RecvBuf,
@@ -124,14 +125,14 @@ impl Receiver {
         }
     }
 
-    /// Inflates a slice of what has arrived of a payload. Returns the message, if it is whole.
+    /// Inflates a slice of the received payload. Returns the message if it is complete.
     #[inline(never)]
     fn take_compressed(
         &mut self,
         input: &mut RecvBuf,
         work: &mut usize,
     ) -> Result<Option<Received>, ProtocolError> {
-        // Missing only if the buffer is that of another connection.
+        // It is missing only if the caller passed the buffer of another connection.
         let inflater = self.inflater.as_mut().ok_or(ProtocolError::ReservedBit)?;
         let Some((message, piece, inflated)) = input.take_compressed(SLICE) else {
             return Ok(None);
@@ -141,7 +142,7 @@ impl Receiver {
         let (is_whole, frame_ends) = (message.is_whole(), message.remaining() == 0);
         *work += inflate(inflater, piece, limit, inflated)?;
         if !is_whole {
-            // Text fails at the first wrong byte (§8.1), before anything behind this frame.
+            // Text fails at its first wrong byte (§8.1), before the next frame is looked at.
             if frame_ends || input.unread().is_empty() {
                 let stored = input.inflated.store(limit);
                 stored.map_err(|_| ProtocolError::InvalidUtf8)?;
@@ -172,8 +173,9 @@ impl Receiver {
     }
 }
 
-/// Inflates all of a piece. What is wrong is an error at the first inflated byte that it concerns,
-/// however the pieces are cut. Returns how many bytes came out.
+/// Inflates a whole piece and returns the number of inflated bytes. If several things are wrong,
+/// the error is the one that comes first in the inflated bytes, so that it does not depend on how
+/// the input is split.
 fn inflate(
     inflater: &mut Inflater,
     mut piece: &[u8],
@@ -184,7 +186,7 @@ fn inflate(
     while !piece.is_empty() || more {
         let lent = inflated.lend(limit, piece.len());
         let (so_far, room) = lent.map_err(|_| ProtocolError::InvalidUtf8)?;
-        // At the limit, one byte more shows that there is more.
+        // At the limit, room for one more byte shows whether the message is longer.
         let mut excess = [0];
         let at_limit = room.is_empty();
         let room = if at_limit { &mut excess } else { room };
@@ -204,24 +206,24 @@ fn inflate(
     Ok(total)
 }
 
-/// What is wrong first: text that came out, or what comes behind it.
-fn first(inflated: &Inflated, behind: ProtocolError) -> ProtocolError {
+/// Returns the error that comes first in the inflated bytes: invalid text, or the error after it.
+fn first(inflated: &Inflated, after: ProtocolError) -> ProtocolError {
     match inflated.validate() {
-        Ok(()) => behind,
+        Ok(()) => after,
         Err(_) => ProtocolError::InvalidUtf8,
     }
 }
 
-/// Moves what has arrived of a payload to the end of the message, unmasked and, for text, checked.
-/// Returns the message, if it is whole.
+/// Moves the received payload to the end of the message, unmasks it, and checks text. Returns the
+/// message if it is complete.
 fn take_plain(input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
     let Some((message, piece)) = input.append_to_message() else {
         return Ok(None);
     };
     let ascii = message.unmask(piece);
     let is_last = message.is_whole();
-    // Text is refused at the first wrong byte (§8.1), and an incomplete end when all of it
-    // becomes a `&str`: safe Rust has no way to that but to look at it once more.
+    // Text fails at its first wrong byte (§8.1). The last piece is not checked here: the whole text
+    // is checked again when it becomes a `&str`, which safe Rust cannot avoid.
     let checked = is_last || ascii && message.utf8.is_complete();
     if message.kind == MessageKind::Text && !checked {
         let checked = message.utf8.push(piece);
@@ -231,8 +233,8 @@ fn take_plain(input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
     Ok(is_last.then(|| Received::Message(kind, input.end_message())))
 }
 
-/// A control frame, if all of it is here. Else its header stays, to be read again with the rest:
-/// a whole control frame has at most 139 bytes.
+/// Takes a control frame if it has arrived completely. Otherwise its header stays in the buffer and
+/// is decoded again with the next read. A whole control frame has at most 139 bytes.
 fn take_control(header: &FrameHeader, header_len: usize, input: &mut RecvBuf) -> Option<Received> {
     let len = header.len as usize;
     if input.unread().len() < header_len + len {

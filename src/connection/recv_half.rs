@@ -1,4 +1,4 @@
-//! The receiving half of a connection: what arrived, and what is wrong with it.
+//! The receiving half of a connection: it makes events and errors of the bytes that arrive.
 
 use super::{CloseFrame, Event, heard::Heard, receive::Received, receive::Receiver};
 use crate::{buffer::RecvBuf, error::ProtocolError, frame::Opcode, message::MessageKind};
@@ -6,7 +6,7 @@ use crate::{buffer::RecvBuf, error::ProtocolError, frame::Opcode, message::Messa
 #[derive(Debug)]
 pub(super) struct RecvHalf {
     pub(super) receiver: Receiver,
-    /// The peer's Close frame has arrived, or there was an error: what follows is dropped.
+    /// The peer's Close frame has arrived, or there was an error. Later bytes are dropped.
     over: bool,
     /// The peer has ended the stream.
     eof: bool,
@@ -26,10 +26,10 @@ impl RecvHalf {
         }
     }
 
-    /// The next event.
+    /// Returns the next event.
     ///
-    /// Only the whole, uncompressed message is inlined into the caller: all other arms together
-    /// cost it several nanoseconds.
+    /// Only the code for a message in one uncompressed frame is inlined. If the code for the other
+    /// events is inlined as well, each such message takes several nanoseconds longer.
     #[inline]
     pub(super) fn next_event<'b>(
         &mut self,
@@ -45,18 +45,18 @@ impl RecvHalf {
         {
             return self.message(kind, input.get(at), sending);
         }
-        self.next_unusual(input, sending)
+        self.next_other(input, sending)
     }
 
-    /// Every other event.
+    /// Returns the next event of any kind.
     #[inline(never)]
-    fn next_unusual<'b>(
+    fn next_other<'b>(
         &mut self,
         input: &'b mut RecvBuf,
         sending: &mut impl Heard,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         if self.over {
-            // "any further data received MUST be discarded" (§1.4): no event after a Close.
+            // "any further data received MUST be discarded" (§1.4): no event follows a Close frame.
             input.clear();
             return self.error.map_or(Ok(None), Err);
         }
@@ -78,14 +78,14 @@ impl RecvHalf {
                 self.control(opcode, input.get(at), sending).map(Some)
             }
             Some(Received::Progress) => Ok(Some(Event::Progress)),
-            // Only behind all events does the end of the stream count. A Close frame that has
-            // arrived has been answered, so the closing handshake is then complete (§7.1.4).
+            // The end of the stream takes effect after the last event. If a Close frame had
+            // arrived, `over` would be set, and the closing handshake complete (§7.1.4).
             None if self.eof => Err(self.fail(ProtocolError::EndOfStream, sending)),
             None => Ok(None),
         }
     }
 
-    /// Makes a message an event, if a text is one.
+    /// Makes an event of a message. Fails if a text is not valid UTF-8.
     #[inline]
     fn message<'b>(
         &mut self,
@@ -128,12 +128,12 @@ impl RecvHalf {
         }
     }
 
-    /// The peer has ended the stream. What has arrived before that is still returned.
+    /// The peer has ended the stream. Events that arrived before are still returned.
     pub(super) fn end_of_stream(&mut self) {
         self.eof = true;
     }
 
-    /// Drops what arrives from now on, because of this error.
+    /// Stops receiving because of this error. Later bytes are dropped.
     pub(super) fn stop(&mut self, error: ProtocolError) {
         self.over = true;
         self.error.get_or_insert(error);

@@ -1,4 +1,4 @@
-//! From messages to bytes: compression, fragments, frames, masks. The send half of a connection.
+//! Makes frames of messages and appends them to the output buffer: compression, fragments, masks.
 
 use alloc::boxed::Box;
 
@@ -18,19 +18,19 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Sender {
-    /// The keys of a client; a server masks nothing (RFC 6455 §5.1).
+    /// The mask keys of a client. `None` for a server, which does not mask (RFC 6455 §5.1).
     mask_keys: Option<Box<MaskKeys>>,
-    /// Where compression was agreed on, and is possible.
+    /// `None` if compression was not negotiated, or the negotiated window is too small for zlib.
     pub(super) deflater: Option<Box<Deflater>>,
     fragment_size: usize,
     message: Option<Outgoing>,
     pong_backlog: u32,
-    /// Bytes appended since the last keepalive ping, and with it.
+    /// Bytes appended since the last keepalive ping, the ping included.
     since_ping: u32,
     last_pong: Option<LastPong>,
 }
 
-/// A message that is sent in pieces as they become known.
+/// A message that the application sends in pieces.
 #[derive(Debug)]
 struct Outgoing {
     kind: MessageKind,
@@ -39,7 +39,7 @@ struct Outgoing {
     utf8: Utf8,
 }
 
-/// A pong at the very end of `out`, which a later one may replace.
+/// A pong that was the last frame in `out`. A later pong may replace it.
 #[derive(Debug, Clone, Copy)]
 struct LastPong {
     out_len: u32,
@@ -68,13 +68,13 @@ impl Sender {
         self.mask_keys.is_some()
     }
 
-    /// Whether anything was sent or started.
+    /// Whether a frame was sent or a message was started.
     #[cfg(feature = "deflate")]
     pub(crate) fn used(&self) -> bool {
         self.since_ping > 0 || self.message.is_some()
     }
 
-    /// A whole message.
+    /// Sends a whole message.
     #[inline]
     pub(crate) fn message(
         &mut self,
@@ -93,9 +93,10 @@ impl Sender {
         Ok(())
     }
 
-    /// Whether a message of this length, if it is known, is compressed. That is decided before a
-    /// byte of it is: what was compressed and then sent as it is would be in the compressor's
-    /// window, and not in the peer's.
+    /// Whether to compress a message of this length. `None` means that the length is not known.
+    ///
+    /// It is decided before the message is compressed. A message that was compressed and then sent
+    /// uncompressed would be in the window of the compressor, but not in that of the peer.
     #[inline]
     fn compresses(&self, len: Option<usize>) -> bool {
         (self.deflater.as_ref()).is_some_and(|deflater| deflater.wants(len))
@@ -118,7 +119,7 @@ impl Sender {
         Ok(())
     }
 
-    /// A piece of the started message; with `fin`, the last one.
+    /// Sends a piece of the started message. With `fin` it is the last piece.
     pub(crate) fn continue_message(
         &mut self,
         piece: &[u8],
@@ -163,7 +164,7 @@ impl Sender {
         Ok(())
     }
 
-    /// A Close frame, whose reason fits.
+    /// Sends a Close frame. The caller has checked the length of the reason.
     pub(crate) fn close(
         &mut self,
         CloseFrame { code, reason }: CloseFrame<'_>,
@@ -175,26 +176,26 @@ impl Sender {
         self.frame(true, Opcode::Close, false, &payload, out.tail());
     }
 
-    /// A keepalive ping, from which [`ahead_of_ping`](Self::ahead_of_ping) counts.
+    /// Sends a keepalive ping. [`ahead_of_ping`](Self::ahead_of_ping) then refers to this ping.
     pub(crate) fn keepalive(&mut self, payload: [u8; 4], out: &mut dyn Output) {
         self.since_ping = 0;
         self.frame(true, Opcode::Ping, false, &payload, out.tail());
     }
 
-    /// Unsent bytes that are still in front of the last keepalive ping.
+    /// The number of unsent bytes in front of the last keepalive ping.
     pub(crate) fn ahead_of_ping(&self, unsent: usize) -> usize {
         unsent.saturating_sub(self.since_ping as usize)
     }
 
-    /// The answer to a ping. Where `out` has passed the backlog and ends with an earlier answer,
-    /// that one is replaced: "the endpoint MAY elect to send a Pong frame for only the most
-    /// recently processed Ping frame" (RFC 6455 §5.5.3).
+    /// Answers a ping. If `out` has more than `pong_backlog` bytes and ends with a pong, the new
+    /// pong replaces it: "the endpoint MAY elect to send a Pong frame for only the most recently
+    /// processed Ping frame" (RFC 6455 §5.5.3).
     pub(crate) fn pong(&mut self, payload: &[u8], out: &mut dyn Output) {
         let (unsent, out) = (out.unsent(), out.tail());
         if let Some(last) = self.last_pong
             && unsent > self.pong_backlog as usize
-            // The caller takes bytes from the front only, and whatever this side appends forgets
-            // the pong: so it is still there, and whole, if `out` has not become too short for it.
+            // The caller removes bytes from the front only, and each appended frame resets
+            // `last_pong`. So `out` ends with the whole pong if it is at least as long.
             && (usize::from(last.frame_len)..=last.out_len as usize).contains(&out.len())
         {
             out.truncate(out.len() - usize::from(last.frame_len));
@@ -207,8 +208,8 @@ impl Sender {
         });
     }
 
-    /// A message, or a piece of one, that is compressed on its way into `out`. It is framed where
-    /// it is: how long it becomes is known behind it only.
+    /// Compresses a message, or a piece of one, into `out`. The header is written afterwards,
+    /// because the length is known only then.
     fn compressed(&mut self, opcode: Opcode, piece: &[u8], fin: bool, out: &mut BytesMut) {
         let Some(deflater) = &mut self.deflater else {
             return;
@@ -233,7 +234,7 @@ impl Sender {
         self.appended(header.mask, start + encoded.len(), start, out);
     }
 
-    /// A message, or a part of one, in frames of at most `fragment_size` (§5.4).
+    /// Appends a message, or a piece of one, in frames of at most `fragment_size` bytes (§5.4).
     #[inline]
     fn fragments(
         &mut self,
@@ -274,7 +275,7 @@ impl Sender {
         }
     }
 
-    /// Masks the payload of the frame that ends `out`, and counts its bytes.
+    /// Masks the payload of the last frame in `out` and counts the bytes of the frame.
     #[inline]
     fn appended(
         &mut self,

@@ -1,4 +1,5 @@
-//! The sending half of a connection: what the application sends, replies, closing, and time.
+//! The sending half of a connection: messages of the application, answers to control frames,
+//! closing, and timers.
 
 use alloc::string::ToString;
 use core::time::Duration;
@@ -16,7 +17,8 @@ use crate::{
     output::Output,
 };
 
-/// The longest reason of a Close frame: what the code leaves of a control frame (RFC 6455 §5.5.1).
+/// The maximum length of the reason of a Close frame, in bytes: a control frame without its close
+/// code (RFC 6455 §5.5.1).
 const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
 #[derive(Debug)]
@@ -35,7 +37,7 @@ impl SendHalf {
         }
     }
 
-    /// The part that sends messages and pings, while that is allowed (§5.5.1).
+    /// Returns the sender. Fails after a Close frame or an error, when nothing may be sent (§5.5.1).
     #[inline]
     pub(super) fn open(&mut self) -> Result<&mut Sender, SendError> {
         if self.closing.error.is_some() || self.closing.sent {
@@ -44,7 +46,7 @@ impl SendHalf {
         Ok(&mut self.sender)
     }
 
-    /// Starts the closing handshake. One that is under way is left as it is.
+    /// Starts the closing handshake. Does nothing if a Close frame was sent or an error happened.
     pub(super) fn close(
         &mut self,
         close: CloseFrame<'_>,
@@ -113,14 +115,14 @@ impl SendHalf {
     fn fail(&mut self, error: ProtocolError, out: &mut dyn Output) {
         self.closing.error = Some(error);
         if let Some(code) = error.close_code() {
-            // The rule goes with the code, for whoever looks at the other end.
+            // The reason names the broken rule, which helps to debug the peer.
             let reason = &error.to_string();
             let code = Some(code);
             self.write_close(CloseFrame { code, reason }, out);
         }
     }
 
-    /// Writes a Close frame, unless there was one: nothing follows it (§5.5.1).
+    /// Writes a Close frame if none was sent: no frame may follow a Close frame (§5.5.1).
     fn write_close(&mut self, close: CloseFrame<'_>, out: &mut dyn Output) {
         if !self.closing.sent {
             self.sender.close(close, out);
@@ -129,7 +131,7 @@ impl SendHalf {
     }
 }
 
-/// The sending half together with its output: it reacts to what was heard at once.
+/// The sending half with its output buffer. It answers what the receiving half hears at once.
 pub(super) struct Direct<'a>(pub(super) &'a mut SendHalf, pub(super) &'a mut dyn Output);
 
 impl Heard for Direct<'_> {
@@ -139,8 +141,8 @@ impl Heard for Direct<'_> {
     }
 
     fn ping(&mut self, payload: &[u8]) {
-        // "unless it already received a Close frame" (§5.5.2); and nothing follows a Close frame
-        // of ours (§5.5.1).
+        // Each ping is answered "unless it already received a Close frame" (§5.5.2). No frame may
+        // follow a Close frame that was sent (§5.5.1).
         if !self.0.closing.sent {
             self.0.sender.pong(payload, self.1);
         }

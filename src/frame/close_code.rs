@@ -2,9 +2,9 @@ use core::fmt;
 
 /// A close code that may be sent in a Close frame (RFC 6455 §7.4).
 ///
-/// The type holds exactly the codes that are legal on the wire: 1000–1003, 1007–1014 and
-/// 3000–4999. The codes that only describe a connection (1004–1006, 1015) and the unassigned ones
-/// cannot be made into a `CloseCode`.
+/// These codes are 1000–1003, 1007–1014 and 3000–4999. `try_from` fails for all others: the codes
+/// that must not be sent (1004–1006, 1015) and unassigned ones. Applications use 4000–4999 for
+/// codes of their own.
 ///
 /// ```
 /// use websocket_proto::frame::CloseCode;
@@ -17,23 +17,23 @@ use core::fmt;
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// 1000: the purpose of the connection is fulfilled.
+    /// 1000: normal end; the connection has served its purpose.
     pub const NORMAL: Self = Self(1000);
     /// 1001: a server is going down, or a browser leaves the page.
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: the peer broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// 1003: a type of data that this endpoint does not accept.
+    /// 1003: this endpoint does not accept this type of data.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
-    /// 1007: data that does not fit the type of the message, such as text that is not UTF-8.
+    /// 1007: the data does not fit the type of the message, for example text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
-    /// 1008: a message that violates this endpoint's policy.
+    /// 1008: a message violates the policy of this endpoint.
     pub const POLICY_VIOLATION: Self = Self(1008);
-    /// 1009: a message that is too big.
+    /// 1009: a message is too big.
     pub const MESSAGE_TOO_BIG: Self = Self(1009);
-    /// 1010: the client needs an extension that the server did not agree to.
+    /// 1010: the client needs an extension that the server did not negotiate.
     pub const MANDATORY_EXTENSION: Self = Self(1010);
-    /// 1011: an unexpected condition on this side.
+    /// 1011: an unexpected condition at this endpoint.
     pub const INTERNAL_ERROR: Self = Self(1011);
     /// 1012: the service restarts (IANA registry).
     pub const SERVICE_RESTART: Self = Self(1012);
@@ -67,7 +67,7 @@ impl fmt::Display for CloseCode {
     }
 }
 
-/// The number is not a close code that may be sent (RFC 6455 §7.4).
+/// The number is not a close code that may be sent (RFC 6455 §7.4). It contains the number.
 ///
 /// ```
 /// use websocket_proto::frame::{CloseCode, InvalidCloseCode};

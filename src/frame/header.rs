@@ -2,7 +2,7 @@ use core::{fmt, ops::Deref};
 
 use super::Opcode;
 
-/// The longest payload of a control frame, in bytes (RFC 6455 §5.5).
+/// The maximum payload of a control frame, in bytes (RFC 6455 §5.5).
 pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
 
 const FIN: u8 = 0x80;
@@ -18,8 +18,8 @@ const MAX_LEN: u64 = u64::MAX >> 1;
 
 /// The header of one frame (RFC 6455 §5.2).
 ///
-/// [`decode`](Self::decode) and [`encode`](Self::encode) accept the same headers, so that each
-/// undoes the other.
+/// [`decode`](Self::decode) reads it from bytes, and [`encode`](Self::encode) writes it. Both accept
+/// the same headers.
 ///
 /// ```
 /// use websocket_proto::frame::{FrameHeader, Opcode};
@@ -28,7 +28,7 @@ const MAX_LEN: u64 = u64::MAX >> 1;
 /// let wire = header.encode()?;
 /// assert_eq!(wire.len(), 10);
 /// assert_eq!(FrameHeader::decode(&wire)?, Some((header, 10)));
-/// // Less than a header: not an error, but "more bytes, please".
+/// // An incomplete header is not an error: more bytes are needed.
 /// assert_eq!(FrameHeader::decode(&wire[..9])?, None);
 /// # Ok::<(), websocket_proto::frame::FrameError>(())
 /// ```
@@ -37,25 +37,26 @@ const MAX_LEN: u64 = u64::MAX >> 1;
 pub struct FrameHeader {
     /// Whether this is the last frame of its message.
     pub fin: bool,
-    /// The first reserved bit; permessage-deflate gives it a meaning (RFC 7692 §6).
+    /// The first reserved bit. With permessage-deflate it marks a compressed message (RFC 7692 §6).
     pub rsv1: bool,
     /// The second reserved bit.
     pub rsv2: bool,
     /// The third reserved bit.
     pub rsv3: bool,
-    /// What the frame is.
+    /// The type of the frame.
     pub opcode: Opcode,
-    /// The masking key, where the payload is masked (§5.3).
+    /// The masking key, if the payload is masked (§5.3).
     pub mask: Option<[u8; 4]>,
     /// The length of the payload in bytes, below 2^63.
     pub len: u64,
 }
 
 impl FrameHeader {
-    /// The longest header on the wire, in bytes: 2, a 64-bit length, and a masking key.
+    /// The maximum length of a header on the wire, in bytes: 2, and 8 for a 64-bit length, and 4 for
+    /// a masking key.
     pub const MAX_LEN: usize = 14;
 
-    /// The header of an unfragmented, unmasked frame.
+    /// Makes the header of an unfragmented, unmasked frame with `len` bytes of payload.
     #[inline]
     pub const fn new(opcode: Opcode, len: u64) -> Self {
         Self {
@@ -69,14 +70,14 @@ impl FrameHeader {
         }
     }
 
-    /// Reads a header from the start of `input`, and says how many bytes it took.
-    ///
-    /// `Ok(None)` means that `input` ends inside the header. A reserved opcode and a malformed
-    /// control frame are reported from the first two bytes, a wrong length once all of it is here.
+    /// Reads a header from the start of `input`. Returns the header and its length on the wire in
+    /// bytes, or `None` if `input` ends inside the header.
     ///
     /// # Errors
     ///
-    /// [`FrameError`], where no header of RFC 6455 begins with these bytes.
+    /// [`FrameError`] if no header of RFC 6455 begins with these bytes. A reserved opcode and a
+    /// malformed control frame are errors as soon as the first two bytes are in `input`, a wrong
+    /// length as soon as the whole length is.
     pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
         let &[first, second, ref rest @ ..] = input else {
             return Ok(None);
@@ -126,11 +127,11 @@ impl FrameHeader {
         Ok(Some((header, input.len() - rest.len())))
     }
 
-    /// The header as bytes, to be followed by the payload (masked, where `mask` is set).
+    /// Returns the header as bytes. The payload follows them on the wire, masked if `mask` is set.
     ///
     /// # Errors
     ///
-    /// [`FrameError`], where [`decode`](Self::decode) would refuse the result.
+    /// [`FrameError`] if [`decode`](Self::decode) would refuse the result.
     pub fn encode(&self) -> Result<EncodedHeader, FrameError> {
         check_control(self.opcode, self.fin, self.len)?;
         if self.len > MAX_LEN {
@@ -139,7 +140,7 @@ impl FrameHeader {
         Ok(self.encode_unchecked())
     }
 
-    /// [`encode`](Self::encode) for a header that is known to be well-formed.
+    /// The same as [`encode`](Self::encode), for a header that is known to be well-formed.
     #[inline]
     pub(crate) fn encode_unchecked(&self) -> EncodedHeader {
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
@@ -168,7 +169,7 @@ impl FrameHeader {
     }
 }
 
-/// The 7 bits that announce a payload of `len` bytes in the minimal form.
+/// The 7-bit length field for a payload of `len` bytes, in the minimal form.
 #[inline]
 const fn length_code(len: u64) -> u8 {
     match len {
@@ -179,7 +180,7 @@ const fn length_code(len: u64) -> u8 {
 }
 
 /// "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be
-/// fragmented" (§5.5). A longer length is already visible in the 7 bits.
+/// fragmented" (§5.5). The 7-bit length is enough to see that a payload is longer.
 const fn check_control(opcode: Opcode, fin: bool, len: u64) -> Result<(), FrameError> {
     if opcode.is_control() && !fin {
         return Err(FrameError::FragmentedControl);
@@ -190,8 +191,8 @@ const fn check_control(opcode: Opcode, fin: bool, len: u64) -> Result<(), FrameE
     Ok(())
 }
 
-/// A frame header as bytes: at most [`FrameHeader::MAX_LEN`], held inline, for a gather write in
-/// front of the payload.
+/// A frame header as bytes, at most [`FrameHeader::MAX_LEN`]. It dereferences to `[u8]` and has no
+/// heap memory.
 ///
 /// ```
 /// use websocket_proto::frame::{FrameHeader, Opcode};
@@ -236,7 +237,7 @@ impl fmt::Debug for EncodedHeader {
     }
 }
 
-/// Bytes that are not the header of any RFC 6455 frame.
+/// The bytes are not a frame header of RFC 6455, or the header cannot be encoded.
 ///
 /// ```
 /// use websocket_proto::frame::{FrameError, FrameHeader};
@@ -247,19 +248,19 @@ impl fmt::Debug for EncodedHeader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// An opcode of 0x3–0x7 or 0xB–0xF (§5.2).
+    /// The opcode is reserved: 0x3–0x7 or 0xB–0xF (§5.2).
     #[error("the opcode {0:#x} is reserved (RFC 6455 §5.2)")]
     ReservedOpcode(u8),
-    /// A length in a longer form than it needs (§5.2).
+    /// The payload length is in a longer form than needed (§5.2).
     #[error("the payload length is not in its shortest form (RFC 6455 §5.2)")]
     NonMinimalLength,
-    /// A 64-bit length of 2^63 or more (§5.2).
+    /// The payload length is 2^63 or more (§5.2).
     #[error("the top bit of a 64-bit payload length is set (RFC 6455 §5.2)")]
     LengthTopBit,
-    /// A close, ping or pong without the FIN bit (§5.4, §5.5).
+    /// A control frame has no FIN bit (§5.4, §5.5).
     #[error("a control frame is fragmented (RFC 6455 §5.5)")]
     FragmentedControl,
-    /// A close, ping or pong with more than 125 bytes of payload (§5.5).
+    /// A control frame has more than 125 bytes of payload (§5.5).
     #[error("a control frame has more than 125 bytes of payload (RFC 6455 §5.5)")]
     ControlTooLong,
 }

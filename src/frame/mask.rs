@@ -1,8 +1,8 @@
 /// Masks or unmasks `payload` in place (RFC 6455 §5.3).
 ///
-/// `offset` is the position of `payload[0]` within the frame's whole payload, in bytes: a payload
-/// that arrives in pieces is unmasked piece by piece. Applying the same mask twice restores the
-/// bytes.
+/// `offset` is the position of `payload[0]` in the whole payload of the frame, in bytes. So a
+/// payload that arrives in pieces can be unmasked piece by piece. Applying the same mask twice
+/// restores the bytes.
 ///
 /// ```
 /// use websocket_proto::frame::apply_mask;
@@ -20,11 +20,11 @@ pub fn apply_mask(payload: &mut [u8], key: [u8; 4], offset: u64) {
     unmask(payload, key, offset);
 }
 
-/// Masks in place and reports whether the result is ASCII, in the same pass.
+/// Masks in place and returns whether the result is ASCII, in one pass.
 ///
-/// Whole words, and one word that overlaps them at the end, so that no loop over single bytes is
-/// left for payloads of 8 bytes and more. The loop over the words is plain: LLVM turns it into
-/// vector instructions, which it does not do if the words are grouped into blocks by hand.
+/// A payload of 8 bytes and more is masked in whole words. The last word may overlap the word
+/// before it, so that no loop over single bytes is needed. The loop over the words is simple,
+/// because LLVM then uses vector instructions. It does not if the code groups words into blocks.
 #[inline]
 pub(crate) fn unmask(payload: &mut [u8], key: [u8; 4], offset: u64) -> bool {
     let key = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
@@ -39,7 +39,7 @@ pub(crate) fn unmask(payload: &mut [u8], key: [u8; 4], offset: u64) -> bool {
         }
         return seen.is_ascii();
     };
-    // Taken before the words below overwrite a part of it.
+    // The last word is read before the loop changes a part of it.
     let last = u64::from_le_bytes(last) ^ wide.rotate_right(8 * (len % 4) as u32);
 
     let mut seen = last;

@@ -1,15 +1,15 @@
-//! The wire format of one frame (RFC 6455 §5.2): stateless, without allocation.
+//! The wire format of one frame (RFC 6455 §5.2), without state and without allocation. It is for
+//! tools and tests: a [`Connection`](crate::Connection) reads and writes frames itself.
 //!
-//! Nothing here knows of roles, messages or limits. A [`FrameHeader`] that this module accepts is
-//! well-formed; whether it is allowed at this point of this connection is decided by
-//! [`Connection`](crate::Connection).
+//! A [`FrameHeader`] that this module accepts is well-formed. `Connection` also checks roles,
+//! messages and limits.
 //!
 //! ```
 //! use websocket_proto::frame::{FrameHeader, Opcode, apply_mask};
 //!
 //! // The masked "Hello" of RFC 6455 §5.7.
 //! let mut wire = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
-//! let (header, len) = FrameHeader::decode(&wire)?.expect("the header is whole");
+//! let (header, len) = FrameHeader::decode(&wire)?.expect("a complete header");
 //! assert_eq!((header.fin, header.opcode, header.len), (true, Opcode::Text, 5));
 //! apply_mask(&mut wire[len..], header.mask.expect("masked"), 0);
 //! assert_eq!(&wire[len..], b"Hello");

@@ -1,5 +1,5 @@
-/// What a frame is (RFC 6455 §5.2). The reserved values 0x3–0x7 and 0xB–0xF have no variant: they
-/// fail to decode.
+/// The type of a frame (RFC 6455 §5.2). The reserved values 0x3–0x7 and 0xB–0xF have no variant:
+/// decoding them is an error.
 ///
 /// ```
 /// use websocket_proto::frame::Opcode;
@@ -18,16 +18,16 @@ pub enum Opcode {
     Text = 0x1,
     /// The first frame of a binary message.
     Binary = 0x2,
-    /// The closing handshake (§5.5.1).
+    /// A frame of the closing handshake (§5.5.1).
     Close = 0x8,
     /// A request for a pong (§5.5.2).
     Ping = 0x9,
-    /// The answer to a ping, or unsolicited (§5.5.3).
+    /// An answer to a ping, or an unsolicited pong (§5.5.3).
     Pong = 0xA,
 }
 
 impl Opcode {
-    /// The opcode with these four bits, or `None` where they are reserved. Higher bits must be zero.
+    /// Returns the opcode with these four bits. `None` if the value is reserved or above 15.
     #[inline]
     pub const fn from_bits(bits: u8) -> Option<Self> {
         Some(match bits {
@@ -41,8 +41,9 @@ impl Opcode {
         })
     }
 
-    /// Whether this is a close, ping or pong (§5.5): never fragmented, at most 125 bytes, and
-    /// allowed between the fragments of a message.
+    /// Whether this is the opcode of a control frame: Close, Ping or Pong (§5.5). A control frame is
+    /// never fragmented, has at most 125 bytes of payload, and is allowed between the fragments of a
+    /// message.
     #[inline]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0

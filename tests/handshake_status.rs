@@ -393,7 +393,7 @@ fn field_02_empty_names_and_doubled_headers() {
 
 #[test]
 fn field_03_long_lists_have_a_defined_status() {
-    // benches/opening.rs shows that the work is linear.
+    // benches/handshake.rs shows that the work is linear.
     let mut config = Config::new();
     config.max_head_size = 1 << 20;
     let spaces = format!("Sec-WebSocket-Protocol: a{}b", " ".repeat(50_000));

@@ -18,13 +18,13 @@ const REQUEST: &[u8] = b"GET /chat?room=1 HTTP/1.1\r\nHost: example.com\r\nUpgra
 
 /// A server reads a request. The result does not depend on how the bytes are split, an error has
 /// its response and is repeated, and bytes after an accepted head are left for the connection.
-pub fn server_opening(data: &[u8]) {
+pub fn server_handshake(data: &[u8]) {
     handshake(data, REQUEST, request);
 }
 
 /// A client reads a response. The result does not depend on how the bytes are split, and an error
 /// is repeated.
-pub fn client_opening(data: &[u8]) {
+pub fn client_handshake(data: &[u8]) {
     let (_, out) = start();
     // The seed is fixed, so the key is.
     let key = out[..]
