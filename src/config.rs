@@ -95,7 +95,8 @@ pub struct Config {
     /// 1008.
     ///
     /// The time starts at the first [`deadline`] or [`handle_timeout`] that sees the message under
-    /// way.
+    /// way. Time in which you do not read counts as well: if you stop reading because the peer does
+    /// not take your output, its own unfinished message can exceed the limit.
     ///
     /// Without this limit, a peer could make a connection hold an unfinished message for as long as
     /// the peer answers pings. Set `None` if your peers stream endless messages piece by piece.

@@ -4,22 +4,30 @@
 //! `unsafe`, and is `no_std` with `alloc`.
 //!
 //! ```text
-//!  transport          this crate                              application
+//!   read          write     timer
+//!    │              ▲         │
+//!    ▼              │         ▼
+//! RecvBuf          out  handle_timeout
+//!    │              ▲         │
+//! ┌──┼── Connection ┼─────────┼──┐
+//! │  ▼              │         ▼  │
+//! │ receiving ────▶ sending half │
+//! │ half    heard                │
+//! │                              │
+//! │ frames          closing      │
+//! │ message         liveness     │
+//! │ inflate         deflate      │
+//! │ UTF-8           frames       │
+//! └──┼──────────────▲────────────┘
+//!    ▼              │
+//!  Event    send_text, close, …
 //!
-//!           ┌────────────────────────────────────────┐
-//!  read ──▶ │ RecvBuf        all received bytes      │
-//!           │   ▼                                    │
-//!           │ receiving half  frames · message ·     │ ──▶ Event
-//!           │   │             inflate · UTF-8        │     (borrows RecvBuf)
-//!           │   │ heard: ping · pong · close ·       │
-//!           │   ▼        failure · alive             │
-//!  write ◀──│ sending half    deflate · frames ·     │ ◀── send_text, close, …
-//!  (out)    │                 mask                   │
-//!  timer ◀──│                 closing · liveness     │ ◀── handle_timeout
-//!           └────────────────────────────────────────┘
-//!                Connection = receiving half + sending half
-//!                     ▲ returned by handshake::server or ::client
+//!          application
 //! ```
+//!
+//! A `handshake` returns the `Connection`. The receiving half tells the sending half
+//! what it heard (pings, pongs, Close frames, violations, signs of life), and the
+//! sending half answers. Nothing is told in the other direction.
 //!
 //! # The loop
 //!
