@@ -605,7 +605,7 @@ fn fixed_02_one_call_inflates_a_few_mib() {
                 let event = peer.ws.next_event(&mut peer.input, &mut peer.out);
                 let event = event.expect("legal").expect("all of it is here");
                 let plain = peer.ws.deflate_stats().received.plain;
-                assert!(plain - before <= MOST, "{plain} behind {before}");
+                assert!(plain - before <= MOST, "{plain} after {before}");
                 before = plain;
                 match event {
                     Event::Progress => calls += 1,
