@@ -1,8 +1,8 @@
-//! Frame codec benchmarks: mask, header, receive and send, for payloads from a chat line to a
-//! file. Each checks its result before it is timed, and `cargo bench -- --test` runs each once.
+//! Benchmarks of frames: mask, header, receive and send, for payloads from a chat line to a file.
+//! Each checks its result before it is timed. `cargo bench -- --test` runs each once.
 //!
-//! The receive benches work as a server under load does: a "read" copies up to 16 KiB of a stream
-//! of frames into the buffer, which also restores what unmasking destroyed.
+//! The receive benchmarks work like a server under load: a read copies up to 16 KiB of a stream of
+//! frames into the buffer. The stream itself stays masked.
 
 use std::hint::black_box;
 
@@ -30,7 +30,7 @@ fn client() -> Connection {
     Connection::assume_opened(Role::Client(Seed::from([7; 32])), config())
 }
 
-/// A payload of text: ASCII, or every eighth character of two bytes.
+/// A text: ASCII only, or with two bytes in every eighth character.
 fn text(len: usize, ascii: bool) -> String {
     let mut text = String::with_capacity(len);
     while text.len() < len {
@@ -83,7 +83,7 @@ fn header(c: &mut Criterion) {
     }
 }
 
-/// Frames of one size, as many as make up at least 1 MiB.
+/// Frames of one size, at least 1 MiB together.
 fn stream(from: &mut Connection, size: usize, text: Option<&str>) -> (Vec<u8>, u64) {
     let binary = vec![0xA5; size];
     let count = ((1 << 20) / size).max(1);
@@ -98,7 +98,7 @@ fn stream(from: &mut Connection, size: usize, text: Option<&str>) -> (Vec<u8>, u
     (out.to_vec(), count as u64)
 }
 
-/// Feeds a whole stream, and says how many messages and payload bytes came out.
+/// Feeds a whole stream. Returns the number of messages and of payload bytes.
 #[inline(never)]
 fn receive_all(
     ws: &mut Connection,

@@ -1,10 +1,9 @@
-//! Benchmarks of compressed messages: JSON from a chat line to a page of them, with context
-//! takeover and without; what the pool saves, and what hibernation costs. Each checks its result
-//! before it is timed, and `cargo bench --features deflate -- --test` runs each once.
+//! Benchmarks of compressed messages: JSON from a chat line to a page of chat lines, with and without
+//! context takeover; the gain of the pool; and the cost of hibernation. Each checks its result before
+//! it is timed. `cargo bench --features deflate -- --test` runs each once.
 //!
-//! `zlib-rs` beside `connection` is the library alone at the same work, into memory that is there:
-//! no frames, no masks, no UTF-8, no history. What a connection takes longer is what this crate
-//! adds.
+//! `zlib-rs` is the library alone with the same messages, into memory that exists already: without
+//! frames, masks, UTF-8 and history. The difference to `connection` is the cost of this crate.
 
 use std::hint::black_box;
 
@@ -18,8 +17,8 @@ use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush};
 
 const READ: usize = 16 << 10;
 
-/// Each corpus is several times as long as the largest window: with context takeover, a second
-/// round must not find the first one in it.
+/// The name, the message size and the number of messages. Each corpus is several times as long as
+/// the largest window. So with context takeover, the second round cannot refer to the first.
 const CORPORA: [(&str, usize, usize); 3] = [
     ("chat", 0, 2000),
     ("1KiB", 1 << 10, 256),
@@ -43,7 +42,7 @@ impl Numbers {
     }
 }
 
-/// A message of a chat as JSON, about 150 bytes.
+/// A chat message as JSON, about 150 bytes.
 fn chat_line(numbers: &mut Numbers) -> String {
     const WORDS: &str = "hello there the meeting at noon tomorrow lunch deploy build is green we \
         should ship it now why not great thanks see you later project review please";
@@ -58,7 +57,7 @@ fn chat_line(numbers: &mut Numbers) -> String {
     )
 }
 
-/// Messages that differ: chat lines, or pages of them with at least `size` bytes.
+/// Different messages: chat lines, or pages of chat lines with at least `size` bytes.
 fn corpus(size: usize, count: usize) -> Vec<String> {
     let mut numbers = Numbers(7);
     let mut message = || {
@@ -95,7 +94,7 @@ fn client(takeover: bool) -> Connection {
     connection(Role::Client(Seed::from([7; 32])), takeover)
 }
 
-/// Sends all messages, and says how long they became with their frames.
+/// Sends all messages. Returns the length of the frames.
 #[inline(never)]
 fn send_all(ws: &mut Connection, messages: &[String], out: &mut BytesMut) -> usize {
     let mut len = 0;
@@ -107,7 +106,7 @@ fn send_all(ws: &mut Connection, messages: &[String], out: &mut BytesMut) -> usi
     len
 }
 
-/// Feeds a stream in reads, and says how many messages and bytes came out.
+/// Feeds a stream in reads. Returns the number of messages and of bytes.
 #[inline(never)]
 fn receive_all(ws: &mut Connection, input: &mut RecvBuf, stream: &[u8]) -> (usize, usize) {
     let (mut messages, mut bytes, mut out) = (0, 0, BytesMut::new());
@@ -134,7 +133,7 @@ fn stream(from: &mut Connection, messages: &[String]) -> Vec<u8> {
     out.to_vec()
 }
 
-/// zlib alone, with the settings of a connection.
+/// zlib-rs alone, with the settings of a connection.
 fn bare_deflate() -> Deflate {
     Deflate::new_with_config(zlib_rs::DeflateConfig {
         level: config().level.into(),
@@ -144,7 +143,8 @@ fn bare_deflate() -> Deflate {
     })
 }
 
-/// Compresses a message into memory that is long enough, and says how long it became, flushed.
+/// Compresses a message and flushes it into memory that is long enough. Returns the compressed
+/// length.
 fn bare_compress(deflate: &mut Deflate, takeover: bool, message: &[u8], out: &mut [u8]) -> usize {
     if !takeover {
         deflate.reset();
@@ -190,7 +190,7 @@ fn send(c: &mut Criterion) {
                 });
                 lens.sum::<usize>()
             };
-            // A frame has 2 to 4 bytes before its payload, which lacks the 4 bytes of the flush.
+            // A frame has a header of 2 to 4 bytes. Its payload lacks the 4 bytes of the flush.
             let frames = compress_all() - 4 * count + 2 * count;
             assert!((frames..=frames + 2 * count).contains(&stream.len()));
             group.bench_function(BenchmarkId::new("zlib-rs", size_name), |b| {
@@ -265,8 +265,8 @@ fn pool(c: &mut Criterion) {
     }
 }
 
-/// A chat line over a connection that keeps its codecs, and one whose codecs went into the pool
-/// and have to learn a full history anew.
+/// A chat line over a connection that keeps its codecs, and over one whose codecs hibernate and must
+/// load the full history again.
 fn hibernate(c: &mut Criterion) {
     let mut group = c.benchmark_group("hibernate");
     let messages = corpus(0, 1000);
@@ -292,7 +292,7 @@ fn hibernate(c: &mut Criterion) {
                 send_all(&mut ws, messages.next().unwrap_or_default(), &mut out)
             });
         });
-        // The first message refers to none before it, so that it can come again and again.
+        // The first message refers to no other, so it can be received again and again.
         group.bench_function(BenchmarkId::new("receive", name), |b| {
             b.iter(|| {
                 if hibernates {

@@ -82,8 +82,8 @@ impl RecvBuf {
     /// next events. 16 KiB is a good choice.
     ///
     /// If the room is too small, the capacity grows, usually to twice as much. For a plain message
-    /// under way it never exceeds [`Config::max_message_size`], `len` and 14 bytes of a header
-    /// together.
+    /// under way it never exceeds [`Config::max_message_size`], `len` and the bytes of an incomplete
+    /// header or control frame (at most 130) together.
     ///
     /// # Panics
     ///
@@ -267,7 +267,7 @@ impl RecvBuf {
         let doubled = self.memory.len().saturating_mul(2);
         let most = match &self.assembly {
             // Do not grow beyond the maximum size of the message. (256 bytes or more are unread
-            // only if the caller takes no events: a whole control frame has at most 139.)
+            // only if the caller takes no events: a whole control frame has at most 131.)
             Some(message) if !message.compressed && self.end - self.raw < 256 => {
                 needed.saturating_add(message.limit - self.message.len())
             }

@@ -27,13 +27,15 @@ pub struct Config {
     /// the size after inflating. Default: 1 MiB. Exceeding it closes the connection with 1009.
     ///
     /// A frame that would exceed the limit is refused when its header arrives, before any of its
-    /// payload is stored.
+    /// payload is stored. A compressed payload may be a quarter longer, because DEFLATE makes
+    /// incompressible data longer.
     ///
     /// The limit bounds the receive memory of a connection:
     ///
     /// - A plain message under way holds at most `max_message_size`, one read (the length given to
-    ///   [`RecvBuf::spare`](crate::RecvBuf::spare)) and 14 bytes of a header. While the memory
-    ///   grows, the old and the new memory exist for a moment: up to twice as much.
+    ///   [`RecvBuf::spare`](crate::RecvBuf::spare)), and an incomplete header (14 bytes) or control
+    ///   frame (130 bytes). While the memory grows, the old and the new memory exist for a moment:
+    ///   up to twice as much.
     /// - A compressed message under way holds its inflated size and a chunk of 16 KiB. When its
     ///   chunks are joined at the end, it holds twice its size for a moment.
     /// - The memory of an earlier plain message is given back when a compressed message begins, and
@@ -57,8 +59,8 @@ pub struct Config {
     ///
     /// Set it for peers that limit the size of a frame.
     pub fragment_size: usize,
-    /// If more unsent bytes than this are in the output buffer, a new pong replaces a pong at the
-    /// end of the buffer. Default: 16 KiB.
+    /// Maximum number of unsent bytes in the output buffer up to which every ping is answered. Above
+    /// it, a new pong replaces a pong at the end of the buffer. Default: 16 KiB.
     ///
     /// This keeps a flood of pings from filling the memory while the peer does not read. RFC 6455
     /// §5.5.3 allows an endpoint to answer only the most recent ping.
@@ -119,8 +121,7 @@ pub struct Config {
     /// status 408, and a client fails. Bytes that arrive do not extend it.
     pub handshake_timeout: Duration,
     /// Compression of messages by permessage-deflate (RFC 7692). Default: `None`, which neither
-    /// offers nor accepts compression. If it is set, messages are compressed if the peer agrees in
-    /// the handshake.
+    /// offers nor accepts compression. If it is set, the handshake negotiates compression.
     #[cfg(feature = "deflate")]
     pub deflate: Option<DeflateConfig>,
 }

@@ -15,7 +15,8 @@ use crate::frame::{CloseCode, FrameError};
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use websocket_proto::{Config, Connection, ProtocolError, RecvBuf, Role, frame::CloseCode};
+/// use websocket_proto::{CloseCode, Config, Connection};
+/// use websocket_proto::{ProtocolError, RecvBuf, Role};
 ///
 /// let mut ws = Connection::assume_opened(Role::Server, Config::new());
 /// let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
@@ -130,7 +131,8 @@ impl ProtocolError {
 ///
 /// let mut ws = Connection::assume_opened(Role::Server, Config::new());
 /// let mut out = BytesMut::new();
-/// assert_eq!(ws.send_ping(&[0; 126], &mut out), Err(SendError::ControlTooLong));
+/// let result = ws.send_ping(&[0; 126], &mut out);
+/// assert_eq!(result, Err(SendError::ControlTooLong));
 /// assert!(out.is_empty());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -19,7 +19,7 @@ use rand_chacha::{
 /// # #[cfg(feature = "getrandom")]
 /// // With the feature `getrandom`.
 /// let seed = Seed::from_os()?;
-/// // Or 32 bytes from another source of entropy. A constant is for tests only.
+/// // Or 32 bytes of another source. A constant is for tests only.
 /// let seed = Seed::from([7; 32]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

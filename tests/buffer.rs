@@ -1,5 +1,5 @@
-//! Proves what `RecvBuf` promises its caller: room of the size that was asked for, bytes that are
-//! counted once, and nothing kept after `clear` and `release`.
+//! Proves that `RecvBuf` lends room of the requested length, counts bytes once, and keeps nothing
+//! after `clear` and `release`.
 
 use websocket_proto::RecvBuf;
 

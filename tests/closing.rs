@@ -1,6 +1,6 @@
-//! Proves the closing handshake (RFC 6455 §5.5.1, §7.1): a table of all orders in which the two
-//! Close frames and the end of the stream can come, in both roles; the codes and reasons of both
-//! sides, to be read afterwards; and that nothing is sent behind a Close frame.
+//! Proves the closing handshake (RFC 6455 §5.5.1, §7.1): the state after every order of the two
+//! Close frames and the end of the stream, in both roles; the recorded codes and reasons; and that
+//! nothing is sent after a Close frame.
 
 use websocket_proto::{Config, MessageKind, ProtocolError, ReadyState, SendError};
 
@@ -13,7 +13,7 @@ use support::{
 
 use ReadyState::{Closed, Closing, Open};
 
-/// What can happen to an open connection.
+/// A step that closes an open connection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Step {
     /// The application closes, with 1000 "ours".
@@ -24,7 +24,7 @@ enum Step {
     End,
 }
 
-/// What a connection has come to.
+/// The expected state after some steps.
 struct Row {
     steps: &'static [Step],
     server: ReadyState,
@@ -57,8 +57,8 @@ const OURS: Option<(u16, &str)> = Some((1000, "ours"));
 const REPLY: Option<(u16, &str)> = Some((3000, ""));
 const CUT: Option<ProtocolError> = Some(ProtocolError::EndOfStream);
 
-/// All orders of all subsets of the three. A server is done with the second Close frame; a client
-/// waits for the server to end the stream (§7.1.1).
+/// All orders of all subsets of the three steps. A server is done after the second Close frame. A
+/// client waits for the server to end the stream (§7.1.1).
 const TABLE: [Row; 16] = {
     use Step::{End, Ours, Theirs};
     [
@@ -128,8 +128,7 @@ fn the_table() {
                 "{what}"
             );
 
-            // A connection that is closing has until the close timeout, one that is closed needs
-            // no timer, and neither sends keepalive pings.
+            // While closing, the only timer is the close timeout. A closed connection has no timer.
             let due = match expected {
                 Open => Some(secs(120)),
                 Closing => Some(secs(110)),
@@ -153,7 +152,7 @@ fn nothing_can_be_sent(peer: &mut Endpoint) {
     assert_eq!(ws.finish_message(b"x", &mut peer.out), not_open);
     assert_eq!(ws.send_ping(b"x", &mut peer.out), not_open);
     assert_eq!(ws.send_pong(b"x", &mut peer.out), not_open);
-    // Nobody needs to know that it is closing already.
+    // A second `close` is not an error.
     assert_eq!(ws.close(code(1000), "", &mut peer.out), Ok(()));
     assert_eq!(peer.out.len(), out);
 }
@@ -232,7 +231,7 @@ fn an_empty_close_gets_an_empty_reply() {
 #[test]
 fn a_close_ends_a_message_that_is_under_way() {
     for side in SIDES {
-        // Theirs, while they send a message, and while we do.
+        // The peer closes while both sides send a message.
         let mut peer = Endpoint::new(side, Config::new());
         peer.ws.start_message(MessageKind::Text).expect("open");
         peer.ws.send_fragment(b"half", &mut peer.out).expect("open");
@@ -250,7 +249,7 @@ fn a_close_ends_a_message_that_is_under_way() {
             (false, TEXT, 1001)
         );
 
-        // Ours, the same.
+        // This endpoint closes while it sends a message.
         let mut peer = Endpoint::new(side, Config::new());
         peer.ws.start_message(MessageKind::Text).expect("open");
         peer.ws.send_fragment(b"half", &mut peer.out).expect("open");

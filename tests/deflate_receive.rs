@@ -1,6 +1,9 @@
-//! Proves what is made of compressed messages: each row of the list of what breaks
-//! permessage-deflate elsewhere (the numbers in the names), and the examples of RFC 7692, in both
-//! roles, with and without context takeover. The payloads are made by another compressor or by hand.
+//! Proves that valid compressed messages are received, and invalid ones refused, in both roles, with
+//! and without context takeover. The examples of RFC 7692 are among them. The payloads are made by
+//! another compressor or by hand.
+//!
+//! `field_4_NN` in the name of a test is a defect that other implementations of permessage-deflate
+//! had. `fixed_NN` is one that this crate had.
 
 #![cfg(feature = "deflate")]
 
@@ -26,7 +29,7 @@ fn binary(bytes: impl AsRef<[u8]>) -> OwnedEvent {
     OwnedEvent::Binary(bytes.as_ref().to_vec())
 }
 
-/// Feeds frames, and says which events came of them. The connection is still open.
+/// Feeds frames and returns their events. The connection must stay open.
 fn events(peer: &mut Endpoint, side: Side, frames: &[Frame]) -> Vec<OwnedEvent> {
     for frame in frames {
         peer.feed(&frame.clone().to(side).bytes());
@@ -35,7 +38,7 @@ fn events(peer: &mut Endpoint, side: Side, frames: &[Frame]) -> Vec<OwnedEvent> 
     peer.take_events()
 }
 
-/// Whole messages with these payloads are these messages.
+/// Asserts that these payloads inflate to these messages.
 fn reads(peer: &mut Endpoint, side: Side, messages: &[(Vec<u8>, &[u8])]) {
     for (payload, plain) in messages {
         let got = events(peer, side, &[compressed(payload)]);
@@ -43,7 +46,8 @@ fn reads(peer: &mut Endpoint, side: Side, messages: &[(Vec<u8>, &[u8])]) {
     }
 }
 
-/// The frames end the connection with this error: its Close frame is in `out`, and it repeats.
+/// Asserts that the frames end the connection with this error, that its Close frame is in `out`, and
+/// that the error is repeated.
 fn refused(mut peer: Endpoint, side: Side, frames_in: &[Frame], error: ProtocolError) {
     for frame in frames_in {
         peer.feed(&frame.clone().to(side).bytes());
@@ -84,7 +88,7 @@ fn rfc_7692_7_2_3_1_one_block() {
         ];
         assert_eq!(events(peer, side, &fragments), [OwnedEvent::text("Hello")]);
     }
-    // Byte for byte as the RFC writes them.
+    // The bytes of the RFC.
     let peer = &mut endpoint(Side::Client, Config::new(), true);
     peer.feed(&[0xc1, 0x07, 0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
     peer.feed(&[0x41, 0x03, 0xf2, 0x48, 0xcd]);
@@ -171,7 +175,7 @@ fn field_4_01_a_final_block_and_three_messages() {
     }
 }
 
-/// Every form of a final block, alone or with the empty block behind it.
+/// Every form of a final block, alone or followed by an empty block.
 fn finals(symbols: &[Symbol]) -> [Vec<u8>; 4] {
     let exactly = Blocks::new().fixed(true, symbols).aligned();
     let two = Blocks::new().fixed(false, symbols);
@@ -188,7 +192,7 @@ fn field_4_01_references_past_a_final_block() {
     let again = [&[Match(5, 5)][..], &literals(b"!")].concat();
     for side in SIDES {
         for payload in finals(&literals(b"Hello")) {
-            // In the next message, which may end with such a block as well, and in one after it.
+            // Two messages follow and refer to it. The first of them also ends with a final block.
             for next in finals(&again) {
                 let peer = &mut endpoint(side, Config::new(), true);
                 let third = Blocks::new().fixed(false, &[Match(6, 6), Match(10, 17)]);
@@ -200,7 +204,7 @@ fn field_4_01_references_past_a_final_block() {
                 ];
                 reads(peer, side, &messages);
             }
-            // Without context takeover there is nothing in front of a message.
+            // Without context takeover, a message cannot refer to another.
             let peer = endpoint(side, Config::new(), false);
             let next = Blocks::new().fixed(false, &again).message();
             let frames = [compressed(payload), compressed(next)];
@@ -225,7 +229,7 @@ fn field_4_01_final_blocks_inside_of_a_message() {
             let once = [(payload.clone(), &plain[..]), (alone(b"x"), b"x")];
             reads(peer, side, &once);
             reads(peer, side, &once);
-            // And cut anywhere.
+            // The same, split anywhere.
             for at in 0..=payload.len() {
                 let (first, second) = payload.split_at(at);
                 let fragments = [
@@ -265,7 +269,7 @@ fn long_messages_arrive_as_they_were_in_pieces_of_any_size() {
     }
 }
 
-/// A buffer that has held a long message of one connection serves another with a lower limit.
+/// A buffer that held a long message is used for another connection with a lower limit.
 #[test]
 fn field_4_07_the_limit_is_that_of_the_connection() {
     let limited = config(|c| c.max_message_size = 1000);
@@ -280,8 +284,8 @@ fn field_4_07_the_limit_is_that_of_the_connection() {
     }
 }
 
-/// Also where the room for the message is just as long as it: at the limit, at the end of a chunk,
-/// and at the length of an earlier message.
+/// The message fills the room exactly: at the limit, at the end of a chunk, and at the length of an
+/// earlier message.
 #[test]
 fn field_4_01_a_final_block_that_fills_the_room() {
     for (side, takeover) in all() {
@@ -361,13 +365,13 @@ fn field_4_03_the_smallest_window() {
             let far = Blocks::new().fixed(false, &[Match(10, 256)]).message();
             reads(&mut peer, side, &[(far, &plain[..10])]);
         }
-        // And this side, whose compressor cannot do with it, sends as it is.
+        // This side sends uncompressed, because its compressor does not support the window.
         peer.ws.send_binary(&[7; 1000], &mut peer.out).unwrap();
         assert_eq!(frames(&peer.out)[0].payload, [7; 1000]);
     }
 }
 
-/// A message cut at these places.
+/// A message in fragments, split at these positions.
 fn fragments(payload: &[u8], cuts: &[usize]) -> Vec<Frame> {
     let mut from = 0;
     let ends = cuts.iter().copied().chain([payload.len()]);
@@ -389,7 +393,7 @@ fn field_4_06_rsv1_in_the_wrong_place() {
     let mut last = fragments(&payload, &[3]);
     last[1].rsv = 4;
     refused_by_all(&last, ProtocolError::ReservedBit);
-    // A plain message does not become compressed either.
+    // A plain message cannot continue with a compressed fragment.
     let plain = [
         frame(false, BINARY, "a"),
         rsv1(frame(true, CONTINUATION, "b")),
@@ -418,7 +422,7 @@ fn field_4_06_rsv1_in_the_wrong_place() {
 fn field_4_06_fragments_cut_anywhere_with_control_frames_between() {
     let plain = b"a message, a message, and what is the same in another message";
     for (side, takeover) in all() {
-        // Byte for byte, and with its tail, so that a cut is inside of that.
+        // The message alone, and with its tail, so that a split is inside the tail.
         let payloads = [
             alone(plain),
             [&alone(plain)[..], &[0, 0, 0xff, 0xff, 0]].concat(),
@@ -438,7 +442,7 @@ fn field_4_06_fragments_cut_anywhere_with_control_frames_between() {
                 assert_eq!(events(peer, side, &frames), expected);
             }
         }
-        // A tail that nothing follows is doubled: half a block.
+        // If the payload ends with the tail, the receiver appends another. It is half a block.
         let peer = endpoint(side, Config::new(), takeover);
         let frames = [compressed(&payloads[2])];
         refused(peer, side, &frames, ProtocolError::InvalidDeflate);
@@ -460,13 +464,13 @@ fn field_4_07_the_limit_is_on_what_comes_out() {
             for len in [limit + 1, limit + 2, 20_000, 1 << 20] {
                 let peer = endpoint(side, limited, takeover);
                 refused(peer, side, &[message(limit), message(len)], error);
-                // It does not have to end.
+                // The same for a message that is not complete.
                 let mut endless = message(len);
                 endless.fin = false;
                 refused(endpoint(side, limited, takeover), side, &[endless], error);
             }
         }
-        // None at all.
+        // A limit of 0 bytes.
         let nothing = config(|c| c.max_message_size = 0);
         let peer = &mut endpoint(side, nothing, takeover);
         reads(
@@ -483,7 +487,7 @@ fn field_4_07_the_limit_is_on_what_comes_out() {
 fn field_4_07_what_a_compressed_payload_may_have() {
     let limit = 1000;
     let limited = config(|c| c.max_message_size = limit);
-    // Empty blocks, which come to nothing.
+    // Empty blocks, which inflate to nothing.
     let payload = |len: usize| {
         Blocks::new()
             .stored(false, b"")
@@ -494,7 +498,7 @@ fn field_4_07_what_a_compressed_payload_may_have() {
         for cuts in [&[][..], &[10], &[0, 1300]] {
             let most = limit + limit / 4 + 64 * (cuts.len() + 1);
             let peer = &mut endpoint(side, limited, takeover);
-            // What is behind the last block only begins one: the header is what counts here.
+            // The payload may end inside a block, because only the headers of the frames matter.
             let right = payload(most)[..most].to_vec();
             for frame in fragments(&right, cuts) {
                 peer.feed(&frame.to(side).bytes());
@@ -504,7 +508,7 @@ fn field_4_07_what_a_compressed_payload_may_have() {
             let long = payload(most + 1)[..=most].to_vec();
             let mut frames = fragments(&long, cuts);
             let last = frames.pop().expect("one");
-            // Its header is enough.
+            // The header of the last frame is enough for the error.
             let len = last.payload.len() as u64;
             frames.push(Frame {
                 payload: vec![],
@@ -513,7 +517,7 @@ fn field_4_07_what_a_compressed_payload_may_have() {
             let peer = endpoint(side, limited, takeover);
             refused(peer, side, &frames, ProtocolError::MessageTooBig);
         }
-        // The limit on a frame is on what it is on the wire.
+        // `max_frame_size` limits the compressed size.
         let frames = config(|c| c.max_frame_size = 20);
         let plain = [7; 500];
         let payload = alone(&plain);
@@ -529,17 +533,17 @@ fn field_4_07_what_a_compressed_payload_may_have() {
     }
 }
 
-/// Compressed zeros: 64 MiB of them in some 66 kB, and the next bytes begin a block.
+/// Compressed zeros: 64 MiB in about 66 kB. Another block can follow.
 fn bomb(len: usize) -> Vec<u8> {
     Peer::new(6).flushed(&vec![0; len])
 }
 
 #[test]
 fn fixed_01_final_blocks_have_a_limit() {
-    // An empty final block, with the fixed codes.
+    // An empty final block with the fixed codes.
     let empty = [0x03, 0x00];
     for (side, takeover) in all() {
-        // As many as the limit allows are a message.
+        // The maximum number of final blocks.
         let at_limit = [&empty.repeat(7)[..], &alone(b"x")].concat();
         let peer = &mut endpoint(side, Config::new(), takeover);
         let once = (at_limit.clone(), &b"x"[..]);
@@ -559,7 +563,7 @@ fn fixed_01_final_blocks_have_a_limit() {
             assert_eq!(close.close_code(), 1009);
         }
 
-        // The limit is the application's.
+        // The application can set the limit.
         let mut deflate = DeflateConfig::new();
         deflate.max_final_blocks = 1000;
         let config = Config::new();
@@ -579,14 +583,14 @@ fn fixed_01_final_blocks_behind_64_mib_are_refused() {
     let finals = [0x03, 0x00].repeat(131_072);
     peer.feed(&frame(true, CONTINUATION, finals).to(side).bytes());
     assert_eq!(peer.error, Some(ProtocolError::TooManyFinalBlocks));
-    // Behind the ninth nothing was looked at.
+    // Bytes after the ninth final block were not inflated.
     let received = peer.ws.deflate_stats().received;
     assert_eq!(received.compressed, bomb(len).len() as u64 + 2 * 9);
 }
 
 #[test]
 fn fixed_02_one_call_inflates_a_few_mib() {
-    // 1 MiB, and what comes of a slice of 4 KiB.
+    // 1 MiB, and the maximum that a slice of 4 KiB inflates to.
     const MOST: u64 = (1 << 20) + 4096 * 1032;
     for (side, takeover) in all() {
         for text in [false, true] {
@@ -601,7 +605,7 @@ fn fixed_02_one_call_inflates_a_few_mib() {
                 let event = peer.ws.next_event(&mut peer.input, &mut peer.out);
                 let event = event.expect("legal").expect("all of it is here");
                 let plain = peer.ws.deflate_stats().received.plain;
-                assert!(plain - before <= MOST, "{plain} behind {before}");
+                assert!(plain - before <= MOST, "{plain} after {before}");
                 before = plain;
                 match event {
                     Event::Progress => calls += 1,

@@ -1,6 +1,8 @@
-//! Proves what becomes of messages on their way out: which are compressed, into which frames, and
-//! that a peer that keeps to the negotiated window can read each of them, in both roles. The
-//! numbers in the names are those of the list of what breaks permessage-deflate elsewhere.
+//! Proves that messages are sent compressed as configured: which messages, in which frames, and that
+//! a peer with the negotiated window can read all of them, in both roles.
+//!
+//! `field_4_NN` in the name of a test is a defect that other implementations of permessage-deflate
+//! had.
 
 #![cfg(feature = "deflate")]
 
@@ -18,7 +20,8 @@ use support::{
     wire::{BINARY, CONTINUATION, PING, TEXT, compressed_frames},
 };
 
-/// An end that sends, and a peer of another make that holds it to what was agreed on.
+/// An endpoint that sends, and a reference peer that fails if a message breaks the negotiated
+/// parameters.
 struct Sent {
     end: Endpoint,
     peer: Reference,
@@ -37,7 +40,7 @@ impl Sent {
         end.ws.send_binary(message, &mut end.out).unwrap();
     }
 
-    /// What is in `out`, once the peer has read it.
+    /// Lets the peer read `out` and returns its frames.
     fn frames(&mut self) -> Vec<Frame> {
         let out = self.end.out.split();
         self.peer.feed(&out);
@@ -45,14 +48,14 @@ impl Sent {
         compressed_frames(&out)
     }
 
-    /// The messages in `out`, as the peer reads them, and which of the frames are compressed.
+    /// Lets the peer read `out`. Returns its messages, and for each frame whether it is compressed.
     fn read(&mut self) -> (Vec<OwnedEvent>, Vec<bool>) {
         let frames = self.frames();
         let compressed = frames.iter().map(|frame| frame.rsv == 4).collect();
         (core::mem::take(&mut self.peer.events), compressed)
     }
 
-    /// Sends one message, and says whether it was compressed.
+    /// Sends one message. Returns whether it was compressed.
     fn one(&mut self, message: impl AsRef<[u8]>) -> bool {
         self.binary(&message);
         let (events, compressed) = self.read();
@@ -116,7 +119,7 @@ fn what_is_compressed() {
             let end = &mut sent.end;
             end.ws.set_compression(compression);
             end.ws.start_message(MessageKind::Text).unwrap();
-            // It counts from the next message on.
+            // The new setting takes effect with the next message.
             end.ws.set_compression(Compression::Never);
             end.ws.send_fragment(b"pie", &mut end.out).unwrap();
             end.ws.set_compression(Compression::Always);
@@ -141,7 +144,7 @@ fn field_4_05_plain_messages_do_not_shift_the_window() {
             let sent = &mut Sent::new(side, Config::new(), params, config);
             let words = random.bytes(200);
             for n in 0..300 {
-                // Repeats of one thing, so that a window that has moved shows.
+                // The messages repeat themselves, so that a wrong window gives wrong bytes.
                 let at = random.below(150);
                 let message = words[at..at + random.below(50)].repeat(1 + random.below(3));
                 match n % 7 {
@@ -208,7 +211,7 @@ fn field_4_06_pieces_can_be_read_at_once() {
             let split = config(|c| c.fragment_size = size);
             let params = params(takeover, 15);
             let sent = &mut Sent::new(side, split, params, always(|_| {}));
-            // The pieces as the peer's inflater sees them.
+            // The pieces as the inflater of the peer gets them.
             let mut payload = Vec::new();
             let mut plain = Vec::new();
             let before = sent.peer.events.len();
@@ -217,7 +220,7 @@ fn field_4_06_pieces_can_be_read_at_once() {
             assert!(end.out.is_empty());
             for piece in pieces {
                 sent.end.ws.send_fragment(piece, &mut sent.end.out).unwrap();
-                // Control frames go in between, and nothing else does.
+                // Only control frames can be sent between the pieces.
                 sent.end.ws.send_ping(b"!", &mut sent.end.out).unwrap();
                 let whole = sent.end.ws.send_text("no", &mut sent.end.out);
                 assert_eq!(whole, Err(SendError::MessageInProgress));
@@ -245,7 +248,7 @@ fn field_4_06_pieces_can_be_read_at_once() {
             assert_eq!(sent.peer.events.last(), Some(&text));
             assert_eq!(sent.peer.events.len(), before + pieces.len() + 1);
             sent.peer.events.clear();
-            // And there is another message.
+            // Another message follows.
             sent.binary("the first and the second");
             sent.frames();
         }
@@ -269,7 +272,8 @@ fn a_message_of_empty_pieces() {
     }
 }
 
-/// An empty message needs no compressor, and what a lent one knows is of another connection.
+/// An empty message needs no compressor. A compressor from the pool has the history of another
+/// connection.
 #[test]
 fn an_empty_message_does_not_prepare_a_lent_compressor() {
     for (side, takeover) in all() {
@@ -277,7 +281,7 @@ fn an_empty_message_does_not_prepare_a_lent_compressor() {
         let (one, other, mut pool) = (&mut new(), &mut new(), Pool::new());
         let noise = Random(11).bytes(600);
         for empty in [false, true, false, true] {
-            // Most of the second is in the window of the first only.
+            // Most of the second message is in the window of the first connection only.
             for (sent, message) in [(&mut *one, &noise[..]), (&mut *other, &noise[300..])] {
                 let end = &mut sent.end;
                 pool.lend(&mut end.ws);
@@ -294,7 +298,7 @@ fn an_empty_message_does_not_prepare_a_lent_compressor() {
     }
 }
 
-/// What one end has agreed to is nothing to the other.
+/// The parameters of one endpoint do not affect the other.
 #[test]
 fn field_4_04_each_side_has_its_own_parameters() {
     let noise = Random(8).bytes(2000);
@@ -311,19 +315,20 @@ fn field_4_04_each_side_has_its_own_parameters() {
         end.ws.send_binary(message, &mut end.out).unwrap();
         sent.frames()[0].payload.len()
     };
-    // The server remembers a little, the client nothing, but that with a large window.
+    // The server has context takeover and a small window. The client has no context takeover and a
+    // large window.
     let (first, again) = (ping(server, &noise[..200]), ping(server, &noise[..200]));
     assert!(again < first / 2);
     assert!(ping(server, &noise.repeat(2)) > 3500);
     let (first, again) = (ping(client, &noise[..200]), ping(client, &noise[..200]));
     assert_eq!(again, first);
     assert!(ping(client, &noise.repeat(2)) < 2500);
-    // An end may use less than it has agreed on.
+    // An endpoint may use a smaller window than the negotiated one.
     for side in SIDES {
         let config = always(|c| (c.server_max_window_bits, c.client_max_window_bits) = (9, 9));
         let sent = &mut Sent::new(side, Config::new(), Params::default(), config);
         assert!(ping(sent, &noise.repeat(2)) > 3500);
-        // And both read with what the other end has.
+        // Both endpoints inflate with the window of the other.
         let peer = &mut Endpoint::with_deflate(side.peer(), Config::new(), params, always(|_| {}));
         let end = &mut Endpoint::with_deflate(side, Config::new(), params, always(|_| {}));
         for _ in 0..3 {
@@ -335,7 +340,7 @@ fn field_4_04_each_side_has_its_own_parameters() {
     }
 }
 
-/// One of a larger window would refer to what this peer has forgotten.
+/// A compressor with a larger window would refer to bytes that are not in the window of the peer.
 #[test]
 fn a_compressor_of_another_window_is_not_lent() {
     let noise = Random(8).bytes(2000);
@@ -377,7 +382,7 @@ fn what_is_hard_to_compress_and_what_is_long() {
         for level in [1, 4, 9] {
             let config = always(|c| c.level = level);
             let sent = &mut Sent::new(side, Config::new(), params(takeover, 15), config);
-            // Around where the room for the output is just long enough.
+            // Lengths at which the room for the output is just long enough.
             for len in (100..260).step_by(3).chain([5000, 33_000]) {
                 assert!(sent.one(random.bytes(len)));
                 assert!(sent.one(vec![b'x'; len]));
@@ -543,7 +548,7 @@ fn a_compressor_that_comes_back_knows_the_messages_before() {
         };
         let pool = &mut Pool::new();
         assert!(sent(pool) > 1000);
-        // The same noise is one reference to what was before, or a few.
+        // The same noise again is compressed to a few references.
         assert!(sent(pool) < 50);
         assert!(sent(&mut Pool::new()) < 50);
     }

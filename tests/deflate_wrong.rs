@@ -1,6 +1,8 @@
-//! Proves that compressed data that is wrong ends the connection: at the byte that is wrong, with
-//! the right error, in both roles, with and without context takeover. Row 7 of the list of what
-//! breaks permessage-deflate elsewhere.
+//! Proves that invalid compressed data ends the connection: at the first wrong byte, with the right
+//! error, in both roles, with and without context takeover.
+//!
+//! `field_4_07` in the name of a test is a defect that other implementations of permessage-deflate
+//! had.
 
 #![cfg(feature = "deflate")]
 
@@ -27,7 +29,7 @@ fn endpoint(side: Side, config: Config, takeover: bool) -> Endpoint {
     Endpoint::with_deflate(side, config, params, DeflateConfig::new())
 }
 
-/// These frames are fine up to the last byte, which is this error.
+/// Asserts that the last byte of these frames causes this error, and no byte before it does.
 fn refused(config: Config, frames_in: &[Frame], error: ProtocolError) {
     for side in SIDES {
         for takeover in [true, false] {
@@ -43,11 +45,11 @@ fn refused(config: Config, frames_in: &[Frame], error: ProtocolError) {
             let sent = frames(&peer.out);
             let code = error.close_code().expect("it has one").into();
             assert_eq!(sent.last().expect("a Close frame").close_code(), code);
-            // And in one read.
+            // The same in one read.
             let mut whole = endpoint(side, config, takeover);
             whole.feed(&wire);
             assert_eq!((whole.error, &whole.events), (Some(error), &peer.events));
-            // For good.
+            // The error stays.
             Pool::new().hibernate(&mut peer.ws);
             let events = peer.events.len();
             peer.feed(&compressed(alone(b"more")).to(side).bytes());
@@ -57,7 +59,7 @@ fn refused(config: Config, frames_in: &[Frame], error: ProtocolError) {
     }
 }
 
-/// A message that is wrong at the last byte of this payload, whatever would follow.
+/// Asserts that the last byte of this payload is an error, whatever follows it.
 fn wrong_at_once(payload: Vec<u8>) {
     let len = payload.len() as u64;
     let mut message = compressed(&payload);
@@ -71,7 +73,7 @@ fn wrong_at_once(payload: Vec<u8>) {
     );
 }
 
-/// A message that is wrong as it is the last byte.
+/// Asserts that a message with this payload is an error because it ends here.
 fn wrong_at_the_end(payload: Vec<u8>) {
     let corrupt = ProtocolError::InvalidDeflate;
     refused(Config::new(), &[compressed(&payload)], corrupt);
@@ -89,7 +91,7 @@ fn field_4_07_reserved_block_type() {
     wrong_at_once(vec![0x06]);
     wrong_at_once(vec![0x07]);
     wrong_at_once(Blocks::new().stored(false, b"abc").bits(6, 3).end());
-    // Behind a final block as well.
+    // The same after a final block.
     wrong_at_once(Blocks::new().stored(true, b"abc").bits(6, 3).end());
 }
 
@@ -120,9 +122,9 @@ fn field_4_07_lengths_of_a_stored_block() {
 
 #[test]
 fn field_4_07_codes_that_do_not_exist() {
-    // Too many of them: HLIT is 30.
+    // Too many codes: HLIT is 30.
     wrong_at_once(Blocks::new().bits(4, 3).bits(30, 5).bits(0, 9).end());
-    // The codes 286 and 30 of the fixed ones.
+    // The fixed codes have no literal 286 and no distance 30.
     let literal_286 = Blocks::new().bits(2, 3).bits(0b0110_0011, 8);
     wrong_at_once(literal_286.end());
     let open = Blocks::new().open(false, &literals(b"abc"));
@@ -148,7 +150,7 @@ fn field_4_07_distances_too_far_back() {
             }
         }
     }
-    // The message before is out of reach without context takeover only.
+    // With context takeover, a message can refer to the message before it.
     for side in SIDES {
         for takeover in [true, false] {
             let mut peer = endpoint(side, Config::new(), takeover);
@@ -164,7 +166,7 @@ fn field_4_07_distances_too_far_back() {
 #[test]
 fn field_4_07_trailing_garbage() {
     let message = Blocks::new().fixed(false, &literals(b"Hello"));
-    // The tail itself, the head of another block, and blocks that do not end.
+    // The message ends with the tail, with the header of another block, or inside a block.
     wrong_at_the_end(message.clone().stored(false, b"").end());
     wrong_at_the_end([&message.clone().message()[..], &[0]].concat());
     wrong_at_the_end([&message.clone().message()[..], &[0, 0, 0xff, 0xff, 2]].concat());
@@ -179,9 +181,10 @@ fn field_4_07_truncated_blocks() {
     let open = Blocks::new().open(false, &literals(b"Hello"));
     wrong_at_the_end(open.end());
     wrong_at_the_end(Blocks::new().open(true, &literals(b"Hello")).end());
-    // A block that ends at its last bit: the tail alone is the head of a block of 65,280 bytes.
+    // The block ends at the end of a byte. The tail alone is then the header of a block of 65,280
+    // bytes.
     wrong_at_the_end(Blocks::new().stored(false, b"Hello").end());
-    // Blocks that take the tail, or a part of it, for content.
+    // Stored blocks that are not complete: the tail, or a part of it, becomes their content.
     for missing in 1..=6 {
         let mut payload = Blocks::new().stored(false, &[7; 20]).end();
         payload.truncate(payload.len() - missing);
@@ -189,10 +192,10 @@ fn field_4_07_truncated_blocks() {
         payload[0] = 1;
         wrong_at_the_end(payload);
     }
-    // One with codes of its own: every cut of it but the right one.
+    // A block with dynamic codes: every prefix is invalid.
     let plain: Vec<u8> = (0..2000_u32).map(|n| (n * n / 7 % 61) as u8).collect();
     let payload = alone(&plain);
-    assert_eq!(payload[0] >> 1 & 3, 2, "it has codes of its own");
+    assert_eq!(payload[0] >> 1 & 3, 2, "the block has dynamic codes");
     for side in SIDES {
         for at in 1..payload.len() {
             let mut peer = endpoint(side, Config::new(), true);
@@ -202,20 +205,20 @@ fn field_4_07_truncated_blocks() {
     }
 }
 
-/// A block with codes of its own that the tail completes, to the middle of its last byte: with
-/// bits left over, this is no end.
+/// The tail completes a block with dynamic codes in the middle of its last byte. Bits are left over,
+/// so the message is invalid.
 #[test]
 fn field_4_07_a_tail_that_is_taken_for_codes() {
-    // Words of one bit for the lengths 0 and 3, in the order 16, 17, 18, 0, 8, ... 2, 14, 1.
+    // The lengths 0 and 3 have words of one bit. The order is 16, 17, 18, 0, 8, ... 2, 14, 1.
     let start = Blocks::new().bits(4, 3).bits(16, 5).bits(7, 5).bits(14, 4);
     let start = (0..18).fold(start, |blocks, at| {
         blocks.bits(usize::from(at == 3 || at == 13), 3)
     });
-    // Of the 257 + 16 literals seven and the last have words, of the 8 distances all.
+    // Seven literals, the end of block, 16 more literals and all 8 distances have words.
     let literals = (0..257).map(|symbol| usize::from(symbol < 7 || symbol == 256));
     let blocks = literals.fold(start, |blocks, bit| blocks.bits(bit, 1));
-    // The lengths of 16 literals and 8 distances are the first 24 bits of the tail, and the end of
-    // the block the next three.
+    // The first 24 bits of the tail are the lengths of the 16 literals and 8 distances. The next
+    // three bits are the end of the block.
     let payload = blocks.end();
     assert_eq!(payload.len(), 41);
     wrong_at_the_end(payload);
@@ -241,13 +244,13 @@ fn field_4_07_text_is_refused_as_it_comes_out() {
         }
         assert_eq!(peer.error, Some(ProtocolError::InvalidUtf8));
     }
-    // Half a character is only wrong at the end.
+    // A part of a character is an error only at the end of the message.
     let half = Blocks::new().stored(false, b"\xe2\x82");
     let message = rsv1(frame(true, TEXT, half.message()));
     refused(Config::new(), &[message], ProtocolError::InvalidUtf8);
 }
 
-/// Also what the inflater still holds, when there is no room for it.
+/// The limit also applies to bytes that the inflater holds back because there is no room for them.
 #[test]
 fn field_4_07_the_limit_counts_at_once() {
     let symbols = [literals(b"abc"), vec![Match(10, 3)]].concat();

@@ -1,4 +1,5 @@
-//! Proves that an event can be logged: `{:?}` shows what it is and how long, and nothing private.
+//! Proves that an event can be logged: `{:?}` shows the kind and the length of a message, but not
+//! its payload.
 
 use websocket_proto::{CloseCode, CloseFrame, Event};
 

@@ -1,8 +1,9 @@
-//! Proves that a million of something is as good as one: pings whose answers nobody reads cost
-//! bounded output, and the last of them is answered (RFC 6455 §5.5.3); pings in one buffer cost no
-//! stack; the mask keys of a million frames are no more alike than chance makes them (§5.3, §10.3);
-//! and every call makes progress. The numbers in the names are those of the list of known failures
-//! of the field.
+//! Proves that floods do no harm. If the peer sends pings and does not read, the output is bounded
+//! and the last ping is answered (RFC 6455 §5.5.3). A million pings in one buffer do not overflow
+//! the stack. The mask keys of a million frames look random (§5.3, §10.3). Every call makes
+//! progress.
+//!
+//! `field_NN` in the name of a test is a defect that other WebSocket libraries had.
 
 use std::collections::HashSet;
 
@@ -61,7 +62,7 @@ fn field_11_a_million_pings_in_one_buffer_and_nobody_reads() {
             peer.out.len()
         );
         let pongs = peer.flush();
-        // The first ones in order, up to the backlog, then the last one of all.
+        // The first pongs are in order, up to the backlog. Then the pong of the last ping follows.
         let (last, first) = pongs.split_last().expect("pongs");
         assert_eq!(last.payload, (PINGS - 1).to_be_bytes());
         assert!(first.len() > 1000);
@@ -82,7 +83,7 @@ fn field_11_pings_while_the_output_trickles_away() {
         let mut peer = Endpoint::new(side, config(|c| c.pong_backlog = backlog));
         let (mut flushed, mut sent_data) = (BytesMut::new(), 0);
         for i in 0..50_000_u32 {
-            // Of all lengths, so that a pong is replaced by longer and by shorter ones.
+            // The lengths differ, so that a pong is replaced by longer and by shorter pongs.
             let mut payload = i.to_be_bytes().to_vec();
             payload.resize(4 + random.below(122), b'.');
             peer.feed(&wire::ping(payload).to(side).bytes());
@@ -93,7 +94,7 @@ fn field_11_pings_while_the_output_trickles_away() {
                 sent_data += 1;
             }
             assert_eq!(peer.events.pop().map(|_| peer.events.len()), Some(0));
-            // Whatever the socket takes: often nothing, often half a frame.
+            // The socket takes a random number of bytes, often a part of a frame.
             let n = random.below(80).min(peer.out.len());
             flushed.extend_from_slice(&peer.out[..n]);
             peer.out.advance(n);
@@ -101,18 +102,18 @@ fn field_11_pings_while_the_output_trickles_away() {
         flushed.extend_from_slice(&peer.out);
         let sent = frames(&flushed);
         let (pongs, data): (Vec<_>, Vec<_>) = sent.iter().partition(|f| f.opcode == PONG);
-        assert_eq!(data.len(), sent_data, "a pong took data with it");
+        assert_eq!(data.len(), sent_data, "a pong replaced a message");
         let number = |f: &&Frame| u32::from_be_bytes(f.payload[..4].try_into().expect("4"));
         assert!(
             pongs.iter().map(number).is_sorted_by(|a, b| a < b),
-            "out of order"
+            "pongs are out of order"
         );
         assert_eq!(
             sent.iter().map(|f| number(&f)).max(),
             Some(49_999),
-            "the last is answered"
+            "the last ping is not answered"
         );
-        assert!(pongs.len() < 50_000, "nothing was ever replaced");
+        assert!(pongs.len() < 50_000, "no pong was replaced");
     }
 }
 
@@ -133,12 +134,12 @@ fn field_13_fresh_mask_keys() {
             *count += key >> bit & 1;
         }
     }
-    // n²/2^33 = 116 of 10^6 random 32-bit numbers are expected to collide, with a deviation of 11;
-    // none would mean a counter, which can be predicted.
+    // Of n = 10^6 random 32-bit numbers, n²/2^33 = 116 are expected to collide, with a standard
+    // deviation of 11. Without collisions the keys would be a counter, which can be predicted.
     let collisions = FRAMES - keys.len();
     assert!((60..=180).contains(&collisions), "{collisions}");
     assert!(repeats <= 1, "{repeats} keys used twice in a row");
-    // Each bit is set half of the time: 500 000, with a deviation of 500.
+    // Each bit is expected to be set in 500,000 keys, with a standard deviation of 500.
     assert!(
         bits.iter().all(|count| count.abs_diff(500_000) < 3000),
         "{bits:?}"
@@ -156,12 +157,12 @@ fn field_14_every_call_makes_progress() {
         let round = round.map(|frame| frame.to(side).bytes()).concat();
         let mut peer = Endpoint::new(side, Config::new());
         peer.input.extend_from_slice(&round.repeat(1000));
-        // Each event takes bytes away, which `drain` asserts: so there is an end to them.
+        // `drain` asserts that each event takes bytes, so the loop ends.
         peer.drain();
         assert_eq!(peer.events.len(), 2000);
         assert!(peer.input.unread().is_empty());
 
-        // A deadline that was met is not due again.
+        // A deadline is not due again after `handle_timeout`.
         let mut now = secs(0);
         let mut met = 0;
         while let Some(deadline) = peer.ws.deadline(now) {
@@ -170,6 +171,10 @@ fn field_14_every_call_makes_progress() {
             met += 1;
             let _ = peer.ws.handle_timeout(now, &mut peer.out);
         }
-        assert_eq!((met, peer.ws.is_done()), (2, true), "a ping, and the end");
+        assert_eq!(
+            (met, peer.ws.is_done()),
+            (2, true),
+            "a ping, then the timeout"
+        );
     }
 }

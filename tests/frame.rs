@@ -1,7 +1,7 @@
-//! Proves the wire format of one frame (RFC 6455 §5.2, §5.3, §7.4): headers survive a round trip,
-//! every length form has its exact borders, whatever a decoder refuses an encoder refuses too, the
-//! mask agrees with a naive one at every length, offset and cut, and the codes that may be sent in
-//! a Close frame are those of the RFC and of no other number.
+//! Proves the wire format of one frame (RFC 6455 §5.2, §5.3, §7.4): a header that is encoded decodes
+//! to itself; every form of length has its exact limits; the encoder refuses what the decoder
+//! refuses; the mask is that of a simple implementation at every length, offset and split; and the
+//! close codes that may be sent are exactly those of the RFC.
 
 use proptest::prelude::*;
 use websocket_proto::{
@@ -25,7 +25,7 @@ const OPCODES: [Opcode; 6] = [
     Opcode::Pong,
 ];
 
-/// Lengths near the borders of the forms, and any other.
+/// Payload lengths: near the limits of the forms, and any other.
 fn lengths() -> impl Strategy<Value = u64> {
     prop_oneof![
         0..300_u64,
@@ -36,7 +36,7 @@ fn lengths() -> impl Strategy<Value = u64> {
 }
 
 prop_compose! {
-    /// Any header that the type can express, legal or not.
+    /// Any header of the type, valid or not.
     fn headers()(
         [fin, rsv1, rsv2, rsv3] in any::<[bool; 4]>(),
         opcode in prop::sample::select(&OPCODES[..]),
@@ -91,7 +91,7 @@ proptest! {
             prop_assert!(len <= FrameHeader::MAX_LEN && len <= bytes.len());
             prop_assert_eq!(&header.encode().expect("legal")[..], &bytes[..len]);
         }
-        // A prefix says the same or asks for more: never another header, never another error.
+        // A prefix gives the same result or needs more bytes.
         for cut in 0..bytes.len() {
             let prefix = FrameHeader::decode(&bytes[..cut]);
             prop_assert!(prefix == Ok(None) || prefix == whole, "{prefix:?} became {whole:?}");
@@ -207,7 +207,7 @@ fn every_opcode_is_known_or_refused() {
         for fin in [0, 0x80] {
             let refused = Err(FrameError::ReservedOpcode(bits));
             assert_eq!(FrameHeader::decode(&[fin | bits, 0]), refused);
-            // From two bytes, also where more would belong to the header.
+            // Two bytes are enough for the error, even if the header is longer.
             assert_eq!(FrameHeader::decode(&[fin | bits, 0xFF]), refused);
         }
     }
@@ -224,7 +224,7 @@ fn control_frames_are_whole_and_short() {
             FrameHeader::decode(&[0x80 | bits, 125]),
             Ok(Some((longest, 2)))
         );
-        // Refused from the two bytes at hand, whatever length would follow.
+        // Two bytes are enough for the error, whatever length follows.
         for short in [126, 127, 0x80 | 126, 0x80 | 127] {
             let refused = Err(FrameError::ControlTooLong);
             assert_eq!(FrameHeader::decode(&[0x80 | bits, short]), refused);
@@ -298,7 +298,7 @@ fn every_error_names_its_rule_and_fits_into_a_close_frame() {
         let text = error.to_string();
         assert!(text.len() <= 123, "{} bytes: {text}", text.len());
         assert!(text.contains("RFC 6455 §"), "{text}");
-        assert!(!texts.contains(&text), "said twice: {text}");
+        assert!(!texts.contains(&text), "two errors have the text {text}");
         texts.push(text);
     }
 }

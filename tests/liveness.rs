@@ -1,6 +1,6 @@
-//! Proves the timers (RFC 6455 §5.5.2, §7.1.1) on a clock that only moves when told to: pings at
-//! their interval, any byte as a sign of life, both deadlines, the round trip, and that neither an
-//! early call nor a huge duration does harm.
+//! Proves the timers (RFC 6455 §5.5.2, §7.1.1) with a virtual clock: the ping interval, that any
+//! byte answers a ping, the timeouts, the round trip, and that early calls and huge durations do no
+//! harm.
 
 use core::time::Duration;
 
@@ -14,7 +14,7 @@ use support::{
     wire::{self, CLOSE, CONTINUATION, PING, TEXT},
 };
 
-/// A ping every 30 s, an answer within 10 s, a close within 5 s.
+/// A ping interval of 30 s, a pong timeout of 10 s, a close timeout of 5 s.
 fn timers() -> Config {
     config(|c| {
         c.ping_interval = Some(secs(30));
@@ -72,7 +72,7 @@ fn two_sides_with_keepalive_live_for_days() {
 #[test]
 fn a_peer_that_falls_silent_is_given_up_at_the_deadline() {
     for side in SIDES {
-        // The network loses what goes to this side, and nothing of what it sends.
+        // The network loses the bytes to this side, but not the bytes from it.
         let mut pair = Pair::with(timers(), timers());
         match side {
             Side::Server => pair.reaches_server = false,
@@ -129,7 +129,7 @@ fn the_pong_deadline_to_the_nanosecond() {
 #[test]
 fn any_byte_proves_life() {
     for side in SIDES {
-        // Not the pong, but whatever comes: even the first byte of a frame that never ends.
+        // Any bytes count, not only a pong: even the first byte of a frame.
         let signs = [
             wire::pong("unsolicited").to(side).bytes(),
             wire::text("busy").to(side).bytes(),
@@ -145,7 +145,7 @@ fn any_byte_proves_life() {
             assert_eq!(peer.ws.deadline(secs(39)), Some(secs(60)), "{sign:02x?}");
             assert_eq!(timeout(&mut peer, secs(40)), Ok(()));
             assert_eq!(peer.ws.round_trip_time(), None);
-            // The next ping needs another sign of life.
+            // The next ping needs new bytes.
             assert_eq!(timeout(&mut peer, secs(60)), Ok(()));
             assert_eq!(
                 timeout(&mut peer, secs(70)),
@@ -162,7 +162,7 @@ fn what_came_before_the_ping_does_not_answer_it() {
         peer.ws.deadline(secs(0));
         peer.feed(&wire::text("hello").to(side).bytes());
         assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
-        // Nor does a call without new bytes.
+        // A call without new bytes does not count either.
         peer.feed(&[]);
         assert_eq!(peer.ws.deadline(secs(31)), Some(secs(40)));
         assert_eq!(
@@ -211,7 +211,7 @@ fn the_round_trip_is_measured_by_the_answer_to_the_last_ping() {
         peer.feed(&wire::pong(&first).to(side).bytes());
         peer.ws.deadline(secs(31));
         assert_eq!(peer.ws.round_trip_time(), Some(secs(1)));
-        // The same answer again measures nothing.
+        // A second pong for the same ping does not change the round trip.
         peer.feed(&wire::pong(&first).to(side).bytes());
         peer.ws.deadline(secs(50));
         assert_eq!(peer.ws.round_trip_time(), Some(secs(1)));
@@ -258,7 +258,7 @@ fn a_close_that_is_not_answered_times_out() {
 #[test]
 fn a_connection_that_is_closing_has_no_other_deadline() {
     for side in SIDES {
-        // Neither the ping of second 30 nor, where it was sent, the wait for its answer.
+        // While closing, no ping is sent at 30 s. If a ping was sent before, its timeout is ignored.
         for (close_at, pings) in [(28, 0), (38, 1)] {
             let mut peer = Endpoint::new(side, timers());
             peer.ws.deadline(secs(0));
@@ -297,7 +297,7 @@ fn a_client_waits_for_the_end_of_the_stream_but_not_for_ever() {
     assert_eq!(
         server.ws.deadline(secs(50)),
         None,
-        "closes the stream itself, at once"
+        "a closed connection has no timer"
     );
 }
 
@@ -365,7 +365,7 @@ fn durations_of_any_size_do_no_harm() {
                 }
             }
         }
-        // At the end of time nothing is late that was never asked for.
+        // Even at the last possible instant, a timer that is not set does not fall due.
         for now in instants {
             let mut peer = Endpoint::new(side, timers());
             peer.ws.deadline(now);
@@ -401,7 +401,8 @@ fn ping_behind_a_backlog() -> Endpoint {
 
 #[test]
 fn a_peer_that_reads_slowly_is_not_given_up() {
-    // The application appends as much as the peer takes, so that `out` never becomes shorter.
+    // The peer takes 100 bytes each time. In the second case the application appends as many, so
+    // `out` does not become shorter.
     for appended in [0, 100] {
         let mut peer = ping_behind_a_backlog();
         for n in 0..10 {
@@ -410,7 +411,7 @@ fn a_peer_that_reads_slowly_is_not_given_up() {
             peer.ws.send_binary(&message, &mut peer.out).expect("open");
             assert_eq!(timeout(&mut peer, secs(40 + n * 10)), Ok(()), "{n}");
         }
-        // The ping is next: what is taken from now on is no excuse.
+        // The ping is now at the front of `out`. Bytes taken from now on extend nothing.
         let _ = peer.out.split_to(6);
         let error = timeout(&mut peer, secs(140));
         assert_eq!(error, Err(ProtocolError::PongTimeout));
@@ -470,13 +471,13 @@ fn fixed_09_a_pong_has_at_least_a_millisecond() {
             peer.ws = websocket_proto::Connection::assume_opened(side.role(), limits);
             peer.ws.deadline(secs(0));
             assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
-            assert_eq!(timeout(&mut peer, secs(30)), Ok(()), "the same instant");
+            assert_eq!(timeout(&mut peer, secs(30)), Ok(()), "at the same instant");
             assert_eq!(peer.ws.deadline(secs(30)), Some(secs(30) + tick));
             let error = timeout(&mut peer, secs(30) + tick);
             assert_eq!(error, Err(ProtocolError::PongTimeout));
         }
     }
-    // A millisecond and a bit is two.
+    // Durations are rounded up to milliseconds: 1.000001 ms is 2 ms.
     let limits = config(|c| {
         c.ping_interval = Some(Duration::from_nanos(1_000_001));
     });
@@ -494,7 +495,7 @@ fn fixed_09_while_a_pong_is_awaited_nothing_else_is_due() {
         peer.ws.deadline(secs(0));
         assert_eq!(timeout(&mut peer, secs(30)), Ok(()));
         peer.flush();
-        // The next interval begins when the answer is here.
+        // While no answer has arrived, the next deadline is the pong timeout, not the next ping.
         assert_eq!(peer.ws.deadline(secs(30)), Some(secs(1030)));
         assert_eq!(timeout(&mut peer, secs(60)), Ok(()));
         assert_eq!(peer.ws.deadline(secs(60)), Some(secs(1030)));
@@ -506,7 +507,7 @@ fn fixed_09_while_a_pong_is_awaited_nothing_else_is_due() {
     }
 }
 
-/// A message that has 20 s, and a second for each 500 bytes.
+/// A message timeout of 20 s, and one second more for each 500 bytes.
 fn slow_messages() -> Config {
     config(|c| c.ping_interval = None)
 }
@@ -518,9 +519,9 @@ fn fixed_11_an_unfinished_message_has_a_deadline() {
         let mut peer = Endpoint::new(side, slow_messages());
         assert_eq!(peer.ws.deadline(secs(0)), None);
         peer.feed(&frame(false, TEXT, [b'x'; 1000]).to(side).bytes());
-        // Twenty seconds and two, from the first look at the clock.
+        // 20 s and 2 s, from the first call with an instant.
         assert_eq!(peer.ws.deadline(secs(5)), Some(secs(27)));
-        // Control frames are no progress.
+        // Control frames do not extend the time.
         peer.feed(&wire::ping("still here").to(side).bytes());
         peer.feed(&wire::pong("").to(side).bytes());
         assert_eq!(peer.ws.deadline(secs(15)), Some(secs(27)));
@@ -547,7 +548,7 @@ fn fixed_11_half_a_frame_counts_as_well() {
     for side in SIDES {
         let wire = frame(true, TEXT, [b'x'; 1000]).to(side).bytes();
         let mut peer = Endpoint::new(side, slow_messages());
-        // A header is not yet a message.
+        // With a part of a header, no message is under way.
         peer.feed(&wire[..1]);
         assert_eq!(peer.ws.deadline(secs(0)), None);
         peer.feed(&wire[1..wire.len() - 500]);
@@ -565,7 +566,7 @@ fn fixed_11_each_message_has_its_own_time() {
         let start = frame(false, TEXT, "a").to(side).bytes();
         let end = frame(true, CONTINUATION, "b").to(side).bytes();
         for now in (0..200).step_by(19) {
-            // One ends and the next begins between two looks at the clock.
+            // One message ends and the next begins between two calls with an instant.
             peer.feed(&start);
             let due = peer.ws.deadline(secs(now)).expect("a message is under way");
             assert_eq!(due, secs(now + 20) + Duration::from_millis(2));

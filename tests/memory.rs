@@ -1,8 +1,10 @@
-//! Proves what a connection costs: no heap while it is idle, no allocation once the buffers are
-//! warm, nothing for what a peer only announces, a bounded multiple of what it sends, and at most
-//! 256 bytes for the connection itself. Allocations are counted thread by thread by the allocator
-//! of `allocation_counter`, so the tests do not disturb each other. The numbers in the names are
-//! those of the list of known failures of the field.
+//! Proves the memory use of a connection: no heap memory while it is idle, no allocation once the
+//! buffers have grown, none for a length that a peer only announces, a bounded multiple of what the
+//! peer sends, and at most 200 bytes for the connection itself. `allocation_counter` counts
+//! allocations by thread, so the tests do not disturb each other.
+//!
+//! `field_NN` in the name of a test is a defect that other WebSocket libraries had. `fixed_NN` is
+//! one that this crate had.
 
 use core::mem::size_of;
 
@@ -20,7 +22,7 @@ use support::{
     wire::{self, BINARY, CONTINUATION, TEXT},
 };
 
-/// Takes all events without keeping any, and says how many bytes of messages they had.
+/// Takes all events. Returns the number of message bytes in them.
 fn drain(ws: &mut Connection, input: &mut RecvBuf, out: &mut BytesMut) -> usize {
     let mut total = 0;
     while let Some(event) = ws.next_event(input, out).expect("legal") {
@@ -33,7 +35,7 @@ fn drain(ws: &mut Connection, input: &mut RecvBuf, out: &mut BytesMut) -> usize 
     total
 }
 
-/// A bit of everything, as this side receives it.
+/// Messages and control frames of several kinds, as this side receives them.
 fn traffic(side: Side) -> Vec<u8> {
     let frames = [
         frame(false, TEXT, "frag"),
@@ -46,7 +48,7 @@ fn traffic(side: Side) -> Vec<u8> {
     frames.map(|frame| frame.to(side).bytes()).concat()
 }
 
-/// The same in the other direction.
+/// Sends messages and control frames of several kinds.
 fn talk(ws: &mut Connection, out: &mut BytesMut) {
     ws.send_text("hello", out).expect("open");
     ws.send_binary(&[7; 20_000], out).expect("open");
@@ -76,7 +78,7 @@ fn an_idle_connection_holds_no_heap() {
             input.release();
             assert_eq!(input.capacity(), 0);
             out = BytesMut::new();
-            // Not dropped, so whatever they hold is counted.
+            // They are not dropped, so that their memory is counted.
             core::mem::forget((ws, input, out));
         });
         assert!(info.count_total > 0, "nothing was measured");
@@ -104,8 +106,8 @@ fn release_does_nothing_while_something_is_under_way() {
     for byte in before {
         input.extend_from_slice(&[*byte]);
         drain(&mut ws, &mut input, &mut out);
-        // Between the header of the ping and that of the next fragment nothing is unread, but
-        // there is still the first half of the message.
+        // Before the header of the next fragment nothing is unread, but the first half of the
+        // message must be kept.
         input.release();
         assert!(input.capacity() > 0 && !input.is_idle());
     }
@@ -124,7 +126,8 @@ fn no_allocations_once_warm() {
         let mut ws = Connection::assume_opened(side.role(), Config::new());
         let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
         let mut round = |n: u64| {
-            // In other pieces each round, so that reads end in headers, payloads and characters.
+            // Each round has another read size, so that reads end in headers, payloads and
+            // characters.
             for piece in traffic.chunks(1000 + n as usize) {
                 input.spare(4096)[..piece.len()].copy_from_slice(piece);
                 input.filled(piece.len());
@@ -176,7 +179,8 @@ fn field_05_a_declared_terabyte_reserves_nothing() {
     }
 }
 
-/// Feeds a message in `fragments` pieces of `payload`, a few KiB a read, and measures the peak.
+/// Feeds a message of `fragments` fragments with this payload, some KiB in each read. Returns the
+/// allocations.
 fn tiny_fragments(side: Side, payload: &str, fragments: usize) -> AllocationInfo {
     let start = frame(false, TEXT, payload).to(side).bytes();
     let more = frame(false, CONTINUATION, payload).to(side).bytes();
@@ -200,8 +204,8 @@ fn tiny_fragments(side: Side, payload: &str, fragments: usize) -> AllocationInfo
 
 #[test]
 fn field_07_tiny_fragments_cost_their_payload() {
-    // What is held is at most twice the payload and a few reads, as the capacity doubles; while a
-    // vector moves into a bigger one, old and new exist at once: half as much again.
+    // The capacity doubles, so at most twice the payload and some reads are held. While the memory
+    // grows, the old and the new memory exist at once: half as much again.
     const READS: u64 = 32 << 10;
     for side in SIDES {
         for (payload, fragments) in [("", 1_000_000), ("x", 1_000_000), ("\u{e9}", 10_000)] {
@@ -220,7 +224,7 @@ fn fixed_10_a_message_under_way_costs_its_limit_and_a_read() {
     const READ: usize = 16 << 10;
     for side in SIDES {
         for limit in [1000_usize, 100_000, 1 << 20, (1 << 20) + 1, 3_000_000] {
-            // All but the last byte of the longest message, in one frame and in many.
+            // A message of the maximum size that is not complete, in one frame and in many.
             for frame_len in [limit, 1000] {
                 let wire: Vec<u8> = (0..limit.div_ceil(frame_len))
                     .flat_map(|n| {
@@ -241,13 +245,14 @@ fn fixed_10_a_message_under_way_costs_its_limit_and_a_read() {
                         held = held.max(input.capacity());
                     }
                 });
-                // A part of a header may be there as well.
+                // 14 bytes for a part of the next header.
                 let most = limit + READ + 14;
                 assert!(
                     held <= most,
                     "{limit} {frame_len}: {held}, more than {most}"
                 );
-                // Old and new memory exist at once while it grows; a client has its keys.
+                // While the memory grows, the old and the new memory exist at once. A client also
+                // has its mask keys.
                 assert!(info.bytes_max as usize <= 2 * most + 100, "{info:?}");
             }
         }
@@ -256,8 +261,8 @@ fn fixed_10_a_message_under_way_costs_its_limit_and_a_read() {
 
 #[test]
 fn a_silent_peer_costs_no_more_than_it_sent() {
-    // A message of 64 KiB that never ends, then a flood of pings cut so that every read ends inside
-    // of one: what has been taken has to make room for what comes.
+    // A message of 64 KiB that never ends, then a flood of pings. Every read ends inside a ping, so
+    // the buffer is never empty. It must reuse the memory of the pings that were taken.
     let side = Side::Server;
     let ping = wire::ping("").to(side).bytes();
     let shifted = [&ping[3..], &ping[..3]].concat();
@@ -303,7 +308,7 @@ fn the_record_of_a_close_is_all_that_is_allocated_at_the_end() {
 fn sizes_of_types() {
     let len = size_of::<Connection>();
     assert!(len <= 200, "{len}");
-    // With compression there is a bit more: see deflate_memory.rs.
+    // With compression it is larger: see deflate_memory.rs.
     if cfg!(not(feature = "deflate")) {
         assert!(size_of::<RecvBuf>() <= 128, "{}", size_of::<RecvBuf>());
     }

@@ -1,7 +1,7 @@
-//! Proves the send half: everything that can be said arrives at the other side as it was said, in
-//! both directions and in reads of any size; messages are cut into fragments as configured and
-//! as streamed, control frames pass in between; what is not allowed writes nothing and changes
-//! nothing; and every frame of a client has a mask key of its own.
+//! Proves the sending half. Whatever is sent arrives unchanged at the peer, in both directions and
+//! in reads of any size. Messages are split into fragments as configured and as streamed, and
+//! control frames can be sent between them. A call that fails writes nothing and changes nothing.
+//! Every frame of a client has its own mask key.
 
 use proptest::{collection::vec, prelude::*};
 use websocket_proto::{Config, Connection, Event, MessageKind, SendError};
@@ -52,7 +52,7 @@ fn frames_look_as_in_the_rfc() {
     assert_eq!(server.out.len(), 260 + 10 + 65_536);
 }
 
-/// One thing that an application may say.
+/// Something that an application may send.
 #[derive(Debug, Clone)]
 enum Say {
     Text(String),
@@ -72,7 +72,7 @@ fn sayings() -> impl Strategy<Value = Say> {
         bytes(126).prop_map(Say::Ping),
         bytes(126).prop_map(Say::Pong),
         vec(bytes(200), 1..5).prop_map(|pieces| Say::Stream(MessageKind::Binary, pieces)),
-        // Cut anywhere, also inside of characters.
+        // The pieces may end inside a character.
         (text, 1..9_usize).prop_map(|(text, n)| {
             let mut pieces: Vec<_> = text.as_bytes().chunks(n).map(<[u8]>::to_vec).collect();
             pieces.push(Vec::new());
@@ -81,7 +81,7 @@ fn sayings() -> impl Strategy<Value = Say> {
     ]
 }
 
-/// Says it, and returns what the other side is to hear.
+/// Sends it. Returns the events that the peer must get.
 fn say(peer: &mut Endpoint, say: &Say) -> Vec<OwnedEvent> {
     let (ws, out) = (&mut peer.ws, &mut peer.out);
     match say.clone() {
@@ -148,7 +148,7 @@ proptest! {
             server_says.extend(say(&mut pair.server, saying));
         }
         pair.drive();
-        // The answers to the client's pings mingle with what the server has said.
+        // Each side answers the pings of the other side, after it has sent everything else.
         let pongs = |said: &[OwnedEvent]| -> Vec<OwnedEvent> {
             said.iter()
                 .filter_map(|event| match event {
@@ -186,7 +186,7 @@ fn messages_are_cut_as_configured() {
                 "{size}"
             );
 
-            // A streamed piece that is too long is cut as well.
+            // A piece of a streamed message that is too long is split as well.
             peer.ws.start_message(MessageKind::Binary).expect("open");
             peer.ws
                 .send_fragment(&payload, &mut peer.out)
@@ -200,7 +200,7 @@ fn messages_are_cut_as_configured() {
                 "{size}"
             );
 
-            // Empty messages and control frames are one frame at any size.
+            // Empty messages and control frames are never split.
             peer.ws.send_text("", &mut peer.out).expect("open");
             peer.ws.send_ping(&[1; 125], &mut peer.out).expect("open");
             let whole = [(true, TEXT, vec![]), (true, PING, vec![1; 125])];
@@ -222,7 +222,7 @@ fn text_is_cut_by_bytes_and_arrives_whole() {
     }
 }
 
-/// Whatever was refused left no trace: not in `out`, and not in what can be sent next.
+/// Asserts that a call fails, writes nothing, and does not change what can be sent next.
 fn refused(
     peer: &mut Endpoint,
     error: SendError,
@@ -252,7 +252,7 @@ fn what_is_refused_leaves_no_trace() {
         });
 
         peer.ws.start_message(MessageKind::Text).expect("open");
-        assert!(peer.out.is_empty(), "a start alone writes nothing");
+        assert!(peer.out.is_empty(), "start_message wrote something");
         refused(&mut peer, MessageInProgress, |p| {
             p.ws.start_message(MessageKind::Text)
         });
@@ -356,10 +356,11 @@ fn a_client_masks_every_frame_with_another_key_and_a_server_none() {
     let sent = talk(&mut client);
     let keys: std::collections::HashSet<_> = sent.iter().map(|frame| frame.key).collect();
     assert!(!keys.contains(&None), "a frame without a mask");
-    // Two of 801 random keys are the same in one of ten thousand runs, but not with this seed.
+    // 801 random keys contain two equal keys in about one of 10,000 runs. With this seed
+    // they do not.
     assert_eq!(keys.len(), sent.len());
 
-    // Another seed, other keys.
+    // Another seed gives other keys.
     let role = websocket_proto::Role::Client(websocket_proto::Seed::from([8; 32]));
     let mut other = open(Side::Client);
     other.ws = Connection::assume_opened(role, Config::new());

@@ -1,7 +1,7 @@
-//! Proves that the cuts of a stream mean nothing: generated streams, legal and not, whole or ending
-//! anywhere, give the same events, the same replies and the same error when they arrive in one
-//! read, byte by byte, and in random reads into random room. What they give is what a plain
-//! reference decoder, which knows only single bytes, says they mean. Both roles.
+//! Proves that the result does not depend on how a stream is split into reads. Generated streams,
+//! valid and invalid, complete and cut off, give the same events, replies and error in one read,
+//! byte by byte, and in random reads. The result is also that of a simple reference decoder, which
+//! reads single bytes. Both roles are tested.
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 use websocket_proto::{Config, ProtocolError};
@@ -13,7 +13,7 @@ use support::{
     wire::{self, BINARY, CLOSE, CONTINUATION, Form, PING, PONG, TEXT},
 };
 
-/// Limits that a generated stream passes now and then, and a backlog that it fills.
+/// Limits and a backlog that some generated streams exceed.
 fn small() -> Config {
     config(|c| {
         c.max_frame_size = 300;
@@ -23,7 +23,7 @@ fn small() -> Config {
     })
 }
 
-/// Text with characters of all lengths, at times spoilt by some byte.
+/// Text with characters of all lengths, sometimes with a wrong byte.
 fn texts() -> impl Strategy<Value = Vec<u8>> {
     let pieces = prop::sample::select(vec!["a", "plain ascii ", "é", "€", "\u{FFFF}", "😀"]);
     let text = vec(pieces, 0..30).prop_map(|pieces| pieces.concat().into_bytes());
@@ -45,7 +45,7 @@ fn controls() -> impl Strategy<Value = Frame> {
         .prop_map(|(opcode, payload)| frame(true, opcode, payload))
 }
 
-/// A message in fragments that cut it anywhere, with control frames in between.
+/// A message in fragments, split anywhere, with control frames between them.
 fn messages() -> impl Strategy<Value = Vec<Frame>> {
     let payload = prop_oneof![
         3 => texts().prop_map(|text| (TEXT, text)),
@@ -73,7 +73,7 @@ fn messages() -> impl Strategy<Value = Vec<Frame>> {
     })
 }
 
-/// A single frame that is wrong, or at least out of place.
+/// A frame that is invalid, or not allowed at most positions.
 fn offences() -> impl Strategy<Value = Frame> {
     let close = |payload| frame(true, CLOSE, payload);
     prop_oneof![
@@ -125,7 +125,7 @@ fn streams(side: Side) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// All that can be seen from outside.
+/// Everything that a caller can observe.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     events: Vec<OwnedEvent>,
@@ -166,7 +166,7 @@ fn any_split_is_the_same(side: Side, stream: &[u8], sizes: &[usize], spare: &[us
     reference.feed(stream);
     reference.end();
 
-    // The mask keys of a client come from the same seed, so its replies are the same bytes too.
+    // The clients have the same seed, so their replies have the same mask keys.
     let whole = outcome(side, &[stream], &[0]);
     assert_eq!(whole.events, reference.events);
     assert_eq!(whole.error, reference.error);
@@ -244,7 +244,7 @@ fn every_single_cut_of_one_long_conversation() {
 
 #[test]
 fn the_generated_streams_reach_every_error() {
-    // A property over streams that never go wrong would prove little: count what comes up.
+    // The other tests are of value only if the generated streams differ. So count what they contain.
     use proptest::{
         strategy::ValueTree,
         test_runner::{Config as Cases, RngAlgorithm, TestRng, TestRunner},

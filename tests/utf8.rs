@@ -1,7 +1,7 @@
-//! Proves that text fails at the offending byte (RFC 6455 §8.1): not later, when the frame or the
-//! message is whole, and not earlier, when a character is only incomplete. The reference is
-//! `core::str::from_utf8`. Every class of invalid sequence is cut at every byte over frames and
-//! reads, in both roles; so are characters of all lengths, which have to pass.
+//! Proves that text fails at the first wrong byte (RFC 6455 §8.1): not later, when the frame or the
+//! message is complete, and not earlier, when a character is only incomplete. The reference is
+//! `core::str::from_utf8`. Every class of invalid sequence is split at every byte over frames and
+//! reads, in both roles. Valid characters of all lengths are split in the same way.
 
 use websocket_proto::{Config, ProtocolError};
 
@@ -12,7 +12,7 @@ use support::{
     wire::{self, CONTINUATION, TEXT},
 };
 
-/// Sequences that are not UTF-8, or not yet, by class.
+/// Invalid and incomplete sequences, by class.
 const INVALID: [&[u8]; 38] = [
     // Continuation bytes without a start.
     b"\x80",
@@ -54,14 +54,14 @@ const INVALID: [&[u8]; 38] = [
     b"\xF7\xBF\xBF\xBF",
     b"\xF8\x88\x80\x80\x80",
     b"\xFC\x84\x80\x80\x80\x80",
-    // Bytes that UTF-8 has no use for.
+    // Bytes that UTF-8 never uses.
     b"\xFE",
     b"\xFF",
     b"\xFE\xFF",
 ];
 
-/// What precedes and follows the sequence: nothing, ASCII, a character, and enough of both that
-/// the fast ways through long payloads are taken.
+/// The text before and after the sequence: nothing, ASCII, a character, and texts that are long
+/// enough for the fast paths.
 fn surroundings() -> [Vec<u8>; 5] {
     let long = "0123456789".repeat(7);
     [
@@ -73,15 +73,15 @@ fn surroundings() -> [Vec<u8>; 5] {
     ]
 }
 
-/// How the payload lies in frames.
+/// How the payload is split into frames.
 #[derive(Debug, Clone, Copy)]
 enum Layout {
     OneFrame,
-    /// Fragments of this many bytes, with an empty one and a ping after each.
+    /// Fragments of this many bytes. An empty fragment and a ping follow each.
     Fragments(usize),
 }
 
-/// The frames with the number of bytes of payload that have arrived after each byte of the wire.
+/// The bytes of the frames, and after each byte the number of payload bytes that have arrived.
 fn lay_out(side: Side, payload: &[u8], layout: Layout) -> (Vec<u8>, Vec<usize>) {
     let mut frames = Vec::new();
     match layout {
@@ -107,8 +107,8 @@ fn lay_out(side: Side, payload: &[u8], layout: Layout) -> (Vec<u8>, Vec<usize>) 
     (wire, arrived)
 }
 
-/// Feeds reads of `read` bytes, and checks after each of them that the error is there if and only
-/// if the payload so far is impossible.
+/// Feeds reads of `read` bytes. After each read, checks that there is an error if and only if the
+/// payload so far cannot be the start of valid text.
 fn fails_at_the_offending_byte(side: Side, payload: &[u8], layout: Layout, read: usize) {
     let (wire, arrived) = lay_out(side, payload, layout);
     let mut peer = Endpoint::new(side, Config::new());
@@ -211,7 +211,7 @@ fn a_character_is_not_completed_by_the_next_message() {
         assert_eq!(peer.error, Some(ProtocolError::InvalidUtf8));
         assert_eq!(peer.flush()[0].close_code(), 1007);
 
-        // Nor does a binary message care.
+        // Binary messages may contain any bytes.
         let mut peer = Endpoint::new(side, Config::new());
         for invalid in INVALID {
             peer.feed(&frame(true, wire::BINARY, invalid).to(side).bytes());

@@ -1,8 +1,9 @@
-//! Proves that what breaks WebSocket libraries does not break this one. Every rule that a peer can
-//! break gets its exact error, a Close frame with the right code already in `out`, and then
-//! silence: the error repeats, no event follows, and nothing that arrives later changes anything.
-//! The numbers in the names are those of the list of known failures of the field: lengths (4),
-//! endless messages (6, 7), life after an error (10), and the rules of RFC 6455 one by one (18).
+//! Proves the reaction to every rule that a peer can break: the exact error, and a Close frame with
+//! the right code in `out`. Afterwards the error is repeated, no event follows, and later bytes
+//! change nothing.
+//!
+//! `field_NN` in the name of a test is a defect that other WebSocket libraries had: lengths (4),
+//! endless messages (6, 7), events after an error (10), and the rules of RFC 6455 one by one (18).
 
 use websocket_proto::{Config, ProtocolError, SendError, frame::FrameError};
 
@@ -13,7 +14,7 @@ use support::{
     wire::{self, BINARY, CLOSE, CONTINUATION, Form, PING, PONG, TEXT},
 };
 
-/// Feeds `legal` frames, then the offending one, and holds what follows against the promise.
+/// Feeds valid frames, then the offending one, and checks what follows.
 fn refuses(side: Side, config: Config, legal: &[Frame], offending: &Frame, error: ProtocolError) {
     let mut peer = Endpoint::new(side, config);
     for frame in legal {
@@ -22,7 +23,7 @@ fn refuses(side: Side, config: Config, legal: &[Frame], offending: &Frame, error
     assert_eq!(
         (peer.error, peer.out.len()),
         (None, 0),
-        "before the offence"
+        "an error before the offending frame"
     );
     let events = peer.events.len();
     peer.feed(&offending.bytes());
@@ -31,7 +32,7 @@ fn refuses(side: Side, config: Config, legal: &[Frame], offending: &Frame, error
     is_over(peer, error);
 }
 
-/// The promise about every error: the Close frame is in `out`, and nothing happens any more.
+/// Asserts that the Close frame is in `out`, and that later calls and bytes change nothing.
 fn is_over(mut peer: Endpoint, error: ProtocolError) {
     let sent = frames(&peer.out);
     if let Some(code) = error.close_code() {
@@ -54,7 +55,7 @@ fn is_over(mut peer: Endpoint, error: ProtocolError) {
     let junk = Random(2).bytes(100_000);
     for piece in junk.chunks(4096) {
         peer.feed(piece);
-        assert!(peer.input.unread().is_empty(), "what is dropped is kept");
+        assert!(peer.input.unread().is_empty(), "later bytes are kept");
     }
     peer.end();
     peer.feed(&junk[..10]);
@@ -78,7 +79,7 @@ fn is_over(mut peer: Endpoint, error: ProtocolError) {
     assert_eq!(
         peer.ws.close(code(1000), "", &mut peer.out),
         Ok(()),
-        "it is closed already"
+        "close is not an error on a closed connection"
     );
     assert_eq!(peer.events.len(), events, "an event after {error:?}");
     assert_eq!(peer.out, out, "something was sent after {error:?}");
@@ -131,8 +132,9 @@ fn field_04_huge_lengths_without_limits() {
                 for frame in frames {
                     peer.feed(&frame.to(side).bytes());
                 }
-                // Never complete where it fits into the address space, and refused, not cut
-                // down to its lower bits, where it does not. Nor does the sum overflow.
+                // If the length fits into `usize`, the frame is never complete. If it does not fit,
+                // the frame is refused, and the length is not truncated. The sum of the lengths does
+                // not overflow.
                 let fits = usize::try_from(len).is_ok();
                 assert_eq!(peer.error, (!fits).then_some(ProtocolError::MessageTooBig));
                 assert_eq!(peer.events, []);
@@ -147,15 +149,15 @@ fn field_06_endless_continuation() {
         let small = config(|c| c.max_message_size = 1000);
         let start = frame(false, BINARY, [0; 100]);
         let more = frame(false, CONTINUATION, [0; 100]);
-        // 1000 bytes are fine, and so is an empty frame on top.
+        // 1000 bytes and an empty frame are within the limit.
         let mut legal = vec![more; 9];
         legal.insert(0, start);
         legal.push(frame(false, CONTINUATION, ""));
         let one_more = frame(false, CONTINUATION, "").claiming(1).to(side);
         refuses(side, small, &legal, &one_more, ProtocolError::MessageTooBig);
 
-        // A message of exactly the limit arrives, whole or in fragments, and the next one starts
-        // counting at zero.
+        // A message of exactly the limit arrives, in one frame or in fragments. The count starts at
+        // zero for the next message.
         let mut peer = Endpoint::new(side, small);
         legal.push(frame(true, CONTINUATION, ""));
         for frame in legal
@@ -212,7 +214,7 @@ fn field_07_endless_tiny_fragments() {
 
 #[test]
 fn field_10_silence_after_any_error() {
-    // Errors that come of frames are put to the same test by the tests of their rows.
+    // The errors of frames are tested in the same way by their own tests.
     for side in SIDES {
         let mut peer = Endpoint::new(side, Config::new());
         peer.feed(&frame(false, TEXT, "half a mess").to(side).bytes());
@@ -381,7 +383,7 @@ fn field_18_close_codes() {
             refused_by_both(&[], offending, ProtocolError::InvalidCloseCode(code));
         }
     }
-    // The rest of the numbers, without the 10^5 bytes behind each of them.
+    // All other numbers, without the long checks of `refuses`.
     for side in SIDES {
         for number in 0..=u16::MAX {
             let legal = matches!(number, 1000..=1003 | 1007..=1014 | 3000..=4999);
@@ -406,7 +408,7 @@ fn field_18_close_payload() {
     ] {
         refused_by_both(&[], wire::close(1000, reason), ProtocolError::InvalidUtf8);
     }
-    // Inside a message too; the message is lost.
+    // Also inside a message. The message is lost.
     let message = [frame(false, TEXT, "half")];
     refused_by_both(
         &message,

@@ -1,4 +1,4 @@
-//! What compression does with any bytes from a peer, and with anything an application sends.
+//! The bodies for compression: any bytes from a peer, and any messages of an application.
 
 use websocket_proto::{
     Config, MessageKind,
@@ -13,9 +13,11 @@ use super::{
     },
 };
 
-/// The first byte says what was agreed on, the second how many of the next ones are sizes of
-/// reads; the rest is the stream, as it is or as what frames are made of. However it is cut, it
-/// means the same, and the same as to the reference decoder; and the memory is bounded.
+/// A connection with compression receives a stream. The result does not depend on how the stream is
+/// split, and is that of the reference decoder. The memory is bounded.
+///
+/// The first byte gives the parameters. The second byte tells how many of the next bytes are the
+/// sizes of reads. The rest is the stream, or the content of valid frames.
 pub fn inflate(data: &[u8]) {
     let [agreed, sizes, data @ ..] = data else {
         return;
@@ -43,7 +45,7 @@ pub fn inflate(data: &[u8]) {
         client_max_window_bits: Some(window_bits),
     };
     let feed = |pieces: &[&[u8]]| {
-        // The reference decoder knows no limit for them.
+        // The reference decoder has no such limit.
         let mut deflate = DeflateConfig::new();
         deflate.max_final_blocks = u32::MAX;
         let mut end = Endpoint::with_deflate(side, limits(), params, deflate);
@@ -62,15 +64,16 @@ pub fn inflate(data: &[u8]) {
         assert_eq!(cut.events, whole.events);
         assert_eq!(cut.error, whole.error);
         assert_eq!(cut.out, whole.out);
-        // What is compressed, a control frame that is not complete, and one read, twice, for
-        // growth; and the message.
+        // The compressed message, an incomplete control frame and one read: growth can double them.
+        // And the inflated message.
         let limit = limits().max_message_size;
         let most = 2 * (limit + limit / 4 + 64 + 139 + 256) + limit + 1;
         assert!(cut.input.capacity() <= most);
     }
 }
 
-/// A stream of legal frames: of each the first byte says what it is, the second how long.
+/// A stream of valid frames. For each frame, the first byte gives its kind and the second its
+/// length.
 fn frames(side: Side, mut data: &[u8]) -> Vec<u8> {
     let mut stream = Vec::new();
     let mut inside = false;
@@ -94,9 +97,11 @@ fn frames(side: Side, mut data: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// Two ends that have agreed on what the first bytes say do what the others say. Each reads what
-/// the other sent, and so does a decoder of another make, which goes without what is beyond the
-/// window; whatever becomes of the codecs in between.
+/// Two endpoints send each other messages, and their codecs are lent, reclaimed and hibernated.
+/// Each endpoint reads the messages of the other, and so does a reference decoder, which refuses
+/// references beyond the negotiated window.
+///
+/// The first bytes give the parameters, and the others the steps.
 pub fn deflate_round_trip(data: &[u8]) {
     let mut script = Script(data);
     let params = Params {
@@ -180,7 +185,7 @@ pub fn deflate_round_trip(data: &[u8]) {
             let size = [out.len().max(1), 1, 50, 1000][script.number(4)];
             out.chunks(size).for_each(|piece| peer.end.feed(piece));
             peer = &mut ends[1 - at];
-            // Pongs are left out.
+            // Pongs are not part of the script.
             peer.end.out.clear();
             assert_eq!((&peer.end.events, peer.end.error), (&sent, None));
         }
@@ -191,11 +196,11 @@ struct End {
     end: Endpoint,
     peer: Reference,
     sent: Vec<OwnedEvent>,
-    /// The pieces of the message under way.
+    /// The pieces of a message that was started and is not finished.
     started: Option<Vec<u8>>,
 }
 
-/// Bytes as decisions. Without any left, all are the first.
+/// Decisions made of bytes. If no byte is left, each decision is the first option.
 struct Script<'a>(&'a [u8]);
 
 impl Script<'_> {
@@ -217,7 +222,7 @@ impl Script<'_> {
         }
     }
 
-    /// Some bytes again and again, or what was sent before with another end.
+    /// Makes a message: bytes repeated several times, sometimes appended to the last message.
     fn message(&mut self, message: &mut Vec<u8>) {
         let len = self.number(64).min(self.0.len());
         let times = [1, 1, 3, 40, 300][self.number(5)];

@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets: plain functions that panic where bytes break a promise.
-//! `tests/fuzz_bodies.rs` runs the same functions as ordinary tests.
+//! The bodies of the fuzz targets: functions that panic if the crate breaks a promise for these
+//! bytes. `tests/fuzz_bodies.rs` runs the same functions as ordinary tests.
 
 use websocket_proto::{Config, frame::FrameHeader};
 
@@ -15,7 +15,8 @@ pub use handshakes::{client_handshake, server_handshake};
 
 use support::{Endpoint, Reference, Side, config, frames, wire};
 
-/// A header that decodes encodes to the same bytes, from a prefix of which nothing else decodes.
+/// A header that decodes is encoded to the same bytes. A prefix of it gives the same result or needs
+/// more bytes.
 pub fn header_decode(data: &[u8]) {
     let whole = FrameHeader::decode(data);
     for cut in 0..data.len().min(FrameHeader::MAX_LEN) {
@@ -32,20 +33,21 @@ pub fn header_decode(data: &[u8]) {
     }
 }
 
-/// What a server makes of the bytes; see [`receive`].
+/// A server receives the bytes: see [`receive`].
 pub fn server_receive(data: &[u8]) {
     receive(Side::Server, data);
 }
 
-/// What a client makes of the bytes; see [`receive`].
+/// A client receives the bytes: see [`receive`].
 pub fn client_receive(data: &[u8]) {
     receive(Side::Client, data);
 }
 
-/// The first byte says how many of the next ones are sizes of reads; the rest is the stream.
-/// However it is cut, it means the same, and the same as to the reference decoder; what is sent in
-/// return are whole legal frames; each event takes bytes away, so that the work is bounded; and
-/// the memory is bounded by the limits.
+/// The first byte tells how many of the next bytes are the sizes of reads. The rest is the stream.
+///
+/// The result does not depend on how the stream is split, and is that of the reference decoder. The
+/// replies are complete, valid frames. Each event takes bytes, so the work is bounded. The limits
+/// bound the memory.
 fn receive(side: Side, data: &[u8]) {
     let [sizes, data @ ..] = data else { return };
     let (sizes, stream) = data.split_at(usize::from(sizes % 8).min(data.len()));
@@ -65,7 +67,7 @@ fn receive(side: Side, data: &[u8]) {
         assert_eq!(cut.events, whole.events);
         assert_eq!(cut.error, whole.error);
         assert_eq!(cut.out, whole.out);
-        // A message, a control frame that is not complete, and one read; twice, for growth.
+        // A message, an incomplete control frame and one read. Growth can double the memory.
         let most = limits().max_message_size + 139 + 256;
         assert!(cut.input.capacity() <= 2 * most);
     }
@@ -80,7 +82,7 @@ fn limits() -> Config {
     })
 }
 
-/// Pieces of these sizes plus one, again and again.
+/// Splits the bytes into pieces of these sizes plus one. The sizes and a last 255 are repeated.
 fn cut<'a>(mut rest: &'a [u8], sizes: &[u8]) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();
     for size in sizes.iter().chain([&255]).cycle() {

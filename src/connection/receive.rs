@@ -234,7 +234,7 @@ fn take_plain(input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
 }
 
 /// Takes a control frame if it has arrived completely. Otherwise its header stays in the buffer and
-/// is decoded again with the next read. A whole control frame has at most 139 bytes.
+/// is decoded again with the next read. A whole control frame has at most 131 bytes.
 fn take_control(header: &FrameHeader, header_len: usize, input: &mut RecvBuf) -> Option<Received> {
     let len = header.len as usize;
     if input.unread().len() < header_len + len {

@@ -243,7 +243,8 @@ impl fmt::Debug for EncodedHeader {
 /// use websocket_proto::frame::{FrameError, FrameHeader};
 ///
 /// // A length of 5 in the 16-bit form.
-/// assert_eq!(FrameHeader::decode(&[0x81, 126, 0, 5]), Err(FrameError::NonMinimalLength));
+/// let result = FrameHeader::decode(&[0x81, 126, 0, 5]);
+/// assert_eq!(result, Err(FrameError::NonMinimalLength));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

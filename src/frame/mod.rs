@@ -8,9 +8,10 @@
 //! use websocket_proto::frame::{FrameHeader, Opcode, apply_mask};
 //!
 //! // The masked "Hello" of RFC 6455 §5.7.
-//! let mut wire = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
-//! let (header, len) = FrameHeader::decode(&wire)?.expect("a complete header");
-//! assert_eq!((header.fin, header.opcode, header.len), (true, Opcode::Text, 5));
+//! let mut wire = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+//! let (header, len) = FrameHeader::decode(&wire)?.expect("complete");
+//! assert!(header.fin);
+//! assert_eq!((header.opcode, header.len), (Opcode::Text, 5));
 //! apply_mask(&mut wire[len..], header.mask.expect("masked"), 0);
 //! assert_eq!(&wire[len..], b"Hello");
 //! # Ok::<(), websocket_proto::frame::FrameError>(())

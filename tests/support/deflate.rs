@@ -1,5 +1,5 @@
-//! Compressed payloads as a peer makes them: by miniz_oxide, which shares no line with zlib, and by
-//! hand, block by block (RFC 1951 §3.2).
+//! Compressed payloads of a peer: by miniz_oxide, which shares no code with zlib, and by hand, block
+//! by block (RFC 1951 §3.2).
 
 use miniz_oxide::{
     deflate::core::{CompressorOxide, TDEFLFlush, compress, create_comp_flags_from_zip_params},
@@ -23,7 +23,7 @@ pub fn compressed(payload: impl AsRef<[u8]>) -> Frame {
     rsv1(frame(true, BINARY, payload))
 }
 
-/// A compressor of another make, which remembers the messages before.
+/// Another compressor than that of the crate. It uses context takeover.
 pub struct Peer(CompressorOxide);
 
 impl Peer {
@@ -32,19 +32,19 @@ impl Peer {
         Self(CompressorOxide::new(flags))
     }
 
-    /// A message, without its tail (§7.2.1).
+    /// Compresses a message, without its tail (RFC 7692 §7.2.1).
     pub fn message(&mut self, plain: &[u8]) -> Vec<u8> {
         let mut payload = self.flushed(plain);
         assert_eq!(payload.split_off(payload.len() - 4), [0, 0, 0xff, 0xff]);
         payload
     }
 
-    /// With the tail.
+    /// Compresses a message, with its tail.
     pub fn flushed(&mut self, plain: &[u8]) -> Vec<u8> {
         self.run(plain, TDEFLFlush::Sync)
     }
 
-    /// With a final block at the end. Nothing can follow.
+    /// Compresses a message that ends with a final block. No other message can follow.
     pub fn finished(mut self, plain: &[u8]) -> Vec<u8> {
         self.run(plain, TDEFLFlush::Finish)
     }
@@ -58,12 +58,12 @@ impl Peer {
     }
 }
 
-/// A message on its own.
+/// Compresses a message that refers to no other.
 pub fn alone(plain: &[u8]) -> Vec<u8> {
     Peer::new(6).message(plain)
 }
 
-/// What miniz_oxide inflates whole data to, behind what was inflated before.
+/// Inflates complete data by miniz_oxide. `before` is what was inflated before it.
 pub fn miniz_inflated(before: &[u8], mut data: &[u8], len: usize) -> Option<Vec<u8>> {
     let mut buffer = before.to_vec();
     let mut end = before.len();
@@ -84,7 +84,7 @@ pub fn miniz_inflated(before: &[u8], mut data: &[u8], len: usize) -> Option<Vec<
     Some(buffer[before.len()..end].to_vec())
 }
 
-/// Blocks written by hand.
+/// DEFLATE blocks written by hand.
 #[derive(Debug, Clone, Default)]
 pub struct Blocks {
     bytes: Vec<u8>,
@@ -105,7 +105,7 @@ impl Blocks {
         Self::default()
     }
 
-    /// Of the low bits of a number.
+    /// Appends the low `count` bits of a number.
     pub fn bits(mut self, number: usize, count: usize) -> Self {
         for at in 0..count {
             if self.bits.is_multiple_of(8) {
@@ -118,7 +118,7 @@ impl Blocks {
         self
     }
 
-    /// A word of a prefix code, whose first bit is its highest (§3.1.1).
+    /// Appends a word of a prefix code. Its highest bit comes first (§3.1.1).
     fn word(self, word: usize, len: usize) -> Self {
         (0..len)
             .rev()
@@ -136,13 +136,13 @@ impl Blocks {
         blocks
     }
 
-    /// With the fixed codes (§3.2.6).
+    /// Appends a block with the fixed codes (§3.2.6).
     pub fn fixed(self, is_final: bool, symbols: &[Symbol]) -> Self {
         let open = self.open(is_final, symbols);
         open.word(0, 7)
     }
 
-    /// The same without its end.
+    /// The same without the end of the block.
     pub fn open(self, is_final: bool, symbols: &[Symbol]) -> Self {
         let start = self.bits(usize::from(is_final) | 2, 3);
         symbols.iter().fold(start, |blocks, symbol| match *symbol {
@@ -160,18 +160,18 @@ impl Blocks {
         })
     }
 
-    /// A final block ends with its last byte.
+    /// Fills the last byte, as after a final block.
     pub fn aligned(mut self) -> Self {
         self.bits = self.bits.next_multiple_of(8);
         self
     }
 
-    /// The payload of a message that ends here without a further block.
+    /// Returns the payload of a message that ends here, without another block.
     pub fn end(self) -> Vec<u8> {
         self.bytes
     }
 
-    /// The payload of a message: the empty block at the end without its tail.
+    /// Returns the payload of a message. It ends with an empty block without its tail.
     pub fn message(self) -> Vec<u8> {
         self.bits(0, 3).bytes
     }
@@ -196,7 +196,7 @@ pub fn all() -> impl Iterator<Item = (Side, bool)> {
         .flat_map(|side| [true, false].map(|takeover| (side, takeover)))
 }
 
-/// The same for both directions.
+/// The same parameters for both directions.
 #[cfg(feature = "deflate")]
 pub fn params(takeover: bool, window_bits: u8) -> Params {
     Params {
@@ -207,7 +207,7 @@ pub fn params(takeover: bool, window_bits: u8) -> Params {
     }
 }
 
-/// The defaults, but for what `change` changes, and for every message.
+/// The default configuration with changes. Every message is compressed.
 #[cfg(feature = "deflate")]
 pub fn always(change: impl FnOnce(&mut DeflateConfig)) -> DeflateConfig {
     let mut config = DeflateConfig::new();
@@ -216,7 +216,7 @@ pub fn always(change: impl FnOnce(&mut DeflateConfig)) -> DeflateConfig {
     config
 }
 
-/// What reads the messages of `side`, and holds them to what was agreed on.
+/// An inflater for the messages of `side`. It fails if they break the negotiated parameters.
 #[cfg(feature = "deflate")]
 pub fn strict(side: Side, params: Params) -> Deflate {
     let (bits, alone) = match side {

@@ -1,33 +1,33 @@
-//! DEFLATE read aloud (RFC 1951), one bit at a time, slow and plain: an oracle for the inflater. It
-//! refuses what zlib refuses, at the bit that is wrong.
+//! A slow and simple inflater (RFC 1951) that reads one bit at a time. It tells the expected result
+//! of the inflater of the crate. It refuses what zlib refuses, at the bit that is wrong.
 
-/// What has come out of compressed data.
+/// The result of inflating.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inflation {
     pub output: Vec<u8>,
     pub end: End,
     /// The longest distance of all matches.
     pub farthest: usize,
-    /// Whether something followed a final block.
+    /// Whether data followed a final block.
     pub restarted: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// Inside of a block, or of its header.
+    /// The data ends inside a block.
     Inside,
-    /// Between two blocks, with this many bits left, too few to begin the next one.
+    /// The data ends between two blocks. This many bits are left, too few for the next header.
     Between(usize),
-    /// Behind a block that calls itself the final one, with no byte left.
+    /// The data ends with a final block.
     Final,
-    /// It is not DEFLATE.
+    /// The data is not valid DEFLATE.
     Wrong,
-    /// There would be more than the limit.
+    /// The output exceeds the limit.
     Full,
 }
 
-/// Inflates the data behind what was inflated before it. Behind a final block, which is no end
-/// (RFC 7692 §7.2.3.4), it may refer to the last `kept` bytes of that only.
+/// Inflates `data`. `before` is what was inflated before it. Data may follow a final block (RFC 7692
+/// §7.2.3.4), but then it may refer to the last `kept` bytes of `before` only.
 pub fn inflate(before: &[u8], kept: usize, data: &[u8], limit: usize) -> Inflation {
     let mut bits = Bits { data, at: 0 };
     let mut window = Window {
@@ -128,7 +128,7 @@ impl Window {
     }
 }
 
-/// A block (§3.2.3); returns whether it is the final one.
+/// Inflates a block (§3.2.3). Returns whether it is a final block.
 fn block(bits: &mut Bits<'_>, window: &mut Window) -> Result<bool, Stop> {
     let header = bits.number(3).map_err(|_| Stop::Between)?;
     match header >> 1 {
@@ -197,7 +197,7 @@ fn symbols(
     }
 }
 
-/// The codes of a block that brings its own (§3.2.7).
+/// Reads the codes of a block with dynamic codes (§3.2.7).
 fn codes(bits: &mut Bits<'_>) -> Result<(Code, Code), Stop> {
     const ORDER: [usize; 19] = [
         16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
@@ -219,7 +219,7 @@ fn codes(bits: &mut Bits<'_>) -> Result<(Code, Code), Stop> {
     let code = Code::new(lens)?;
     let mut lens = Vec::new();
     while lens.len() < literals + distances {
-        // Without any code zlib reads zeros. They end badly.
+        // If no code has a word, zlib reads zeros. Such a block fails later.
         let symbol = match none {
             true => bits.bit().map(|_| 0)?,
             false => code.symbol(bits)?,
@@ -250,7 +250,7 @@ fn is_complete(lens: &[usize]) -> bool {
     used.map(|len| 1_u32 << (15 - len)).sum::<u32>() == 1 << 15
 }
 
-/// A prefix code, made of the lengths of its words (§3.2.2).
+/// A prefix code. It is given by the lengths of its words (§3.2.2).
 struct Code {
     /// How many words there are of each length, and the symbols in the order of their words.
     counts: [usize; 16],

@@ -1,7 +1,11 @@
-//! What the tests share: two connections joined in memory under a virtual clock ([`Pair`]), the
-//! bytes that peers send with any mistake in them ([`wire`], [`deflate`], [`http`]), an oracle
-//! ([`reference`], [`inflate`]), and what becomes of an opening ([`server`], [`client`]). Nothing
-//! in here reads a clock, a socket or entropy.
+//! Code that the tests share:
+//!
+//! - two connections joined in memory, with a virtual clock: [`Pair`];
+//! - valid and invalid bytes of a peer: [`wire`], [`deflate`], [`http`];
+//! - decoders that tell the expected result: [`reference`], [`inflate`];
+//! - the results of handshakes: [`server`], [`client`].
+//!
+//! Nothing here reads a clock, a socket or entropy.
 
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
@@ -25,7 +29,7 @@ pub use wire::{Frame, frame, frames};
 
 pub const SIDES: [Side; 2] = [Side::Server, Side::Client];
 
-/// Which end is under test. Frames `to` a server are masked.
+/// The role of the endpoint under test. Frames `to` a server are masked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     Server,
@@ -48,7 +52,7 @@ impl Side {
     }
 }
 
-/// The defaults, but for what `change` changes.
+/// The default configuration with changes.
 pub fn config(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = Config::new();
     change(&mut config);
@@ -63,7 +67,7 @@ pub fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// An event that outlives the buffer.
+/// An event with its own copy of the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwnedEvent {
     Text(String),
@@ -94,12 +98,12 @@ impl From<Event<'_>> for OwnedEvent {
     }
 }
 
-/// Code and reason of a Close frame, in a form that compares easily.
+/// The code and the reason of a Close frame, in a form that is easy to compare.
 pub fn said(close: Option<CloseFrame<'_>>) -> Option<(Option<u16>, String)> {
     close.map(|CloseFrame { code, reason }| (code.map(u16::from), reason.to_owned()))
 }
 
-/// A connection with its buffers, and what has come out of it.
+/// A connection with its buffers, its events and its error.
 #[derive(Debug)]
 pub struct Endpoint {
     pub ws: Connection,
@@ -107,7 +111,7 @@ pub struct Endpoint {
     pub out: BytesMut,
     pub events: Vec<OwnedEvent>,
     pub error: Option<ProtocolError>,
-    /// Whether its codecs are taken away after each event.
+    /// Whether a pool hibernates the codecs after each event.
     pub hibernates: bool,
 }
 
@@ -123,7 +127,7 @@ impl Endpoint {
         }
     }
 
-    /// With what was negotiated elsewhere.
+    /// An endpoint with compression.
     #[cfg(feature = "deflate")]
     pub fn with_deflate(
         side: Side,
@@ -136,13 +140,13 @@ impl Endpoint {
         endpoint
     }
 
-    /// One read of `bytes`, and all events that it brings.
+    /// Receives `bytes` in one read and takes all events.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
         self.drain();
     }
 
-    /// The same, read into a spare room of at least `spare` bytes.
+    /// The same, with a room of at least `spare` bytes.
     pub fn feed_into(&mut self, bytes: &[u8], spare: usize) {
         let room = self.input.spare(spare.max(bytes.len()));
         room[..bytes.len()].copy_from_slice(bytes);
@@ -150,7 +154,7 @@ impl Endpoint {
         self.drain();
     }
 
-    /// Takes events until there are none. An error has to repeat.
+    /// Takes events until there are none. Asserts that an error is repeated.
     pub fn drain(&mut self) {
         loop {
             let before = self.input.unread().len();
@@ -158,14 +162,17 @@ impl Endpoint {
                 Ok(Some(Event::Progress)) => {}
                 Ok(Some(event)) => {
                     self.events.push(event.into());
-                    assert!(self.input.unread().len() < before, "an event without bytes");
+                    assert!(
+                        self.input.unread().len() < before,
+                        "the event took no bytes"
+                    );
                     assert_eq!(self.error, None, "an event after an error");
                     #[cfg(feature = "deflate")]
                     if self.hibernates {
                         websocket_proto::deflate::Pool::new().hibernate(&mut self.ws);
                     }
                 }
-                Ok(None) => return assert_eq!(self.error, None, "the error does not repeat"),
+                Ok(None) => return assert_eq!(self.error, None, "the error was not repeated"),
                 Err(error) => return self.failed(error),
             }
         }
@@ -186,12 +193,12 @@ impl Endpoint {
         assert_eq!(self.ws.error(), Some(error));
     }
 
-    /// Takes the events seen so far.
+    /// Removes and returns the events so far.
     pub fn take_events(&mut self) -> Vec<OwnedEvent> {
         core::mem::take(&mut self.events)
     }
 
-    /// Flushes `out`, and says which frames were in it.
+    /// Flushes `out`. Returns the frames that were in it.
     pub fn flush(&mut self) -> Vec<Frame> {
         let sent = frames(&self.out);
         self.out.clear();
@@ -207,15 +214,15 @@ impl Endpoint {
     }
 }
 
-/// A client and a server joined by two pipes, under a clock that moves when it is told to.
+/// A client and a server joined by two pipes. The tests move the clock.
 #[derive(Debug)]
 pub struct Pair {
     pub client: Endpoint,
     pub server: Endpoint,
     pub now: Duration,
-    /// The most bytes of one read.
+    /// The maximum size of one read, in bytes.
     pub chunk: usize,
-    /// Whether bytes get through to the client, and to the server. Lost for ever, where not.
+    /// Whether bytes arrive at the client, and at the server. If not, they are lost.
     pub reaches_client: bool,
     pub reaches_server: bool,
     ended: [bool; 2],
@@ -245,7 +252,8 @@ impl Pair {
         }
     }
 
-    /// Moves bytes both ways until both pipes are empty, and ends a stream whose other end is done.
+    /// Moves bytes in both directions until both pipes are empty. If one endpoint is done, ends the
+    /// stream of the other.
     pub fn drive(&mut self) {
         while !(self.client.out.is_empty() && self.server.out.is_empty()) {
             let (client, server) = (&mut self.client, &mut self.server);
@@ -258,12 +266,12 @@ impl Pair {
                 self.of(side.peer()).end();
             }
         }
-        // What happened is taken to have happened now.
+        // The connections take everything so far to have happened now.
         self.client.ws.deadline(self.now);
         self.server.ws.deadline(self.now);
     }
 
-    /// Lets time pass, with everything that falls due meanwhile.
+    /// Moves the clock and handles all timeouts on the way.
     pub fn advance(&mut self, by: Duration) {
         let until = self.now + by;
         self.drive();
@@ -294,7 +302,7 @@ fn move_bytes(from: &mut Endpoint, to: &mut Endpoint, chunk: usize, arrive: bool
     }
 }
 
-/// A small deterministic generator (SplitMix64), for bulk that needs no shrinking.
+/// A small deterministic generator (SplitMix64), for random data that proptest need not shrink.
 #[derive(Debug, Clone)]
 pub struct Random(pub u64);
 

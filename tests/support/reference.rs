@@ -1,5 +1,6 @@
-//! An oracle for the receive half: RFC 6455 read aloud, one byte at a time, slow and plain, and
-//! RFC 7692 one frame at a time. It shares the types of the errors with the crate, and nothing else.
+//! A slow and simple decoder that tells the expected result of the receiving half. It reads RFC 6455
+//! one byte at a time and RFC 7692 one frame at a time. It shares only the error types with the
+//! crate.
 
 use websocket_proto::{Config, ProtocolError, frame::FrameError};
 
@@ -11,7 +12,7 @@ use super::{
     wire,
 };
 
-/// What a compressor may refer to at most (RFC 1951 §2).
+/// The longest distance that a compressor may refer to, in bytes (RFC 1951 §2).
 const WINDOW: usize = 32 << 10;
 
 pub struct Reference {
@@ -28,28 +29,28 @@ pub struct Reference {
     close_received: bool,
     pub events: Vec<OwnedEvent>,
     pub error: Option<ProtocolError>,
-    /// What must have been sent in reply, as long as nothing is flushed.
+    /// The expected replies, if nothing was flushed.
     pub replies: Vec<Frame>,
 }
 
 struct Message {
     is_text: bool,
-    /// As it is on the wire.
+    /// The payload as sent on the wire, but not masked.
     payload: Vec<u8>,
     compressed: bool,
     fragments: u32,
 }
 
-/// Permessage-deflate, as far as it concerns what is received.
+/// The receiving half of permessage-deflate.
 #[derive(Debug)]
 pub struct Deflate {
     pub window_bits: u8,
     pub takeover: bool,
-    /// Whether to go without what is beyond the window, which a peer must not refer to.
+    /// Whether a reference beyond the negotiated window is an error.
     pub strict: bool,
-    /// Whether the inflater goes elsewhere after each message.
+    /// Whether the inflater hibernates after each message.
     pub hibernates: bool,
-    /// What a message may refer to: all that the inflater has seen since it was last reset.
+    /// The bytes that a message may refer to: all that were inflated since the last reset.
     before: Vec<u8>,
 }
 
@@ -64,7 +65,7 @@ impl Deflate {
         }
     }
 
-    /// The inflater goes elsewhere. What it leaves behind is the window.
+    /// The inflater hibernates. Only the window is kept.
     pub fn hibernate(&mut self) {
         let beyond = self.before.len().saturating_sub(1 << self.window_bits);
         self.before.drain(..beyond);
@@ -96,7 +97,7 @@ impl Reference {
         }
     }
 
-    /// What an inflater that is taken away between two messages makes of those that follow.
+    /// The inflater hibernates between two messages.
     pub fn hibernate(&mut self) {
         if let Some(deflate) = &mut self.deflate {
             deflate.hibernate();
@@ -115,7 +116,8 @@ impl Reference {
     }
 
     pub fn end(&mut self) {
-        // Within a frame nothing happens but that it turns out to be wrong.
+        // A compressed frame is inflated only when it is complete. An error in an incomplete frame
+        // is found here.
         if self.error.is_none()
             && !self.close_received
             && let Err(error) = self.inflated(false)
@@ -150,7 +152,7 @@ impl Reference {
         }
     }
 
-    /// §5.2, in the order in which the bytes come.
+    /// Parses a header (§5.2) in the order of its bytes.
     fn parse_header(&self) -> Result<Option<Frame>, ProtocolError> {
         let header = &self.header;
         if header.len() < 2 {
@@ -200,7 +202,7 @@ impl Reference {
         }))
     }
 
-    /// What a header means here and now.
+    /// Checks a header against the state and the limits.
     fn begin(&mut self, frame: &Frame) -> Result<(), ProtocolError> {
         let may_be_compressed =
             self.deflate.is_some() && matches!(frame.opcode, wire::TEXT | wire::BINARY);
@@ -292,8 +294,8 @@ impl Reference {
         Ok(())
     }
 
-    /// What the compressed message under way inflates to, with its tail where it has ended
-    /// (RFC 7692 §7.2.2). What is wrong counts in the order of the inflated bytes.
+    /// Inflates the compressed message under way. If it is complete, its tail is appended (RFC 7692
+    /// §7.2.2). The first error in the order of the inflated bytes counts.
     fn inflated(&mut self, fin: bool) -> Result<Option<Vec<u8>>, ProtocolError> {
         let (Some(deflate), Some(message)) = (&mut self.deflate, &self.message) else {
             return Ok(None);
@@ -327,7 +329,7 @@ impl Reference {
         }
         let mut payload = message.payload.clone();
         if inflation.end != End::Final {
-            // The tail ends an empty block, with not a bit of anything else.
+            // The tail must complete an empty block and add nothing else.
             let plain = inflation.output.len();
             payload.extend([0x00, 0x00, 0xff, 0xff]);
             inflation = run(&payload);
@@ -342,7 +344,7 @@ impl Reference {
         };
         let output = inflation.output;
         let second = miniz_inflated(&deflate.before, &payload, output.len());
-        assert_eq!(second.as_ref(), Some(&output), "another reads it otherwise");
+        assert_eq!(second.as_ref(), Some(&output), "miniz_oxide disagrees");
         if !deflate.takeover {
             return Ok(Some(output));
         }
@@ -394,7 +396,7 @@ impl Reference {
         self.close_sent = true;
     }
 
-    /// §5.5.3: only the most recent ping need be answered, which is what a full `out` leads to.
+    /// Answers a ping. Above the backlog, only the most recent ping is answered (§5.5.3).
     fn pong(&mut self, payload: &[u8]) {
         let queued: usize = self.replies.iter().map(|reply| reply.bytes().len()).sum();
         if queued > self.config.pong_backlog

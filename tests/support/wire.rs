@@ -1,5 +1,5 @@
-//! Bytes as a peer puts them on the wire, with any mistake in the header, and the way back. Written
-//! from RFC 6455 §5.2, without a line of the crate.
+//! Encodes valid and invalid frames, and decodes valid ones. Written from RFC 6455 §5.2, without
+//! code of the crate.
 
 use super::Side;
 
@@ -13,7 +13,7 @@ pub const CLOSE: u8 = 0x8;
 pub const PING: u8 = 0x9;
 pub const PONG: u8 = 0xA;
 
-/// Which of the three forms of length a header uses.
+/// The form of the length in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Shortest,
@@ -21,7 +21,7 @@ pub enum Form {
     Bits64,
 }
 
-/// A frame, right or wrong.
+/// A valid or invalid frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     pub fin: bool,
@@ -30,9 +30,9 @@ pub struct Frame {
     pub opcode: u8,
     pub key: Option<[u8; 4]>,
     pub form: Form,
-    /// The length in the header, where it is not that of the payload.
+    /// The length in the header, if it is not that of the payload.
     pub claimed: Option<u64>,
-    /// Unmasked.
+    /// The payload, not masked.
     pub payload: Vec<u8>,
 }
 
@@ -72,7 +72,7 @@ impl Frame {
         }
     }
 
-    /// Masked or not, as this side expects it.
+    /// Masks the frame if this side expects it.
     pub fn to(self, side: Side) -> Self {
         Self {
             key: (side == Side::Server).then_some(KEY),
@@ -127,21 +127,21 @@ impl Frame {
         wire
     }
 
-    /// The number of a Close frame, which must have one.
+    /// The code of a Close frame. The frame must have one.
     pub fn close_code(&self) -> u16 {
         assert_eq!(self.opcode, CLOSE, "{self:?}");
         u16::from_be_bytes([self.payload[0], self.payload[1]])
     }
 }
 
-/// The frames that these bytes are. They must be whole, legal, and all of them.
+/// Decodes frames. All must be complete and valid.
 pub fn frames(wire: &[u8]) -> Vec<Frame> {
     let frames = compressed_frames(wire);
     assert!(frames.iter().all(|frame| frame.rsv == 0), "a reserved bit");
     frames
 }
 
-/// The same where permessage-deflate gives RSV1 a meaning.
+/// The same, but RSV1 is allowed, as with permessage-deflate.
 pub fn compressed_frames(mut wire: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     while !wire.is_empty() {
@@ -197,7 +197,7 @@ fn take_frame(wire: &mut &[u8]) -> Frame {
     }
 }
 
-/// Just what the frames carry, for comparing replies regardless of their masks.
+/// The frames without their masks, to compare replies.
 pub fn contents(frames: &[Frame]) -> Vec<(bool, u8, Vec<u8>)> {
     frames
         .iter()

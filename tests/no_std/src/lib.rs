@@ -1,7 +1,7 @@
-//! Proof that `websocket-proto` without default features needs `core` and `alloc` only.
+//! Proves that `websocket-proto` without default features needs only `core` and `alloc`.
 //!
-//! This library brings the panic handler that std would bring as well. If any dependency linked
-//! std, there would be two of them, and the build would fail.
+//! This library defines a panic handler. std defines one as well. If any dependency linked std,
+//! there would be two panic handlers, and the build would fail.
 #![no_std]
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -10,7 +10,8 @@ use core::panic::PanicInfo;
 use bytes::BytesMut;
 use websocket_proto::{Config, Connection, Event, RecvBuf, Role};
 
-/// Echoes what arrived into `output`, and returns the length of the reply; −1 after an error.
+/// Receives `input` and writes the replies, an echo of its messages, to `output`. Returns the length
+/// of the replies in bytes, or −1 after an error.
 ///
 /// # Safety
 ///
@@ -46,7 +47,7 @@ pub unsafe extern "C" fn echo(
     }
 }
 
-/// An allocator that has nothing to give: only the build matters.
+/// An allocator without memory. The program is only built, never run.
 struct Nothing;
 
 unsafe impl GlobalAlloc for Nothing {
