@@ -281,3 +281,19 @@ fn field_4_07_what_comes_out_first_counts_first() {
         }
     }
 }
+
+#[test]
+fn wrong_text_is_found_before_the_next_frame() {
+    let wrong = Blocks::new().fixed(false, &literals(b"a\xff")).message();
+    let wrong = rsv1(frame(false, TEXT, wrong));
+    for side in SIDES {
+        for takeover in [true, false] {
+            let wire = [wrong.clone(), wire::ping("behind it")];
+            let wire = wire.map(|frame| frame.to(side).bytes()).concat();
+            let mut peer = endpoint(side, Config::new(), takeover);
+            peer.feed(&wire);
+            assert_eq!(peer.error, Some(ProtocolError::InvalidUtf8));
+            assert_eq!(peer.events, [], "the ping came first");
+        }
+    }
+}
