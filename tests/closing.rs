@@ -242,7 +242,7 @@ fn a_close_ends_a_message_that_is_under_way() {
         assert_eq!((peer.events.len(), peer.error), (1, None));
         nothing_can_be_sent(&mut peer);
         let [half, close] = &peer.flush()[..] else {
-            panic!("a fragment and a Close frame")
+            panic!("expected a fragment and a Close frame")
         };
         assert_eq!(
             (half.fin, half.opcode, close.close_code()),

@@ -55,7 +55,7 @@ fn refused(mut peer: Endpoint, side: Side, frames_in: &[Frame], error: ProtocolE
     assert_eq!(peer.error, Some(error), "{side:?}: {frames_in:?}");
     let events = peer.events.len();
     let sent = frames(&peer.out);
-    let code = error.close_code().expect("it has one").into();
+    let code = error.close_code().expect("a close code").into();
     assert_eq!(sent.last().expect("a Close frame").close_code(), code);
     peer.feed(&compressed(alone(b"more")).to(side).bytes());
     Pool::new().hibernate(&mut peer.ws);
@@ -380,7 +380,7 @@ fn fragments(payload: &[u8], cuts: &[usize]) -> Vec<Frame> {
         .map(|piece| frame(false, CONTINUATION, piece))
         .collect();
     (frames[0].opcode, frames[0].rsv) = (BINARY, 4);
-    frames.last_mut().expect("one").fin = true;
+    frames.last_mut().expect("a frame").fin = true;
     frames
 }
 
@@ -507,7 +507,7 @@ fn field_4_07_what_a_compressed_payload_may_have() {
 
             let long = payload(most + 1)[..=most].to_vec();
             let mut frames = fragments(&long, cuts);
-            let last = frames.pop().expect("one");
+            let last = frames.pop().expect("a frame");
             // The header of the last frame is enough for the error.
             let len = last.payload.len() as u64;
             frames.push(Frame {
@@ -558,7 +558,7 @@ fn fixed_01_final_blocks_have_a_limit() {
                 .for_each(|it| peer.feed(it));
             assert_eq!(peer.error, Some(ProtocolError::TooManyFinalBlocks));
             let [close] = &frames(&peer.out)[..] else {
-                panic!("one Close frame")
+                panic!("expected one Close frame")
             };
             assert_eq!(close.close_code(), 1009);
         }

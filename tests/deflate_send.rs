@@ -172,7 +172,7 @@ fn field_4_06_only_the_first_frame_has_rsv1() {
             for n in 1..=3 {
                 sent.binary(&plain);
                 let frames = sent.frames();
-                let (last, others) = frames.split_last().expect("one");
+                let (last, others) = frames.split_last().expect("a frame");
                 assert!(last.fin && !last.payload.is_empty() && last.payload.len() <= size);
                 assert!(
                     others

@@ -103,7 +103,7 @@ fn field_11_pings_while_the_output_trickles_away() {
         let sent = frames(&flushed);
         let (pongs, data): (Vec<_>, Vec<_>) = sent.iter().partition(|f| f.opcode == PONG);
         assert_eq!(data.len(), sent_data, "a pong replaced a message");
-        let number = |f: &&Frame| u32::from_be_bytes(f.payload[..4].try_into().expect("4"));
+        let number = |f: &&Frame| u32::from_be_bytes(f.payload[..4].try_into().expect("4 bytes"));
         assert!(
             pongs.iter().map(number).is_sorted_by(|a, b| a < b),
             "pongs are out of order"
@@ -125,7 +125,7 @@ fn field_13_fresh_mask_keys() {
     let (mut bits, mut repeats, mut last) = ([0_u32; 32], 0, None);
     for _ in 0..FRAMES {
         client.ws.send_text("hi", &mut client.out).expect("open");
-        let key: [u8; 4] = client.out[2..6].try_into().expect("4");
+        let key: [u8; 4] = client.out[2..6].try_into().expect("4 bytes");
         client.out.clear();
         repeats += usize::from(last.replace(key) == Some(key));
         let key = u32::from_be_bytes(key);

@@ -99,7 +99,7 @@ fn the_pong_deadline_to_the_nanosecond() {
         assert_eq!(peer.flush(), [], "too early");
         assert_eq!(timeout(&mut peer, secs(130)), Ok(()));
         let [ping] = &peer.flush()[..] else {
-            panic!("one ping")
+            panic!("expected one ping")
         };
         assert_eq!(ping.opcode, PING);
         assert_eq!(timeout(&mut peer, secs(130)), Ok(()));
@@ -113,7 +113,7 @@ fn the_pong_deadline_to_the_nanosecond() {
             Err(ProtocolError::PongTimeout)
         );
         let [close] = &peer.flush()[..] else {
-            panic!("one Close frame")
+            panic!("expected one Close frame")
         };
         assert_eq!(close.close_code(), 1011);
         assert!(peer.ws.is_done());
@@ -534,7 +534,7 @@ fn fixed_11_an_unfinished_message_has_a_deadline() {
         assert_eq!(timeout(&mut peer, secs(28)), Err(error));
         assert_eq!(timeout(&mut peer, secs(29)), Err(error), "it repeats");
         let [close] = &peer.flush()[..] else {
-            panic!("one Close frame")
+            panic!("expected one Close frame")
         };
         assert_eq!(close.close_code(), 1008);
         assert!(peer.ws.is_done());
