@@ -72,7 +72,7 @@ pub enum ProtocolError {
     #[error("a message has more fragments than this endpoint accepts (RFC 6455 §10.4)")]
     TooManyFragments,
     /// A compressed message exceeds
-    /// [`DeflateConfig::max_final_blocks`](crate::deflate::DeflateConfig). 1009.
+    /// `DeflateConfig::max_final_blocks`. 1009.
     #[error(
         "a compressed message has more final blocks than this endpoint accepts (RFC 7692 §7.2.3.4)"
     )]

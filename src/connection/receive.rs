@@ -119,7 +119,7 @@ impl Receiver {
             if received.is_some() || input.unread().is_empty() {
                 return Ok(received);
             }
-            if work >= WORK {
+            if work > WORK {
                 return Ok(Some(Received::Progress));
             }
         }
@@ -134,13 +134,15 @@ impl Receiver {
     ) -> Result<Option<Received>, ProtocolError> {
         // It is missing only if the caller passed the buffer of another connection.
         let inflater = self.inflater.as_mut().ok_or(ProtocolError::ReservedBit)?;
+        let arrived = input.unread().len();
         let Some((message, piece, inflated)) = input.take_compressed(SLICE) else {
             return Ok(None);
         };
         message.unmask(piece);
         let limit = message.limit;
         let (is_whole, frame_ends) = (message.is_whole(), message.remaining() == 0);
-        *work += inflate(inflater, piece, limit, inflated)?;
+        let arrived = arrived.min(piece.len() + message.remaining());
+        *work += inflate(inflater, piece, arrived, limit, inflated)?;
         if !is_whole {
             // Text fails at its first wrong byte (§8.1), before the next frame is looked at.
             if frame_ends || input.unread().is_empty() {
@@ -173,18 +175,19 @@ impl Receiver {
     }
 }
 
-/// Inflates a whole piece and returns the number of inflated bytes. If several things are wrong,
+/// Inflates a whole piece, one of `arrived` bytes of its frame. Returns the number of inflated bytes. If several things are wrong,
 /// the error is the one that comes first in the inflated bytes, so that it does not depend on how
 /// the input is split.
 fn inflate(
     inflater: &mut Inflater,
     mut piece: &[u8],
+    arrived: usize,
     limit: usize,
     inflated: &mut Inflated,
 ) -> Result<usize, ProtocolError> {
     let (mut total, mut more) = (0, false);
     while !piece.is_empty() || more {
-        let lent = inflated.lend(limit, piece.len());
+        let lent = inflated.lend(limit, arrived);
         let (so_far, room) = lent.map_err(|_| ProtocolError::InvalidUtf8)?;
         // At the limit, room for one more byte shows whether the message is longer.
         let mut excess = [0];

@@ -1,6 +1,6 @@
 //! The memory that messages are inflated into.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, vec, vec::Vec};
 use core::fmt;
 
 use super::WINDOW;
@@ -9,15 +9,18 @@ use crate::{
     utf8::{InvalidUtf8, whole_characters},
 };
 
-/// How many bytes are inflated at once, at most. An unfinished message costs its length and one
-/// chunk.
-const CHUNK: usize = 16 << 10;
+/// How many bytes are inflated at once, at most. An unfinished message costs its length and this
+/// much.
+const ROOM: usize = 64 << 10;
 
-/// What is made room for at first: most messages are short.
+/// How many bytes there is room for at first. Most messages are short.
 const FIRST: usize = 4 << 10;
 
+/// The smallest chunk of a longer message.
+const CHUNK: usize = 16 << 10;
+
 /// How many chunks are joined in one call, at most.
-const JOINED: usize = 256;
+const JOINED: usize = 64;
 
 /// What the start of a character may leave of a chunk of text.
 const MAX_INCOMPLETE: usize = 3;
@@ -68,18 +71,12 @@ impl Inflated {
     ) -> Result<(impl Iterator<Item = &[u8]> + Clone, &mut [u8]), InvalidUtf8> {
         let left = limit.saturating_sub(self.stored_len + self.filled);
         if left > 0 && self.filled == self.end() {
-            if self.filled == CHUNK.min(self.stored.next_room()) {
-                self.store(limit)?;
-            }
+            self.store(limit)?;
             let len = match self.fresh.is_empty() {
-                true => (4 * input).clamp(FIRST, CHUNK),
-                false => CHUNK,
+                true => input.saturating_mul(8).clamp(FIRST, ROOM),
+                false => ROOM,
             };
-            let len = len.min(limit - self.stored_len);
-            if self.fresh.len() < len {
-                self.fresh.reserve_exact(len - self.fresh.len());
-                self.fresh.resize(len, 0);
-            }
+            self.enlarge_fresh(len.min(limit - self.stored_len));
         }
         let end = self.end();
         let (filled, room) = self.fresh[..end].split_at_mut(self.filled);
@@ -91,6 +88,18 @@ impl Inflated {
     /// Where `fresh` ends for now: what is in it fits into one chunk.
     fn end(&self) -> usize {
         self.fresh.len().min(self.stored.next_room())
+    }
+
+    /// Makes `fresh` at least this long. There is never an old one beside the new one.
+    fn enlarge_fresh(&mut self, len: usize) {
+        if self.fresh.len() < len {
+            let mut start = [0; MAX_INCOMPLETE];
+            let start = &mut start[..self.filled];
+            start.copy_from_slice(&self.fresh[..self.filled]);
+            self.fresh = Vec::new();
+            self.fresh = vec![0; len];
+            self.fresh[..self.filled].copy_from_slice(start);
+        }
     }
 
     /// Tells that `n` bytes have been written into the room.
@@ -108,7 +117,8 @@ impl Inflated {
         };
         let moved = text.map_or(fresh.len(), str::len);
         if moved > self.stored.room() {
-            self.stored.add_chunk(CHUNK.min(limit - self.stored_len));
+            let chunk = moved.max(CHUNK).min(limit - self.stored_len);
+            self.stored.add_chunk(chunk);
         }
         match (&mut self.stored, text) {
             (Stored::Text(chunks), Some(text)) => chunks.last_mut().map(|it| it.push_str(text)),
@@ -136,6 +146,14 @@ impl Inflated {
             return Ok(true);
         }
         self.store(limit)?;
+        if self.filled > 0 {
+            // The start of a character that has no end.
+            return Err(InvalidUtf8);
+        }
+        if self.stored.len() > 1 {
+            // The message is about to be here twice. That is enough.
+            self.fresh = Vec::new();
+        }
         Ok(match &mut self.stored {
             Stored::Text(chunks) => join(
                 chunks,
@@ -165,11 +183,7 @@ impl Inflated {
     /// The same for a text. Fails if it is not valid, or ends inside a character.
     pub(crate) fn text(&self) -> Result<&str, InvalidUtf8> {
         match &self.stored {
-            Stored::Text(chunks) if self.stored_len > 0 => {
-                // What is left begins a character, and has no end.
-                let whole = chunks.first().filter(|_| self.filled == 0);
-                whole.map(String::as_str).ok_or(InvalidUtf8)
-            }
+            Stored::Text(chunks) if self.stored_len > 0 => Ok(&chunks[0]),
             _ => simdutf8::basic::from_utf8(self.bytes()).map_err(|_| InvalidUtf8),
         }
     }
@@ -205,7 +219,7 @@ impl Stored {
     /// Room that is left in the last chunk, or will be in the next one.
     fn next_room(&self) -> usize {
         match self.room() {
-            0..=MAX_INCOMPLETE => CHUNK,
+            0..=MAX_INCOMPLETE => ROOM,
             room => room,
         }
     }
@@ -312,15 +326,12 @@ mod tests {
         for kind in [MessageKind::Binary, MessageKind::Text] {
             let mut inflated = Inflated::new();
             inflated.begin(kind);
-            for n in 1..=4096 {
-                let (so_far, room) = inflated.lend(usize::MAX, CHUNK).unwrap();
+            for n in 1..=512 {
+                let (so_far, room) = inflated.lend(usize::MAX, ROOM).unwrap();
                 let pieces = so_far.clone().count();
                 let len = so_far.map(<[u8]>::len).sum::<usize>();
                 assert!(pieces <= 4, "{pieces} pieces of {n}");
-                assert!(
-                    n < 4 || (WINDOW..WINDOW + 2 * CHUNK).contains(&len),
-                    "{len}"
-                );
+                assert!(n < 4 || (WINDOW..WINDOW + 2 * ROOM).contains(&len), "{len}");
                 let room = room.len();
                 inflated.written(room);
             }
