@@ -1,4 +1,4 @@
-//! Compression, as far as the application of a connection sees it.
+//! The methods of a connection that concern compression.
 
 use super::Connection;
 use crate::deflate::{
@@ -7,14 +7,19 @@ use crate::deflate::{
 
 /// # Compression
 ///
-/// Where both ends have agreed on it: see [`deflate`](crate::deflate).
+/// The module [`deflate`](crate::deflate) explains how compression is negotiated and what it costs.
 impl Connection {
-    /// The same connection with compression: for one that was
-    /// [assumed to be opened](Self::assume_opened), over a stream on which both ends have agreed
-    /// to these parameters. Nothing must have been sent or received yet.
+    /// Switches compression on with parameters that were negotiated elsewhere. Call it directly
+    /// after [`assume_opened`](Self::assume_opened), whose configuration must not set `deflate`.
     ///
-    /// Of the configuration, what is about compressing counts; and what it says about this end's
-    /// window and takeover, where less was agreed on. Windows that do not exist count as the nearest.
+    /// `params` are the parameters on which both peers have agreed. Window bits outside 8 to 15
+    /// count as the nearest. `config` tells how this side compresses, and limits final blocks. It
+    /// can also restrict this side's compressor to a smaller window, or to no context takeover.
+    ///
+    /// # Panics
+    ///
+    /// If something was already sent, or if [`next_event`](Self::next_event) has already seen
+    /// received bytes.
     ///
     /// ```
     /// use websocket_proto::{Config, Connection, Role, deflate::DeflateConfig};
@@ -24,8 +29,9 @@ impl Connection {
     /// let mut ws = Connection::assume_opened(Role::Server, Config::new());
     /// // `fields` are the values of Sec-WebSocket-Extensions in the request.
     /// if let Some(params) = config.accept(fields) {
-    ///     let answer = format!("Sec-WebSocket-Extensions: {params}\r\n");
-    /// #   assert_eq!(answer, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    ///     let field = format!("Sec-WebSocket-Extensions: {params}\r\n");
+    ///     // Add `field` to the server's response.
+    /// #   assert_eq!(field, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
     ///     ws = ws.with_deflate(params, config);
     /// }
     /// assert!(ws.deflate().is_some());
@@ -43,28 +49,33 @@ impl Connection {
         self
     }
 
-    /// What both ends have agreed on; `None` where they have not.
+    /// The negotiated parameters, or `None` if compression was not negotiated.
     #[must_use]
     pub fn deflate(&self) -> Option<Params> {
         self.recv.receiver.inflater.as_ref().map(|it| it.agreed())
     }
 
-    /// Which messages are compressed: none, where nothing was agreed on.
+    /// Which messages this side compresses. [`Compression::Never`] if compression was not
+    /// negotiated, or if this side cannot compress because a window of 8 bits was negotiated.
     #[must_use]
     pub fn compression(&self) -> Compression {
         let deflater = self.send.sender.deflater.as_ref();
         deflater.map_or(Compression::Never, |it| it.compression())
     }
 
-    /// Sets which messages are compressed, from the next one that is started on: in place of
-    /// [`DeflateConfig::compression`]. Does nothing where nothing was agreed on.
+    /// Sets which messages this side compresses, in place of [`DeflateConfig::compression`]. Call
+    /// it at any time; it applies to messages that are started afterwards.
+    ///
+    /// It has no effect if compression was not negotiated, or if a window of 8 bits was negotiated
+    /// for this side.
     pub fn set_compression(&mut self, compression: Compression) {
         if let Some(deflater) = &mut self.send.sender.deflater {
             deflater.set_compression(compression);
         }
     }
 
-    /// What compression did so far, also for messages that are not whole yet.
+    /// The effect of compression so far, in bytes. Unfinished messages count as far as they were
+    /// compressed or inflated. All zero if compression was not negotiated.
     #[must_use]
     pub fn deflate_stats(&self) -> Stats {
         let deflater = self.send.sender.deflater.as_ref();
