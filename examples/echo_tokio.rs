@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio::{select, signal, sync::watch, task::JoinSet, task::yield_now};
 use websocket_proto::deflate::Pool;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
-use websocket_proto::{CloseCode, Config, Event, ReadyState, RecvBuf};
+use websocket_proto::{CloseCode, Config, Connection, Event, ReadyState, RecvBuf};
 
 mod options;
 use options::HELP;
@@ -109,28 +109,11 @@ async fn echo(
     let mut work = 0; // since the last turn of the others
     loop {
         POOL.with_borrow_mut(|pool| pool.lend(&mut ws));
-        while out.len() < HIGH_WATER
-            && work < TURN
-            && let Some(event) = ws.next_event(&mut input, out)?
-        {
-            work += STEP;
-            match event {
-                Event::Progress => work = TURN,
-                _ if ws.state() != ReadyState::Open => {} // nothing may follow our Close frame
-                Event::Text(text) => {
-                    work += text.len();
-                    ws.send_text(text, out)?;
-                }
-                Event::Binary(bytes) => {
-                    work += bytes.len();
-                    ws.send_binary(bytes, out)?;
-                }
-                _ => {} // pings and the Close frame are answered already
-            }
-        }
-        // Before any `.await`, as the task may go on in another thread. A codec with a message
-        // under way stays with its connection.
+        let result = take_events(&mut ws, &mut input, out, &mut work);
+        // Before any `.await`, as the task may go on in another thread, and also after an error. A
+        // codec with a message under way stays with its connection.
         POOL.with_borrow_mut(|pool| pool.reclaim(&mut ws));
+        result?;
         if ws.is_done() {
             return Ok(());
         }
@@ -162,4 +145,33 @@ async fn echo(
             Ok(()) = stopping.changed() => ws.close(CloseCode::GOING_AWAY, "", out)?,
         }
     }
+}
+
+/// Takes events until there are none, too much is unsent, or it is the turn of the others.
+fn take_events(
+    ws: &mut Connection,
+    input: &mut RecvBuf,
+    out: &mut BytesMut,
+    work: &mut usize,
+) -> Outcome {
+    while out.len() < HIGH_WATER
+        && *work < TURN
+        && let Some(event) = ws.next_event(input, out)?
+    {
+        *work += STEP;
+        match event {
+            Event::Progress => *work = TURN,
+            _ if ws.state() != ReadyState::Open => {} // nothing may follow our Close frame
+            Event::Text(text) => {
+                *work += text.len();
+                ws.send_text(text, out)?;
+            }
+            Event::Binary(bytes) => {
+                *work += bytes.len();
+                ws.send_binary(bytes, out)?;
+            }
+            _ => {} // pings and the Close frame are answered already
+        }
+    }
+    Ok(())
 }

@@ -36,8 +36,8 @@ pub struct Config {
     ///   [`RecvBuf::spare`](crate::RecvBuf::spare)), and an incomplete header (14 bytes) or control
     ///   frame (130 bytes). While the memory grows, the old and the new memory exist for a moment:
     ///   up to twice as much.
-    /// - A compressed message under way holds its inflated size and a chunk of 16 KiB. When its
-    ///   chunks are joined at the end, it holds twice its size for a moment.
+    /// - A compressed message under way holds its inflated size and 64 KiB. If it is longer than
+    ///   64 KiB, its chunks are joined at the end, and it holds twice its size for a moment.
     /// - The memory of an earlier plain message is given back when a compressed message begins, and
     ///   the other way round, if it exceeds 64 KiB.
     pub max_message_size: usize,
@@ -163,13 +163,17 @@ impl Default for Config {
     }
 }
 
-/// How a connection compresses, and what it negotiates.
+/// How an endpoint negotiates compression (RFC 7692) and compresses.
+///
+/// Set it as [`Config::deflate`](field@Config::deflate). The
+/// [module documentation](crate::deflate) explains what compression costs.
 ///
 /// ```
 /// # #[cfg(feature = "deflate")] {
 /// use websocket_proto::{Config, deflate::{Compression, DeflateConfig}};
 ///
-/// // A server for many small connections: no memory at rest.
+/// // A server with many connections. Without context takeover, an idle
+/// // connection keeps 112 bytes if a `deflate::Pool` takes its codecs back.
 /// let mut deflate = DeflateConfig::new();
 /// deflate.compression = Compression::Above(200);
 /// deflate.server_no_context_takeover = true;
@@ -182,39 +186,51 @@ impl Default for Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DeflateConfig {
-    /// Which messages this side compresses. Those above 64 bytes.
+    /// Which messages this side compresses. Default: those above 64 bytes.
     ///
-    /// Mind secrets beside text that others choose: see [above](crate::deflate#secrets).
+    /// Compression can reveal secrets: see [Secrets](crate::deflate#secrets).
     pub compression: Compression,
-    /// How hard the compressor tries, from 1 to 9; other numbers count as the nearest. 4.
+    /// Compression level, from 1 (fast) to 9 (small). Default: 4. Other values count as the
+    /// nearest.
     ///
-    /// With context takeover level 1 is ten times as fast for short messages, which get a quarter
-    /// longer; without, it finds nothing in them.
+    /// With context takeover, level 1 is about eight times as fast for short messages, and its
+    /// output is about 25 % longer. Without context takeover, level 1 does not shrink short
+    /// messages.
     pub level: u8,
-    /// How much memory the compressor uses beside its window, from 1 to 9:
-    /// [the table](crate::deflate#memory) says how much. More than 5 gains nothing for messages
-    /// below some KiB, and less than 4 is slow. Other numbers count as the nearest. 5.
-    pub mem_level: u8,
-    /// Asks the server to compress each message on its own (RFC 7692 §7.1.1.1); a server with it
-    /// does so unasked. False.
-    pub server_no_context_takeover: bool,
-    /// Asks the client to compress each message on its own (§7.1.1.2); a client with it does so
-    /// unasked. False.
-    pub client_no_context_takeover: bool,
-    /// The largest window of the server's compressor, as a power of two, from 9 to 15 (§7.1.2.1). A
-    /// client may also ask for 8, which a server like this one declines, as zlib cannot compress
-    /// with so small a window. Other numbers count as the nearest. 15.
-    pub server_max_window_bits: u8,
-    /// The same for the client (§7.1.2.2). A server with less than 15 declines a client that does
-    /// not let it choose. It may ask for 8; a client like this one then inflates, but sends every
-    /// message as it is. 15.
-    pub client_max_window_bits: u8,
-    /// How many final blocks (RFC 7692 §7.2.3.4) a received message may have. Default: 8.
-    /// Exceeding it closes the connection with 1009.
+    /// Memory level of the compressor, from 1 (little memory) to 9. Default: 5. Other values count
+    /// as the nearest.
     ///
-    /// A final block is legal everywhere, but each makes the inflater load its window anew, which
-    /// takes about a microsecond for two bytes on the wire. Senders that write final blocks write
-    /// one in a message.
+    /// [Compressor](crate::deflate#compressor) lists the bytes. More than 5 gains nothing for
+    /// messages below a few KiB, and less than 4 is slow.
+    pub mem_level: u8,
+    /// Whether the server compresses without context takeover (RFC 7692 §7.1.1.1). Default: false.
+    ///
+    /// A client asks the server for it. A server does it, even if the client does not ask.
+    pub server_no_context_takeover: bool,
+    /// Whether the client compresses without context takeover (§7.1.1.2). Default: false.
+    ///
+    /// A server asks the client for it. A client does it, even if the server does not ask.
+    pub client_no_context_takeover: bool,
+    /// Maximum window of the server's compressor: N stands for 2^N bytes (§7.1.2.1). Default: 15. A
+    /// server allows 9 to 15, a client 8 to 15. Other values count as the nearest.
+    ///
+    /// A client asks the server for it. A server of this crate does not accept an offer with 8,
+    /// because zlib cannot compress with so small a window.
+    pub server_max_window_bits: u8,
+    /// Maximum window of the client's compressor: N stands for 2^N bytes (§7.1.2.2). Default: 15. A
+    /// client allows 9 to 15, a server 8 to 15. Other values count as the nearest.
+    ///
+    /// A server asks the client for it. If it is below 15, the server does not accept offers
+    /// without `client_max_window_bits`, because such a client cannot be asked. If a server asks
+    /// for 8, a client of this crate sends all its messages uncompressed, because zlib cannot
+    /// compress with so small a window.
+    pub client_max_window_bits: u8,
+    /// Maximum number of DEFLATE blocks marked as final (RFC 7692 §7.2.3.4) in a received message.
+    /// Default: 8. Exceeding it closes the connection with 1009.
+    ///
+    /// A final block is legal everywhere. But after each one the inflater loads its window again:
+    /// two bytes on the wire cost about 0.7 µs. Compressors that write final blocks write one per
+    /// message.
     pub max_final_blocks: u32,
 }
 
@@ -240,10 +256,10 @@ impl Default for DeflateConfig {
     }
 }
 
-/// Which messages are compressed. An empty one never is, as nothing is shorter.
+/// Which messages are compressed. An empty message is compressed only if it is sent in pieces.
 ///
-/// It is decided before a message is compressed, so one that is sent plain leaves no trace in the
-/// window.
+/// The decision is made before the first byte of a message is sent. Later messages cannot refer to
+/// a message that was sent uncompressed.
 ///
 /// ```
 /// # #[cfg(feature = "deflate")] {
@@ -255,20 +271,21 @@ impl Default for DeflateConfig {
 ///     .with_deflate(Params::default(), DeflateConfig::new());
 /// let mut out = BytesMut::new();
 /// ws.set_compression(Compression::Never);
-/// ws.send_text("a secret, with something that a stranger wrote", &mut out)?;
+/// ws.send_text("a secret, and text from a stranger", &mut out)?;
 /// ws.set_compression(Compression::Above(64));
-/// assert_eq!(out[0], 0x81);                                   // without RSV1
+/// // The bit RSV1 is not set: the message is not compressed.
+/// assert_eq!(out[0], 0x81);
 /// # }
 /// # Ok::<(), websocket_proto::SendError>(())
 /// ```
-// Exhaustive: there is nothing else to decide by before a message is compressed.
+// Exhaustive: before a message is compressed, only its size is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
-    /// None.
+    /// No message.
     Never,
     /// Every message that is not empty.
     Always,
-    /// Messages of more than this many bytes, and those that are sent in pieces, whose length is
-    /// not known.
+    /// Messages of more than this many bytes. Messages that are sent in pieces are always
+    /// compressed, because their size is not known.
     Above(usize),
 }

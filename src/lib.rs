@@ -190,7 +190,7 @@
 //!
 //! | resource | bound | limit |
 //! |---|---|---|
-//! | memory of a message | its size, plus one read or 16 KiB; twice that for a moment while memory moves | [`max_message_size`](Config::max_message_size), 1 MiB |
+//! | memory of a message | its size, plus one read or 64 KiB; twice that for a moment while memory moves | [`max_message_size`](Config::max_message_size), 1 MiB |
 //! | memory of a codec | 48 kB to inflate; 280 kB to compress | only if compression was negotiated |
 //! | output | each ping is answered; above the backlog only the latest one | [`pong_backlog`](Config::pong_backlog), 16 KiB |
 //! | CPU | in proportion to the bytes; without compression 10 ms per MiB, with it at most about 1 s per MiB: see `deflate` | [`max_fragments`](Config::max_fragments), `max_final_blocks` |

@@ -1,4 +1,4 @@
-//! From messages to compressed payloads (RFC 7692 §7.2.1).
+//! Compresses the payloads of sent messages (RFC 7692 §7.2.1).
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -8,19 +8,19 @@ use zlib_rs::{Deflate, DeflateFlush};
 
 use super::{ByteCount, Compression, DeflateConfig, History, stage::Stage};
 
-/// What a flushed piece ends with, and a message leaves out: "Remove 4 octets (that are 0x00 0x00
-/// 0xff 0xff) from the tail end" (§7.2.1).
+/// The length of the end of every flushed piece. The last piece of a message is sent without it:
+/// "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end" (§7.2.1).
 const TAIL_LEN: usize = 4;
 
-/// How many bytes are compressed into at once, at most.
+/// Maximum number of bytes by which `out` grows at once, without the end of the flush.
 const MAX_ROOM: usize = 64 << 10;
 
-/// The send half of permessage-deflate.
+/// The compressor of one connection, and its history.
 #[derive(Debug)]
 pub struct Deflater {
     engine: Option<Box<Engine>>,
-    /// With context takeover: what the peer has in its window.
     takeover: bool,
+    /// With context takeover: what the peer has in its window.
     history: Option<Box<History>>,
     setup: Setup,
     compression: Compression,
@@ -28,7 +28,7 @@ pub struct Deflater {
     bytes: ByteCount,
 }
 
-/// What makes one engine differ from another.
+/// The settings of an engine. Connections with equal settings can share an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Setup {
     level: u8,
@@ -37,8 +37,9 @@ pub(super) struct Setup {
 }
 
 impl Deflater {
-    /// One with this window at most, which does or does not refer to earlier messages. `None` for
-    /// a window that zlib cannot do with: such an end sends every message as it is.
+    /// Makes a compressor with this window and with or without context takeover. Returns `None`
+    /// for a window of 8 bits, which zlib does not support: all messages are then sent
+    /// uncompressed.
     pub(super) fn new(max_window_bits: u8, takeover: bool, config: &DeflateConfig) -> Option<Self> {
         let deflater = Self {
             engine: None,
@@ -64,19 +65,20 @@ impl Deflater {
         self.compression = compression;
     }
 
-    /// Whether a message of this length is to be compressed; that of one in pieces is not known.
+    /// Whether a message of `len` bytes is compressed. `None`: the length is not known, because the
+    /// message is sent in pieces.
     #[inline]
     pub(crate) fn wants(&self, len: Option<usize>) -> bool {
         match (self.compression, len) {
             (Compression::Never, _) => false,
             (_, None) => true,
             (Compression::Always, Some(len)) => len > 0,
-            (Compression::Above(most), Some(len)) => len > most,
+            (Compression::Above(size), Some(len)) => len > size,
         }
     }
 
-    /// Appends a piece of a message to `out`, compressed; with `fin`, the last one. All of it is
-    /// flushed, so that the peer can read it without the next.
+    /// Compresses a piece of a message and appends it to `out`. `fin` marks the last piece. The
+    /// piece is flushed, so that the peer can read it before the next one arrives.
     pub(crate) fn deflate(&mut self, piece: &[u8], fin: bool, out: &mut BytesMut) {
         let start = out.len();
         if !piece.is_empty() {
@@ -85,7 +87,8 @@ impl Deflater {
                 out.truncate(out.len() - TAIL_LEN);
             }
         } else if fin {
-            // The head of an empty block, whose rest is the tail that the peer adds (§7.2.3.6).
+            // The header of an empty block. The peer appends the tail, which is the rest of the
+            // block (§7.2.3.6).
             out.extend_from_slice(&[0]);
         }
         self.bytes.plain += piece.len() as u64;
@@ -100,7 +103,7 @@ impl Deflater {
         let engine = self
             .engine
             .get_or_insert_with(|| Box::new(Engine::new(self.setup)));
-        if !self.stage.goes_on(self.takeover) {
+        if !self.stage.can_continue(self.takeover) {
             engine.restart(self.history.as_deref());
         }
         self.stage = Stage::Inside;
@@ -118,21 +121,21 @@ impl Deflater {
         self.bytes
     }
 
-    /// Gives up the message under way, and the context.
+    /// Abandons the current message and the context, so that the engine can be taken.
     pub(super) fn abandon(&mut self) {
         self.stage = Stage::Unprepared;
     }
 
-    /// Where an engine of this setup is to be put, if there is none.
-    pub(super) fn vacancy(&mut self) -> Option<(Setup, &mut Option<Box<Engine>>)> {
-        let engine = Some(&mut self.engine).filter(|engine| engine.is_none());
-        engine.map(|engine| (self.setup, engine))
+    /// If there is no engine: the settings that an engine must have, and the place to put it.
+    pub(super) fn empty_slot(&mut self) -> Option<(Setup, &mut Option<Box<Engine>>)> {
+        let slot = Some(&mut self.engine).filter(|engine| engine.is_none());
+        slot.map(|slot| (self.setup, slot))
     }
 
-    /// Gives the engine away, unless a message is under way; with `context` also one that
-    /// remembers earlier messages.
+    /// Takes the engine away, unless it is inside a message. With `context`, also takes an engine
+    /// that remembers earlier messages; the history stays.
     pub(super) fn take_engine(&mut self, context: bool) -> Option<Box<Engine>> {
-        if !self.stage.is_free(self.takeover, context) {
+        if !self.stage.can_be_taken(self.takeover, context) {
             return None;
         }
         self.stage = Stage::Unprepared;
@@ -161,20 +164,21 @@ impl Engine {
         }
     }
 
-    /// Starts a new stream behind these messages.
+    /// Starts a new stream that can refer to this history.
     fn restart(&mut self, history: Option<&History>) {
         self.deflate.reset();
         for piece in history.into_iter().flat_map(History::slices) {
-            // A stream without a header takes as many as it is given, between two flushes.
+            // This cannot fail: a stream without a zlib header accepts any number of
+            // dictionaries between two flushes.
             let _ = self.deflate.set_dictionary(piece);
         }
     }
 
-    /// Appends all of the piece, flushed.
+    /// Compresses the whole piece, flushes it, and appends it to `out`.
     fn run(&mut self, mut piece: &[u8], out: &mut BytesMut) {
         loop {
-            // Room for most pieces at once, and for the mark of the flush; not so much that what
-            // shrinks to nothing leaves a great deal of it.
+            // Half of the piece is enough for most pieces, and 64 bytes hold the end of the
+            // flush. More could leave `out` with a large unused capacity if the piece shrinks well.
             let start = out.len();
             let room = (piece.len() / 2).min(MAX_ROOM) + 64;
             out.resize(start + room, 0);
@@ -184,8 +188,9 @@ impl Engine {
             let produced = (self.deflate.total_out() - total_out) as usize;
             out.truncate(start + produced);
             piece = &piece[(self.deflate.total_in() - total_in) as usize..];
-            // What is left is flushed as well "if avail_out is not zero", as zlib's manual says. It
-            // takes no more than 4 GiB at once.
+            // The flush is complete if there is room left: zlib's manual requires further calls
+            // "until the flush is complete (deflate returns with non-zero avail_out)". Some of the
+            // piece can be left if it is longer than 4 GiB.
             if piece.is_empty() && produced < room {
                 debug_assert!(out.ends_with(&[0x00, 0x00, 0xff, 0xff]));
                 return;

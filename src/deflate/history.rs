@@ -1,12 +1,14 @@
-//! What both ends remember of the messages before: the LZ77 window of RFC 7692 §7.2.3.2.
+//! The end of the earlier messages, which both peers keep for context takeover: the LZ77 window of
+//! RFC 7692 §7.2.3.2.
 
 use alloc::{boxed::Box, collections::VecDeque};
 use core::fmt;
 
 /// The last bytes of one direction, up to the size of its window.
 ///
-/// zlib keeps its own copy and does not show it. This one outlives a codec, so that a codec can be
-/// given away while the connection rests, and started anew behind a final block (RFC 7692 §7.2.3.4).
+/// zlib has its own copy but gives no access to it. The history outlives a codec: a pool can take
+/// the codec of an idle connection, and a codec can be restarted after a final block (RFC 7692
+/// §7.2.3.4).
 pub(crate) struct History {
     bytes: VecDeque<u8>,
     window: u16,
@@ -20,12 +22,13 @@ impl History {
         })
     }
 
+    /// Appends bytes, and drops the oldest ones beyond the window.
     pub(crate) fn push(&mut self, piece: &[u8]) {
         let window = usize::from(self.window);
         let piece = &piece[piece.len().saturating_sub(window)..];
         let len = self.bytes.len() + piece.len();
         self.bytes.drain(..len.saturating_sub(window));
-        // Doubles like any vector, but never past the window.
+        // Doubles the capacity like a vector, but does not exceed the window.
         if len > self.bytes.capacity() {
             let capacity = (2 * len).min(window);
             self.bytes.reserve_exact(capacity - self.bytes.len());
@@ -33,14 +36,14 @@ impl History {
         self.bytes.extend(piece);
     }
 
-    /// The bytes, the oldest first.
+    /// The bytes in two slices, oldest first.
     pub(crate) fn slices(&self) -> [&[u8]; 2] {
         let (older, newer) = self.bytes.as_slices();
         [older, newer]
     }
 }
 
-/// Messages are not for logs.
+/// Shows sizes only: messages are private and must not appear in logs.
 impl fmt::Debug for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("History")

@@ -9,33 +9,37 @@ use crate::{
     utf8::{InvalidUtf8, whole_characters},
 };
 
-/// How many bytes are inflated at once, at most. An unfinished message costs its length and this
-/// much.
+/// Maximum number of bytes that are inflated at once. An unfinished message takes its inflated
+/// length and this much.
 const ROOM: usize = 64 << 10;
 
-/// How many bytes there is room for at first. Most messages are short.
+/// Minimum size of the first room, in bytes. It is small because most messages are short.
 const FIRST: usize = 4 << 10;
 
-/// The smallest chunk of a longer message.
+/// Minimum size of a chunk of a longer message, in bytes.
 const CHUNK: usize = 16 << 10;
 
-/// How many chunks are joined in one call, at most.
+/// Maximum number of chunks that one call joins: 4 MiB of them.
 const JOINED: usize = 64;
 
-/// What the start of a character may leave of a chunk of text.
+/// Maximum room that stays unused at the end of a chunk of text, in bytes: a character has up to 4
+/// bytes and is not split between two chunks.
 const MAX_INCOMPLETE: usize = 3;
 
-/// A message while it inflates, and until the next one.
+/// A message while it is inflated. It stays here until the next compressed message begins.
 ///
-/// The codec writes into `fresh`. A message that ends there is lent from there. A longer one moves
-/// on to `stored`, which grows by chunks: growing one vector would copy the message again and again,
-/// and would hold it twice for a moment. The chunks are joined when the message is whole.
+/// The codec writes into `fresh`. A message that arrives in one piece and fits into `fresh` stays
+/// there, and the event borrows it. Any other message moves from `fresh` to the chunks of `stored`,
+/// which are joined when the message is complete. A single growing vector would copy the message
+/// each time it grows, and hold it twice each time.
 ///
-/// Text is validated when it leaves `fresh`, once.
+/// Text is validated once, when it leaves `fresh`.
 #[derive(Default)]
 pub(crate) struct Inflated {
-    /// Every byte is initialised: safe Rust has no other way to lend room to inflate into.
+    /// The room for the codec. Every byte is initialised, because safe Rust cannot write into
+    /// uninitialised memory.
     fresh: Vec<u8>,
+    /// Number of bytes in `fresh` that belong to the message.
     filled: usize,
     stored: Stored,
     stored_len: usize,
@@ -51,19 +55,21 @@ impl Inflated {
         }
     }
 
-    /// Forgets the last message, but keeps its memory for this one.
+    /// Begins a message. Drops the last message, but reuses its memory.
     pub(crate) fn begin(&mut self, kind: MessageKind) {
         (self.filled, self.stored_len) = (0, 0);
         self.stored.begin(kind);
     }
 
-    /// Bytes of heap memory held.
+    /// Heap memory, in bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.fresh.capacity() + self.stored.capacity()
     }
 
-    /// The end of the message so far, at least one window of it, and room for what comes out of
-    /// `input` bytes. The room is empty once there are `limit` bytes.
+    /// Returns the end of the message so far (all of it, or at least one window) and room to
+    /// inflate `input` bytes into. If the message has `limit` bytes, the room is empty.
+    ///
+    /// Fails if the message is a text and contains an invalid byte.
     pub(crate) fn lend(
         &mut self,
         limit: usize,
@@ -80,17 +86,18 @@ impl Inflated {
         }
         let end = self.end();
         let (filled, room) = self.fresh[..end].split_at_mut(self.filled);
-        let most = room.len().min(left);
+        let room_len = room.len().min(left);
         let so_far = self.stored.window().chain([&*filled]);
-        Ok((so_far, &mut room[..most]))
+        Ok((so_far, &mut room[..room_len]))
     }
 
-    /// Where `fresh` ends for now: what is in it fits into one chunk.
+    /// The usable length of `fresh`. Its content must fit into the room of the next chunk.
     fn end(&self) -> usize {
         self.fresh.len().min(self.stored.next_room())
     }
 
-    /// Makes `fresh` at least this long. There is never an old one beside the new one.
+    /// Makes `fresh` at least `len` bytes long. The old memory is freed before the new one is
+    /// allocated.
     fn enlarge_fresh(&mut self, len: usize) {
         if self.fresh.len() < len {
             let mut start = [0; MAX_INCOMPLETE];
@@ -102,13 +109,15 @@ impl Inflated {
         }
     }
 
-    /// Tells that `n` bytes have been written into the room.
+    /// Adds the first `n` bytes of the room to the message. Call it after writing them.
     pub(crate) fn written(&mut self, n: usize) {
         self.filled += n;
     }
 
-    /// Moves what is in `fresh` to what is stored, but for the start of a character whose rest is
-    /// not here. Fails if a byte rules out that the text is valid.
+    /// Moves the content of `fresh` to `stored`. An incomplete character at the end of a text
+    /// stays.
+    ///
+    /// Fails if the message is a text and contains an invalid byte.
     pub(crate) fn store(&mut self, limit: usize) -> Result<(), InvalidUtf8> {
         let fresh = &self.fresh[..self.filled];
         let text = match self.stored {
@@ -131,7 +140,7 @@ impl Inflated {
         Ok(())
     }
 
-    /// Validates what is in `fresh`, if it is text.
+    /// Validates the content of `fresh`, if the message is a text.
     pub(crate) fn validate(&self) -> Result<(), InvalidUtf8> {
         match self.stored {
             Stored::Text(_) => whole_characters(&self.fresh[..self.filled]).map(drop),
@@ -139,19 +148,19 @@ impl Inflated {
         }
     }
 
-    /// Makes one piece of the message, which is whole: some MiB in one call. Returns whether it is
-    /// one piece.
+    /// Joins the chunks of the message, some MiB in one call. Call it when the message is complete,
+    /// until it returns `true`.
     pub(crate) fn join(&mut self, limit: usize) -> Result<bool, InvalidUtf8> {
         if self.stored_len == 0 {
             return Ok(true);
         }
         self.store(limit)?;
         if self.filled > 0 {
-            // The start of a character that has no end.
+            // The text ends inside a character.
             return Err(InvalidUtf8);
         }
         if self.stored.len() > 1 {
-            // The message is about to be here twice. That is enough.
+            // The chunks and the joined message exist at once, so this room must not.
             self.fresh = Vec::new();
         }
         Ok(match &mut self.stored {
@@ -172,7 +181,7 @@ impl Inflated {
         })
     }
 
-    /// The message, once it is [one piece](Self::join).
+    /// The message as bytes. Call it after [`join`](Self::join).
     pub(crate) fn bytes(&self) -> &[u8] {
         match self.stored_len {
             0 => &self.fresh[..self.filled],
@@ -180,7 +189,8 @@ impl Inflated {
         }
     }
 
-    /// The same for a text. Fails if it is not valid, or ends inside a character.
+    /// The message as text. Call it after [`join`](Self::join). Fails if the text is not valid
+    /// UTF-8, or ends inside a character.
     pub(crate) fn text(&self) -> Result<&str, InvalidUtf8> {
         match &self.stored {
             Stored::Text(chunks) if self.stored_len > 0 => Ok(&chunks[0]),
@@ -189,15 +199,15 @@ impl Inflated {
     }
 }
 
-/// A message in chunks. The first one may be longer than the others: the last message was joined
-/// there.
+/// The chunks of a message. The first chunk can be longer than the others: its memory is that of
+/// the previous message, whose chunks were joined.
 enum Stored {
     Text(Vec<String>),
     Binary(Vec<Vec<u8>>),
 }
 
 impl Stored {
-    /// Makes ready for a message, and keeps the memory of the first chunk.
+    /// Prepares for a message. Keeps the memory of the first chunk.
     fn begin(&mut self, kind: MessageKind) {
         let first = match self {
             Self::Text(chunks) => chunks.drain(..).next().map(String::into_bytes),
@@ -216,7 +226,7 @@ impl Stored {
         }
     }
 
-    /// Room that is left in the last chunk, or will be in the next one.
+    /// Room left in the last chunk, or the room of a new chunk if the last one is full, in bytes.
     fn next_room(&self) -> usize {
         match self.room() {
             0..=MAX_INCOMPLETE => ROOM,
@@ -224,7 +234,7 @@ impl Stored {
         }
     }
 
-    /// Room that is left in the last chunk.
+    /// Room left in the last chunk, in bytes.
     fn room(&self) -> usize {
         match self {
             Self::Text(chunks) => chunks.last().map_or(0, |it| it.capacity() - it.len()),
@@ -253,8 +263,8 @@ impl Stored {
         }
     }
 
-    /// The last chunks, as many as hold a window. A peer decides how often they are asked for, so
-    /// the others are not even counted.
+    /// The last chunks that together contain one window. Earlier chunks are not visited, because a
+    /// peer decides how often this is called, and the cost must not grow with the message.
     fn window(&self) -> impl Iterator<Item = &[u8]> + Clone {
         let (mut first, mut len) = (self.len(), 0);
         while first > 0 && len < WINDOW {
@@ -278,8 +288,8 @@ impl Stored {
     }
 }
 
-/// Moves chunks into the first one, which gets room for `len` bytes. Returns whether it is the only
-/// one that is left.
+/// Moves chunks into the first one, which gets room for `len` bytes. Returns whether all of them are
+/// there.
 fn join<C>(
     chunks: &mut Vec<C>,
     len: usize,
@@ -306,7 +316,7 @@ impl Default for Stored {
     }
 }
 
-/// Messages are not for logs.
+/// Shows sizes only: messages are private and must not appear in logs.
 impl fmt::Debug for Inflated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inflated")
@@ -320,7 +330,8 @@ impl fmt::Debug for Inflated {
 mod tests {
     use super::*;
 
-    /// Behind each final block the window is loaded anew.
+    /// After each final block the window is loaded again, so `lend` must return about one window
+    /// however long the message is.
     #[test]
     fn fixed_01_the_window_does_not_cost_the_length_of_the_message() {
         for kind in [MessageKind::Binary, MessageKind::Text] {

@@ -1,4 +1,4 @@
-//! From compressed payloads to messages (RFC 7692 §7.2.2).
+//! Inflates the payloads of received messages (RFC 7692 §7.2.2).
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -8,42 +8,47 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 use super::{ByteCount, History, Params, WINDOW, params::MAX_WINDOW_BITS, stage::Stage};
 use crate::error::ProtocolError;
 
-/// "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message" (§7.2.2):
-/// they end the empty block that ends a message. The fifth octet is one that must not be taken.
+/// "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message" (§7.2.2).
+/// They complete the empty block at the end of a message. The fifth octet is a probe: if the
+/// inflater consumes it, no block has ended after the four.
 const TAIL: [u8; 5] = [0x00, 0x00, 0xff, 0xff, 0x00];
 
-/// A whole empty block, at the start of an octet.
+/// A whole empty block, if it begins at the start of an octet.
 const EMPTY_BLOCK: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
 
-/// The codec that inflates what arrives. Where the bytes go is its caller's business.
+/// The inflater of one connection, and its history.
+///
+/// The caller provides the memory for the output, applies the size limit and validates text.
 #[derive(Debug)]
 pub struct Inflater {
     agreed: Params,
     engine: Option<Box<Engine>>,
-    /// With context takeover: the window of the peer, as a power of two, and what is in it.
+    /// With context takeover: the window bits of the peer's compressor.
     takeover: Option<u8>,
+    /// With context takeover: the bytes to which the next message can refer.
     history: Option<Box<History>>,
     stage: Stage,
-    /// Final blocks in the message under way, and how many there may be.
+    /// Final blocks in the current message so far.
     final_blocks: u32,
     max_final_blocks: u32,
     bytes: ByteCount,
 }
 
-/// What one step of an [`Inflater`] did.
+/// The result of [`Inflater::step`].
 pub(crate) struct Step {
-    /// Bytes taken from the input.
+    /// Number of bytes taken from the input.
     pub(crate) consumed: usize,
-    /// Bytes written into the room.
+    /// Number of bytes written into the room.
     pub(crate) produced: usize,
-    /// Whether there may be more to come without more input.
+    /// Whether another step can produce bytes without more input.
     pub(crate) more: bool,
-    /// What is wrong behind the bytes that were produced.
+    /// An error in the input. It comes after the bytes that were produced.
     pub(crate) error: Option<ProtocolError>,
 }
 
 impl Inflater {
-    /// One for a peer with this window, which does or does not refer to earlier messages.
+    /// Makes an inflater for a peer that compresses with this window, and with or without context
+    /// takeover.
     pub(super) fn new(
         window_bits: u8,
         takeover: bool,
@@ -62,8 +67,11 @@ impl Inflater {
         }
     }
 
-    /// Inflates from `input` into `room`, as much as is there or fits. `so_far` is the end of the
-    /// message under way: what follows a final block may refer to it.
+    /// Inflates from `input` into `room`, until the input is used up, the room is full or a final
+    /// block ends.
+    ///
+    /// `so_far` is the inflated message so far: all of it, or at least one window. Data after a
+    /// final block can refer to it.
     pub(crate) fn step<'a>(
         &mut self,
         input: &[u8],
@@ -71,7 +79,7 @@ impl Inflater {
         so_far: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> Step {
         let engine = self.engine.get_or_insert_default();
-        if !self.stage.goes_on(self.takeover.is_some()) {
+        if !self.stage.can_continue(self.takeover.is_some()) {
             let history = self.history.iter().flat_map(|history| history.slices());
             let so_far = so_far.map(|piece| -> &[u8] { piece });
             engine.restart(history.chain(so_far));
@@ -92,9 +100,9 @@ impl Inflater {
         };
         match status {
             Ok(Status::StreamEnd) => {
-                self.stage = Stage::Final;
+                self.stage = Stage::AfterFinalBlock;
                 self.final_blocks += 1;
-                // All of it is out, even if there is no room left.
+                // The output of this block is complete, even if the room is full.
                 step.more = false;
                 if self.final_blocks > self.max_final_blocks {
                     step.error = Some(ProtocolError::TooManyFinalBlocks);
@@ -106,24 +114,26 @@ impl Inflater {
         step
     }
 
-    /// Ends a message, whose payload must be whole.
+    /// Ends a message. Call it after the last byte of the payload. Fails if the payload is
+    /// incomplete or has too many final blocks.
     pub(crate) fn finish(&mut self) -> Result<(), ProtocolError> {
         let final_blocks = core::mem::take(&mut self.final_blocks);
         match (self.stage, &mut self.engine) {
-            // A message that ends with a final block needs no other end.
-            (Stage::Final, _) => self.stage = Stage::Unprepared,
+            // After a final block nothing has to follow.
+            (Stage::AfterFinalBlock, _) => self.stage = Stage::Unprepared,
             (Stage::Inside, Some(engine)) => {
-                // It stops where a block ends: there, if the message is whole.
+                // With `Block`, zlib stops at the end of a block. If the message is complete, that
+                // is the end of the tail.
                 let end = engine.run(&TAIL, &mut [0], InflateFlush::Block);
                 if (end.consumed, end.produced, end.status) != (4, 0, Ok(Status::Ok)) {
                     return Err(ProtocolError::InvalidDeflate);
                 }
-                // If that was another block than the empty one, some bits of the tail are left,
-                // and none begins with those.
+                // If the tail completed a block other than the empty one, zlib has not used all of
+                // its bits. No valid block begins with these bits, so the empty block then fails.
                 let end = engine.run(&EMPTY_BLOCK, &mut [0], InflateFlush::NoFlush);
                 self.stage = match (end.consumed, end.produced, end.status) {
                     (5, 0, Ok(Status::Ok)) => Stage::Ready,
-                    // The empty one called itself final.
+                    // The empty block at the end was marked as final.
                     (0, 0, Ok(Status::StreamEnd)) if final_blocks < self.max_final_blocks => {
                         Stage::Unprepared
                     }
@@ -133,15 +143,14 @@ impl Inflater {
                     _ => return Err(ProtocolError::InvalidDeflate),
                 };
             }
-            // No payload: an empty message, of which zlib must not hear, as the tail alone is half
-            // a block.
+            // The payload has no bytes: the message is empty. zlib must not see the tail, because
+            // without the header before it the tail is not a valid block.
             _ => {}
         }
         Ok(())
     }
 
-    /// Adds a message, or a part of one, to what later messages may refer to. Without context
-    /// takeover there is no such thing.
+    /// Adds an inflated message to the history. Does nothing without context takeover.
     pub(crate) fn remember(&mut self, message: &[u8]) {
         if let Some(window_bits) = self.takeover {
             let history = self
@@ -151,7 +160,7 @@ impl Inflater {
         }
     }
 
-    /// What both ends have agreed on.
+    /// The negotiated parameters.
     pub(crate) fn agreed(&self) -> Params {
         self.agreed
     }
@@ -160,20 +169,20 @@ impl Inflater {
         self.bytes
     }
 
-    /// Gives up the message under way, and the context.
+    /// Abandons the current message and the context, so that the engine can be taken.
     pub(super) fn abandon(&mut self) {
         self.stage = Stage::Unprepared;
     }
 
-    /// Where an engine is to be put, if there is none.
-    pub(super) fn vacancy(&mut self) -> Option<&mut Option<Box<Engine>>> {
+    /// If there is no engine: the place to put one.
+    pub(super) fn empty_slot(&mut self) -> Option<&mut Option<Box<Engine>>> {
         Some(&mut self.engine).filter(|engine| engine.is_none())
     }
 
-    /// Gives the engine away, unless a message is under way; with `context` also one that
-    /// remembers earlier messages.
+    /// Takes the engine away, unless it is inside a message. With `context`, also takes an engine
+    /// that remembers earlier messages; the history stays.
     pub(super) fn take_engine(&mut self, context: bool) -> Option<Box<Engine>> {
-        if !self.stage.is_free(self.takeover.is_some(), context) {
+        if !self.stage.can_be_taken(self.takeover.is_some(), context) {
             return None;
         }
         self.stage = Stage::Unprepared;
@@ -184,7 +193,7 @@ impl Inflater {
 /// zlib's inflater: 47,552 bytes of heap memory.
 pub(super) struct Engine(Inflate);
 
-/// What one call of zlib did.
+/// The result of one call of zlib.
 struct Run {
     consumed: usize,
     produced: usize,
@@ -192,7 +201,7 @@ struct Run {
 }
 
 impl Engine {
-    /// Starts a new stream behind these bytes, of which one window counts.
+    /// Starts a new stream that can refer to the last 32 KiB of these bytes.
     fn restart<'a>(&mut self, before: impl Iterator<Item = &'a [u8]> + Clone) {
         self.0.reset(false);
         let len = before.clone().map(<[u8]>::len).sum::<usize>();
@@ -201,7 +210,8 @@ impl Engine {
             let skipped = skip.min(piece.len());
             skip -= skipped;
             if skipped < piece.len() {
-                // A stream without a header takes as many as it is given, at any time.
+                // This cannot fail: a stream without a zlib header accepts any number of
+                // dictionaries at any time.
                 let _ = self.0.set_dictionary(&piece[skipped..]);
             }
         }
@@ -219,7 +229,8 @@ impl Engine {
 }
 
 impl Default for Engine {
-    /// zlib's memory does not depend on the window, so that one engine serves any.
+    /// Uses the largest window: zlib's memory does not depend on the window, and so one engine
+    /// can serve every connection.
     fn default() -> Self {
         Self(Inflate::new(false, MAX_WINDOW_BITS))
     }

@@ -1,91 +1,134 @@
 //! Compression of messages: permessage-deflate (RFC 7692).
 //!
-//! Off until both ends ask for it. An end asks with [`Config::deflate`]; the opening negotiates,
-//! and from there on messages are compressed and inflated on their way, without any other call.
+//! Compression saves bandwidth, and costs CPU time and memory. It is off by default, also with the
+//! feature `deflate`. To switch it on, set [`Config::deflate`] before the handshake. If the peer
+//! agrees, sent messages are compressed and received messages are inflated. You call the same
+//! methods as without compression, and events contain inflated messages.
 //!
 //! ```
 //! # #[cfg(feature = "deflate")] {
-//! use bytes::BytesMut;
-//! use websocket_proto::handshake::{client, server};
-//! use websocket_proto::{Config, Event, RecvBuf, Seed, deflate::DeflateConfig};
+//! # use bytes::BytesMut;
+//! # use websocket_proto::handshake::{client, server};
+//! # use websocket_proto::{RecvBuf, Seed};
+//! use websocket_proto::{Config, deflate::DeflateConfig};
 //!
 //! let mut config = Config::new();
 //! config.deflate = Some(DeflateConfig::new());
-//!
-//! let request = client::Request::new("ws://example.com/")?;
-//! let (mut client_in, mut client_out) = (RecvBuf::new(), BytesMut::new());
-//! let seed = Seed::from([7; 32]);                      // Seed::from_os() outside of a test
-//! let mut asking = client::Handshake::start(&request, seed, config, &mut client_out)?;
-//! # let mut listening = server::Handshake::new(config, server::Origins::SameOrigin);
-//! # let (mut server_in, mut server_out) = (RecvBuf::new(), BytesMut::new());
+//! // Pass `config` to `handshake::client` or `handshake::server`.
+//! # let request = client::Request::new("ws://example.com/")?;
+//! # let (mut client_in, mut client_out) = (RecvBuf::new(), BytesMut::new());
+//! # let seed = Seed::from([7; 32]);
+//! # let mut client = client::Handshake::start(&request, seed, config, &mut client_out)?;
+//! # let mut server = server::Handshake::new(config, server::Origins::SameOrigin);
+//! # let (mut server_in, mut out) = (RecvBuf::new(), BytesMut::new());
 //! # server_in.extend_from_slice(&client_out.split());
-//! # let (_, pending) = listening.next(&mut server_in, &mut server_out)?.expect("it is whole");
-//! # let mut server = pending.accept(server::Accept::new(), &mut server_out)?;
-//! # client_in.extend_from_slice(&server_out.split());
-//! // ... the opening, as ever ...
-//! # let Some(client::Outcome::Accepted(mut client, _)) = asking.next(&mut client_in)? else { panic!() };
-//! assert!(client.deflate().is_some() && server.deflate().is_some());
+//! # let (_, pending) = server.next(&mut server_in, &mut out)?.expect("it is whole");
+//! # let mut ws = pending.accept(server::Accept::new(), &mut out)?;
+//! # client_in.extend_from_slice(&out.split());
+//! # let accepted = client.next(&mut client_in)?;
+//! # let Some(client::Outcome::Accepted(mut client, _)) = accepted else { panic!() };
+//! # assert!(client.deflate().is_some());
 //!
+//! // `ws` is the connection that the handshake returned.
+//! assert!(ws.deflate().is_some(), "the peer agreed");
 //! let text = "the same words ".repeat(20);
-//! client.send_text(&text, &mut client_out)?;
-//! server_in.extend_from_slice(&client_out.split());
-//! assert_eq!(server.next_event(&mut server_in, &mut server_out)?, Some(Event::Text(&text)));
+//! ws.send_text(&text, &mut out)?;
 //!
-//! let received = server.deflate_stats().received;
-//! assert!(received.plain == 300 && received.compressed < 30);
+//! let sent = ws.deflate_stats().sent;
+//! assert!(sent.plain == 300 && sent.compressed < 30);
+//! # client_in.extend_from_slice(&out.split());
+//! # let event = client.next_event(&mut client_in, &mut client_out)?;
+//! # assert_eq!(event, Some(websocket_proto::Event::Text(&text)));
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Before you switch it on, read two sections: [Secrets](#secrets), because compression can reveal
+//! them, and [Memory](#memory), because by default each connection keeps up to 393 kB.
+//!
 //! # What is negotiated
 //!
-//! A client offers `permessage-deflate; client_max_window_bits`, which every server and gateway
-//! understands, or what its configuration and [`deflate_offer`] say. A server accepts the first
-//! offer that it can keep, within its own configuration ([`DeflateConfig::accept`]); for a single
-//! request, [`Accept::deflate`] says otherwise. What came of it is [`Connection::deflate`]. An offer
-//! that cannot be accepted is declined, and the connection works without compression; an answer that
-//! fits no offer fails the opening, as §5.1 asks for.
+//! The client makes offers in the handshake, and the server accepts one of them or none.
 //!
-//! With *context takeover* (the default) a message may refer to those before it, within the window:
-//! the small messages of a chat shrink to a quarter instead of to four fifths, but each connection
-//! keeps memory: 330 KB of codecs and 64 KiB of history by default, or only the latter if it
-//! [hibernates](Pool::hibernate). Without it every message stands alone, and connections at rest keep
-//! nothing.
+//! - **A client** offers `permessage-deflate; client_max_window_bits` by default. Every server and
+//!   gateway understands this. [`DeflateConfig`] changes the offer, and [`deflate_offer`] replaces
+//!   it by one or more offers of your own. If the server's response fits no offer, the handshake
+//!   fails, as RFC 7692 §5.1 requires.
+//! - **A server** accepts the first offer that its [`DeflateConfig`] can accept.
+//!   [`Accept::deflate`] sets another configuration for a single request. If no offer is
+//!   acceptable, the connection works without compression.
+//!
+//! [`Connection::deflate`] returns the negotiated parameters, or `None`. Each direction has two:
+//!
+//! - **Context takeover** (on by default): a message can refer to earlier messages of the same
+//!   direction. Small chat messages shrink to about 25 % instead of 80 %. In return, each
+//!   connection keeps the end of the earlier messages in memory.
+//! - **The window**: how many bytes back a message can refer. A window of N bits has 2^N bytes:
+//!   from 256 bytes (N = 8) to 32 KiB (N = 15, the default).
+//!
+//! If the handshake happens elsewhere, negotiate with [`DeflateConfig::accept`] or
+//! [`Params::agree`], and call [`Connection::with_deflate`].
 //!
 //! # What is compressed
 //!
-//! Messages above a size, all of them, or none ([`Compression`]), whatever they consist of: what does
-//! not shrink, such as pictures, gets some bytes longer. A message that is sent in pieces is
-//! compressed piece by piece, and each is flushed so that the peer can read it at once: small pieces
-//! shrink less.
+//! [`DeflateConfig::compression`] selects the messages that this side compresses: those above a size
+//! (by default 64 bytes), all, or none. [`Connection::set_compression`] changes it during the
+//! connection. The content of a message does not matter: if it cannot shrink, such as a picture, it
+//! becomes a few bytes longer. The peer decides what it compresses itself.
+//!
+//! If you send a message in pieces ([`Connection::send_fragment`]), each piece is compressed and
+//! flushed at once, so that the peer can read it. Small pieces shrink less than a whole message.
+//!
+//! | one message of JSON | compressed size | time to compress | time to inflate |
+//! |---|---|---|---|
+//! | chat, 150 bytes, with context takeover | 27 % | 4.3 µs | 0.40 µs |
+//! | chat, 150 bytes, without context takeover | 79 % | 7.5 µs | 1.7 µs |
+//! | 64 KiB, without context takeover | 20 % | 470 µs | 44 µs |
+//!
+//! Without context takeover, messages of less than 60 bytes hardly shrink and can become longer.
 //!
 //! # Secrets
 //!
-//! Compression tells the length of what is encrypted later. Where one message, or with context
-//! takeover one connection, has both a secret and text that an attacker chooses, the length says
-//! how much of the secret was guessed right, byte by byte: the attacks known as CRIME and BREACH.
-//! TLS does not help. Do not compress such messages ([`Connection::set_compression`] changes it from
-//! one message to the next; those that are sent plain leave no trace in the window), or turn
-//! compression off.
+//! Do not compress a secret together with text that an attacker chooses, for example an access
+//! token and a search term. Compressed data is shorter if the text repeats a part of the secret.
+//! TLS hides the content but not the length, so an attacker who sees the length can guess the
+//! secret byte by byte. These attacks are known as CRIME and BREACH.
+//!
+//! "Together" means in one message. With context takeover it means in one direction of one
+//! connection.
+//!
+//! Send messages with secrets uncompressed: [`Connection::set_compression`] switches between two
+//! messages, and later messages cannot refer to an uncompressed one. Or leave compression off.
 //!
 //! # Limits
 //!
-//! [`Config::max_message_size`] holds for inflated bytes, and while they come out: what would pass
-//! it costs the limit and one chunk of 16 KiB, besides the inflater; a message that becomes whole costs twice its length
-//! for a moment, while its chunks are joined. The compressed payload of a message may be a quarter
-//! longer than the limit and 64 bytes for each of its frames, as not everything gets shorter. What
-//! is no valid DEFLATE, ends early, or refers back too far is [`ProtocolError::InvalidDeflate`]. A
-//! reference beyond the window that was agreed on is found out only where a codec starts anew.
+//! - [`Config::max_message_size`] limits the inflated size of a received message. Default: 1 MiB.
+//!   Exceeding it closes the connection with 1009. It is checked while the message is inflated.
+//! - The compressed payload of a message may be longer than that limit by 25 % and by 64 bytes per
+//!   frame, because some data grows when it is compressed. Exceeding this closes the connection
+//!   with 1009 when the frame header arrives.
+//! - [`DeflateConfig::max_final_blocks`] limits the DEFLATE blocks that are marked as final (RFC
+//!   7692 §7.2.3.4) in a received message. Default: 8. Exceeding it closes the connection with
+//!   1009. Final blocks are legal at every place of a message, and the data after them can refer to
+//!   the data before.
+//! - [`Config::max_frame_size`] and [`Config::min_message_rate`] count compressed bytes.
 //!
-//! Blocks that call themselves final (§7.2.3.4) are legal in every place, and what follows them may
-//! refer to what was before.
+//! If a payload is not valid DEFLATE, is incomplete, or refers to data before the window, the
+//! connection closes with 1007 ([`ProtocolError::InvalidDeflate`]). The inflater always keeps the
+//! last 32 KiB. If a smaller window was negotiated, a reference beyond it is accepted as long as
+//! the inflater still has the data.
+//!
+//! One call of [`Connection::next_event`] inflates about 1 MiB, plus what the next 4 KiB of payload
+//! expand to (4 MiB at most). If more of the message is in the buffer, the call then returns
+//! [`Event::Progress`].
 //!
 //! # Worst-case CPU
 //!
-//! The most CPU time that a peer can cause per MiB that it sends, in milliseconds. Headers of frames
-//! count as bytes sent. All limits have their defaults.
+//! The CPU time that a peer can cause, in milliseconds per MiB that the peer sends. Frame headers
+//! count as sent bytes. A value of 1000 means that 1 MiB per second keeps one core busy. All limits
+//! have their defaults.
 //!
-//! | the peer sends | not compressed | with takeover | without takeover |
+//! | the peer sends | no compression | with context takeover | without context takeover |
 //! |---|---|---|---|
 //! | one binary message of 1 MiB | 0.06 | | |
 //! | empty messages | 1 | 8 | 8 |
@@ -94,88 +137,139 @@
 //! | fragments of 1 byte | 7 | 11 | 11 |
 //! | messages of one letter | | 17 | 20 |
 //! | messages of one empty block | | 19 | 24 |
-//! | empty blocks with the fixed codes | | 13 | 13 |
-//! | empty blocks, each with codes of its own | | 120 | 120 |
+//! | empty blocks with fixed Huffman codes | | 13 | 13 |
+//! | empty blocks with dynamic Huffman codes | | 120 | 120 |
 //! | messages of 8 final blocks | | 280 | 35 |
-//! | the same, each behind 32 KiB of zeros | | 130 | 110 |
-//! | the same, each behind 1 MiB of zeros | | 80 | 75 |
+//! | messages of 32 KiB of zeros and 8 final blocks | | 130 | 110 |
+//! | messages of 1 MiB of zeros and 8 final blocks | | 80 | 75 |
 //! | texts of 1 MiB that repeat a character of 1 byte | | 80 | 80 |
-//! | the same with a character of 2 bytes | | 1000 | 1000 |
-//! | the same with a character of 3 bytes | | 700 | 700 |
-//! | the same with a character of 4 bytes | | 600 | 600 |
+//! | texts of 1 MiB that repeat a character of 2 bytes | | 1000 | 1000 |
+//! | texts of 1 MiB that repeat a character of 3 bytes | | 700 | 700 |
+//! | texts of 1 MiB that repeat a character of 4 bytes | | 600 | 600 |
 //!
-//! The times are approximate, from one core of one machine: use them as ratios. `benches/worst_case.rs`
-//! measures them, in the role of a server that reads 16 KiB at a time and does not reply, except with
-//! pongs. Three inputs cost much more than the others:
+//! The times are approximate and were measured on one core of one machine: use them as ratios.
+//! `benches/worst_case.rs` measures them for a server that reads 16 KiB at a time and sends nothing
+//! but pongs. Three inputs cost much more than the others:
 //!
-//! - Long repetitions shrink to a thousandth, so 1 MiB on the wire becomes 1 GiB of text. An inflated
-//!   byte takes about 1 ns at most: zlib-rs copies short repetitions byte by byte.
-//!   [`Config::max_message_size`] limits one message, but not the sum of many. To limit the sum,
-//!   look at `received.plain` of [`Connection::deflate_stats`], and close connections that exceed
-//!   what you allow.
-//! - After a final block the inflater loads its window anew, 32 KiB, which takes about 0.7 µs.
-//!   [`DeflateConfig::max_final_blocks`] limits how often a message can cause this. With 1 the time
-//!   is about 120 instead of 280.
-//! - A block can bring codes of its own. It then takes 24 bytes on the wire, and about 3 µs for
-//!   tables with 1024 entries.
+//! - **Long repetitions.** They shrink to about 0.1 %, so 1 MiB on the wire becomes 1 GiB of text.
+//!   Inflating and validating takes up to 1 ns per inflated byte, because zlib-rs copies short
+//!   repetitions byte by byte. [`Config::max_message_size`] limits each message, but not their sum.
+//!   To limit the sum, check `received.plain` of [`Connection::deflate_stats`], and close
+//!   connections that exceed what you allow.
+//! - **Final blocks.** After a final block the inflater loads its window of 32 KiB again, which
+//!   takes about 0.7 µs. [`DeflateConfig::max_final_blocks`] limits how often a message can cause
+//!   this. If you set it to 1, the 280 in the table becomes about 120.
+//! - **Dynamic Huffman codes** (RFC 1951 §3.2.7). An empty block takes 24 bytes on the wire, and
+//!   the inflater builds tables of 1024 entries for it, which takes about 3 µs.
 //!
 //! # Memory
 //!
-//! Codecs are made at first use. A compressor takes, in bytes of heap memory on a 64-bit machine:
+//! If compression was negotiated, a connection owns heap memory (in bytes, on a 64-bit machine):
 //!
-//! | window bits | memory level 1 | 5 | 8 | 9 |
+//! | what | bytes | from | until |
+//! |---|---|---|---|
+//! | state of compression | 112 | the handshake | the end of the connection |
+//! | inflater | 47,680 | the first compressed message received | the end, or a [`Pool`] takes it |
+//! | compressor | 279,816, see below | the first compressed message sent | the end, or a [`Pool`] takes it |
+//! | history, for each direction with context takeover | up to its window (by default 32 KiB), plus 40 | the first compressed message | the end of the connection |
+//!
+//! A history is a copy of the last bytes of the direction. It grows with the messages, up to the
+//! window. A codec that was taken away is later restarted from it.
+//!
+//! ## 10,000 connections
+//!
+//! Without a pool each connection keeps its codecs, also without context takeover. With a [`Pool`],
+//! the connections of a thread share codecs: lend before you work on a connection, and take back
+//! before you wait. [`Pool`] shows the code.
+//!
+//! Idle connections of a server keep at most this, besides the buffers of the application:
+//!
+//! | context takeover | codecs | per connection | 10,000 connections |
+//! |---|---|---|---|
+//! | yes (default) | no pool | 393 kB | 3.9 GB |
+//! | yes | [`Pool::hibernate`] | 66 kB | 660 MB |
+//! | yes, windows of 12 bits | [`Pool::hibernate`] | 8.4 kB | 84 MB |
+//! | no | no pool | 328 kB | 3.3 GB |
+//! | no | [`Pool::reclaim`] | 112 bytes | 1.1 MB |
+//!
+//! The pool of each thread adds an inflater and, for each window that was negotiated, a compressor.
+//!
+//! - **Last row:** the example of [`DeflateConfig`] shows the configuration. Small messages shrink
+//!   much less.
+//! - **Hibernate:** the next message takes longer, about 1 µs to inflate and 30 µs to compress.
+//! - **Windows of 12 bits:** set [`DeflateConfig::server_max_window_bits`] and
+//!   [`DeflateConfig::client_max_window_bits`]. A server then declines compression if a client does
+//!   not let it choose the client's window.
+//!
+//! A connection in the middle of a message keeps the codec of that direction, whatever you call. So
+//! a peer can begin a message and hold an inflater until [`Config::message_timeout`].
+//!
+//! ## Compressor
+//!
+//! [`DeflateConfig::mem_level`] and the negotiated window determine the bytes of a compressor:
+//!
+//! | window bits | memory level 1 | memory level 5 | memory level 8 | memory level 9 |
 //! |---|---|---|---|---|
 //! | 9 | 137,352 | 150,792 | 251,144 | 365,832 |
 //! | 12 | 151,688 | 165,128 | 265,480 | 380,168 |
 //! | 15 | 266,376 | 279,816 | 380,168 | 494,856 |
 //!
-//! An inflater takes 47,680, whatever the window. With context takeover each direction also has a
-//! history, of the bytes that were compressed so far but no more than its window, and 40 bytes.
+//! The inflater has the same size for every window.
 //!
-//! Codecs need not stay with a connection at rest: a [`Pool`] lends them to many connections in
-//! turn. Without context takeover a connection then holds no heap memory while it rests. With it,
-//! the histories stay, 64 KiB at most; and the codecs too, unless the connection
-//! [hibernates](Pool::hibernate). In the middle of a message a connection keeps its codec whatever is
-//! done: a peer that begins a message and never ends it holds an inflater, besides what
-//! [`Config::max_message_size`] allows. What messages are inflated into is the receive buffer's, which
-//! [`RecvBuf::release`](crate::RecvBuf::release) gives back.
+//! ## Received messages
+//!
+//! Messages are inflated into memory of the [`RecvBuf`](crate::RecvBuf), which
+//! [`RecvBuf::release`](crate::RecvBuf::release) frees. An unfinished message takes its inflated
+//! length and 64 KiB, so at most [`Config::max_message_size`] and 64 KiB. A finished
+//! message that is longer than 64 KiB takes twice its length for a moment, while its chunks are
+//! joined.
 //!
 //! # The library
 //!
-//! The codec is [zlib-rs], called directly. Below is what it was held against: microseconds a
-//! message, on one machine, so to be read as ratios; and how much is left of the message. A chat
-//! line has about 150 bytes of JSON; *alone* is without context takeover, at level 6 where nothing
-//! else is said.
+//! The codec is [zlib-rs], called directly. It was compared with other libraries. The first table
+//! shows the time for one message in microseconds, and the compressed size in per cent. The times
+//! are from one machine: use them as ratios. A chat message has about 150 bytes of JSON. The
+//! compression level is 6 if the column does not name another.
 //!
-//! | | zlib-rs, level 4 | zlib-rs | flate2 with zlib-rs | miniz_oxide | libdeflate |
+//! | task | zlib-rs, level 4 | zlib-rs | flate2 with zlib-rs | miniz_oxide | libdeflate |
 //! |---|---|---|---|---|---|
-//! | compress chat | 4.3, 27 % | 5.9, 25 % | as zlib-rs | 23, 33 % | |
-//! | chat, alone | 7.5, 79 % | 7.5, 79 % | as zlib-rs | 19, 79 % | 6.7, 79 % |
-//! | 64 KiB, alone | 470, 20 % | 1000, 19 % | as zlib-rs | 1800, 19 % | 620, 19 % |
-//! | inflate chat | | 0.40 | 0.41 | 2.1 | |
-//! | chat, alone | | 1.7 | 1.7 | 2.8 | 2.7 |
-//! | 64 KiB, alone | | 44 | 44 | 93 | 36 |
-//! | window bits of the compressor | | 9 to 15 | 9 to 15 | 15 | 15 |
-//! | memory level | | 1 to 9 | hidden | | |
-//! | context takeover, and a limit while inflating | | yes | yes | yes | no |
-//! | safe API, no C | | yes | yes | yes | no |
-//! | `no_std` | | with C's `malloc` | | yes | |
+//! | compress chat, with context takeover | 4.3, 27 % | 5.9, 25 % | as zlib-rs | 23, 33 % | |
+//! | compress chat, without context takeover | 7.5, 79 % | 7.5, 79 % | as zlib-rs | 19, 79 % | 6.7, 79 % |
+//! | compress 64 KiB, without context takeover | 470, 20 % | 1000, 19 % | as zlib-rs | 1800, 19 % | 620, 19 % |
+//! | inflate chat, with context takeover | | 0.40 | 0.41 | 2.1 | |
+//! | inflate chat, without context takeover | | 1.7 | 1.7 | 2.8 | 2.7 |
+//! | inflate 64 KiB, without context takeover | | 44 | 44 | 93 | 36 |
 //!
-//! So only zlib-rs itself has all that is negotiated here, at the speed of the best. Level 4 is the
-//! default as level 6 takes up to twice as long for a twentieth less. A message of fewer than 60
-//! bytes gets longer when it stands alone; with context takeover even shorter ones shrink.
+//! | property | zlib-rs | flate2 with zlib-rs | miniz_oxide | libdeflate |
+//! |---|---|---|---|---|
+//! | window bits of the compressor | 9 to 15 | 9 to 15 | 15 | 15 |
+//! | memory level | 1 to 9 | cannot be set | | |
+//! | context takeover, and a limit while inflating | yes | yes | yes | no |
+//! | safe API, no C | yes | yes | yes | no |
+//! | `no_std` | with C's `malloc` | | yes | |
 //!
-//! The feature includes `std`, as zlib-rs's use of Rust's allocator does.
+//! Only zlib-rs itself supports everything that is negotiated here, and it is as fast as the best
+//! of the others. Level 4 is the default of [`DeflateConfig::level`], because level 6 takes up to
+//! twice as long and its output is only about 5 % shorter.
+//!
+//! The feature `deflate` enables `std`, because zlib-rs needs `std` to use Rust's allocator.
 //!
 //! [zlib-rs]: https://docs.rs/zlib-rs
+//! [`Accept::deflate`]: crate::handshake::server::Accept::deflate
 //! [`Config::deflate`]: field@crate::Config::deflate
+//! [`Config::max_frame_size`]: crate::Config::max_frame_size
 //! [`Config::max_message_size`]: crate::Config::max_message_size
+//! [`Config::message_timeout`]: crate::Config::message_timeout
+//! [`Config::min_message_rate`]: crate::Config::min_message_rate
 //! [`Connection::deflate`]: crate::Connection::deflate
 //! [`Connection::deflate_stats`]: crate::Connection::deflate_stats
+//! [`Connection::next_event`]: crate::Connection::next_event
+//! [`Connection::send_fragment`]: crate::Connection::send_fragment
 //! [`Connection::set_compression`]: crate::Connection::set_compression
+//! [`Connection::with_deflate`]: crate::Connection::with_deflate
+//! [`Event::Progress`]: crate::Event::Progress
 //! [`ProtocolError::InvalidDeflate`]: crate::ProtocolError::InvalidDeflate
 //! [`deflate_offer`]: crate::handshake::client::Request::deflate_offer
-//! [`Accept::deflate`]: crate::handshake::server::Accept::deflate
 
 #[cfg(feature = "deflate")]
 mod deflater;
@@ -219,7 +313,7 @@ pub use {
 #[cfg(feature = "deflate")]
 const WINDOW: usize = 1 << MAX_WINDOW_BITS;
 
-/// Permessage-deflate as it was agreed on, and how this side goes about it.
+/// The negotiated parameters, and the configuration of this side.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Agreed {
     pub(crate) params: Params,
@@ -228,11 +322,11 @@ pub(crate) struct Agreed {
 
 #[cfg(feature = "deflate")]
 impl Agreed {
-    /// The two halves of one end. Its own compressor keeps to its configuration also where less was
-    /// agreed on.
+    /// Makes the codecs of this side. Its compressor obeys the negotiated parameters and its own
+    /// configuration: the smaller window counts, and either of them can forbid context takeover.
     pub(crate) fn codecs(&self, is_client: bool) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
         let Self { params, config } = self;
-        // An application that negotiates elsewhere may name windows that do not exist.
+        // Parameters that were not negotiated by this crate can have invalid window sizes.
         let window = |bits: Option<u8>| {
             let bits = bits.unwrap_or(MAX_WINDOW_BITS);
             bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS)
@@ -269,26 +363,32 @@ impl Agreed {
     }
 }
 
-/// The payloads of the messages that were compressed, in bytes, without frame headers.
+/// The total payload of all compressed messages of one direction, in bytes. Frame headers and
+/// uncompressed messages do not count.
 ///
 /// ```
 /// # #[cfg(feature = "deflate")] {
 /// use websocket_proto::deflate::ByteCount;
 ///
 /// let bytes = ByteCount { plain: 1000, compressed: 250 };
-/// assert_eq!(100 * bytes.compressed / bytes.plain, 25);       // per cent
+/// let per_cent = 100 * bytes.compressed / bytes.plain;
+/// assert_eq!(per_cent, 25);
 /// # }
 /// ```
-// Exhaustive: before and after.
+// Exhaustive: a payload has a size before and a size after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ByteCount {
-    /// As the application sees them.
+    /// The size of the uncompressed payloads.
     pub plain: u64,
-    /// As they are on the wire.
+    /// The size of the compressed payloads, as they are on the wire.
     pub compressed: u64,
 }
 
-/// What compression did for a connection so far. Messages that were not compressed do not count.
+/// The effect of compression on a connection so far. [`Connection::deflate_stats`] returns it.
+///
+/// Uncompressed messages do not count.
+///
+/// [`Connection::deflate_stats`]: crate::Connection::deflate_stats
 ///
 /// ```
 /// # #[cfg(feature = "deflate")] {
@@ -303,8 +403,8 @@ pub struct ByteCount {
 // Exhaustive: there are two directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Stats {
-    /// What this side sent.
+    /// Messages that this side sent.
     pub sent: ByteCount,
-    /// What this side received.
+    /// Messages that this side received.
     pub received: ByteCount,
 }

@@ -1,4 +1,6 @@
-//! What stands in for the codecs in a build without them: types that have no values.
+//! Replacements for the codecs in a build without the feature `deflate`.
+//!
+//! `Inflater` and `Deflater` have no values, so the code that uses them can never run.
 
 use alloc::boxed::Box;
 
@@ -10,7 +12,7 @@ use crate::{error::ProtocolError, message::MessageKind, utf8::InvalidUtf8};
 #[derive(Debug)]
 pub(crate) enum Inflater {}
 
-/// See the one of the inflater.
+/// The same fields as in the inflater with the feature.
 pub(crate) struct Step {
     pub(crate) consumed: usize,
     pub(crate) produced: usize,

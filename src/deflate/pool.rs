@@ -1,15 +1,14 @@
-//! Codecs that many connections share.
+//! A pool of codecs that many connections share.
 
 use alloc::{boxed::Box, vec::Vec};
 
 use super::{deflater, inflater};
 
-/// Codecs for any number of connections, one after the other: an inflater, and a compressor for
-/// each combination of level, memory level and window.
+/// Codecs that many connections use in turn, to save memory.
 ///
-/// A codec is needed while a message is on its way through it, and kept between two messages only
-/// for the sake of its context. A thread that serves many connections owns a pool, lends to a
-/// connection before it deals with it, and takes back afterwards:
+/// A connection needs its codecs (about 330 kB) only while it compresses or inflates. Make one pool
+/// for each thread. Call [`lend`](Self::lend) before you receive or send on a connection, and
+/// [`reclaim`](Self::reclaim) afterwards, also after an error and before each `.await`:
 ///
 /// ```
 /// # use bytes::BytesMut;
@@ -22,11 +21,20 @@ use super::{deflater, inflater};
 ///     out: &mut BytesMut,
 /// ) -> Result<(), ProtocolError> {
 ///     pool.lend(ws);
+///     let result = take_events(ws, input, out);
+///     pool.reclaim(ws);
+///     result
+/// }
+///
+/// fn take_events(
+///     ws: &mut Connection,
+///     input: &mut RecvBuf,
+///     out: &mut BytesMut,
+/// ) -> Result<(), ProtocolError> {
 ///     while let Some(event) = ws.next_event(input, out)? {
-///         // Reply at will.
+///         // Handle the event, and send replies.
 /// #       let _ = event;
 ///     }
-///     pool.reclaim(ws);
 ///     Ok(())
 /// }
 /// # let mut ws = Connection::assume_opened(Role::Server, Config::new())
@@ -35,10 +43,20 @@ use super::{deflater, inflater};
 /// # Ok::<(), ProtocolError>(())
 /// ```
 ///
-/// With context takeover nothing comes back that way; [`hibernate`](Self::hibernate) is for that.
-/// None of it is a duty. A connection that lacks a codec makes its own, and what is not taken back
-/// ends with the connection. Without a pool, `Pool::new().hibernate(&mut ws)` just frees memory.
-/// Peers choose windows: a pool may come to hold a compressor for each of the seven.
+/// - **Without context takeover**, `reclaim` takes both codecs back after each message.
+/// - **With context takeover**, the next message needs the context, so `reclaim` leaves used codecs
+///   with the connection. Call [`hibernate`](Self::hibernate) before a long wait.
+///
+/// The two directions of a connection can differ in this.
+///
+/// Using a pool is optional. A connection without a codec makes one when it needs it, and frees its
+/// codecs when it is dropped. To free the codecs of a single connection earlier, call
+/// `Pool::new().hibernate(&mut ws)`.
+///
+/// A pool keeps at most one inflater, and one compressor for each combination of window,
+/// [`level`](super::DeflateConfig::level) and [`mem_level`](super::DeflateConfig::mem_level). The
+/// peer can influence the window: compressors of all seven windows (9 to 15 bits) together take
+/// 1.3 MB at the default memory level.
 #[derive(Debug, Default)]
 pub struct Pool {
     inflater: Option<Box<inflater::Engine>>,
@@ -47,7 +65,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// An empty pool, without heap memory.
+    /// Makes an empty pool, which owns no heap memory.
     pub const fn new() -> Self {
         Self {
             inflater: None,
@@ -55,31 +73,39 @@ impl Pool {
         }
     }
 
-    /// Lends the connection the codecs that it lacks, as far as the pool has them. Costs next to
-    /// nothing, also for a connection without compression.
+    /// Moves codecs from the pool to the connection: those that the connection does not have and
+    /// that the pool has. Call it before you receive or send. It is cheap, and does nothing if
+    /// compression was not negotiated.
     pub fn lend(&mut self, connection: &mut impl Pooled) {
         let (inflater, deflater) = connection.codecs();
-        if let Some(vacancy) = inflater.and_then(|inflater| inflater.vacancy()) {
-            *vacancy = self.inflater.take();
+        if let Some(slot) = inflater.and_then(|inflater| inflater.empty_slot()) {
+            *slot = self.inflater.take();
         }
-        if let Some((setup, vacancy)) = deflater.and_then(|deflater| deflater.vacancy()) {
+        if let Some((setup, slot)) = deflater.and_then(|deflater| deflater.empty_slot()) {
             let at = (self.compressors.iter()).position(|engine| engine.setup == setup);
-            *vacancy = at.map(|at| self.compressors.swap_remove(at));
+            *slot = at.map(|at| self.compressors.swap_remove(at));
         }
     }
 
-    /// Takes back the codecs that hold nothing: those without context takeover, unless a message
-    /// is under way, and those of a connection that [is done](crate::Connection::is_done). Costs next to
-    /// nothing.
+    /// Takes back the codecs that the connection does not need between two messages. Call it before
+    /// you wait or turn to another connection. It is cheap.
+    ///
+    /// A codec stays with the connection in the middle of a message, and with context takeover once
+    /// it was used. From a connection that [is done](crate::Connection::is_done), all codecs are
+    /// taken.
     pub fn reclaim(&mut self, connection: &mut impl Pooled) {
         self.take(connection, false);
     }
 
-    /// Takes back all codecs, unless a message is under way. With context takeover the connection
-    /// keeps its histories, from which a codec learns the context anew when it is next needed: an
-    /// inflater in about one microsecond, a compressor in about 30. Meant for before a long wait.
+    /// Takes back all codecs, also those with context takeover. Call it before a long wait. A codec
+    /// in the middle of a message stays with the connection.
     ///
-    /// The pool keeps one codec of each kind, and frees what it has already. Whether freed memory goes back to the operating system is up to the allocator.
+    /// With context takeover the connection keeps its histories: at most one window for each
+    /// direction, so 64 KiB by default. The next message restores the context from the history,
+    /// which takes about 1 µs for an inflater and about 30 µs for a compressor.
+    ///
+    /// The pool keeps one codec of each kind and frees the others. The allocator decides whether
+    /// freed memory returns to the operating system.
     pub fn hibernate(&mut self, connection: &mut impl Pooled) {
         self.take(connection, true);
     }
@@ -91,7 +117,7 @@ impl Pool {
             inflater.iter_mut().for_each(|inflater| inflater.abandon());
             deflater.iter_mut().for_each(|deflater| deflater.abandon());
         }
-        // Of two that are the same, one is enough.
+        // Replaces the inflater of the pool: they are all equal, and one is enough.
         if let Some(engine) = inflater.and_then(|inflater| inflater.take_engine(context)) {
             self.inflater = Some(engine);
         }
@@ -106,7 +132,8 @@ impl Pool {
     }
 }
 
-/// What a [`Pool`] can lend codecs to: a [`Connection`](crate::Connection).
+/// A type to which a [`Pool`] can lend codecs: a [`Connection`](crate::Connection). Other crates
+/// cannot implement it.
 ///
 /// ```
 /// use websocket_proto::{Config, Connection, Role, deflate::Pool};
@@ -123,7 +150,7 @@ pub(crate) mod sealed {
         /// Both codecs, if compression was negotiated.
         fn codecs(&mut self) -> (Option<&mut Inflater>, Option<&mut Deflater>);
 
-        /// Whether neither will be needed any more.
+        /// Whether the connection needs no codec any more.
         fn is_over(&self) -> bool;
     }
 }

@@ -1,36 +1,38 @@
-//! What a codec remembers, and whether it can be parted with.
+//! The state of a codec in the stream of messages: what it remembers, and whether it can be taken
+//! away.
 
-/// Where a codec is in the stream of messages.
+/// The state of a codec in the stream of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// It knows nothing of the messages before: it is new, or was elsewhere.
+    /// It does not know earlier messages of this connection: it is new, or another connection used
+    /// it.
     Unprepared,
-    /// Between two messages, and it remembers the last one.
+    /// Between two messages. It remembers the earlier messages.
     Ready,
-    /// Inside of a message.
+    /// Inside a message.
     Inside,
-    /// Inside of a message that is received, behind a block that calls itself the final one: a
-    /// stream ends there to zlib, but not to the peer (RFC 7692 §7.2.3.4).
-    Final,
+    /// Inside a received message, after a final block. For zlib the stream has ended, but the
+    /// message can continue (RFC 7692 §7.2.3.4).
+    AfterFinalBlock,
 }
 
 impl Stage {
-    /// Whether the codec goes on from here. Else it has to start anew, behind what was before.
-    pub(super) fn goes_on(self, takeover: bool) -> bool {
+    /// Whether the codec can continue its stream. If not, it must be restarted from the history.
+    pub(super) fn can_continue(self, takeover: bool) -> bool {
         match self {
             Self::Inside => true,
             Self::Ready => takeover,
-            Self::Unprepared | Self::Final => false,
+            Self::Unprepared | Self::AfterFinalBlock => false,
         }
     }
 
-    /// Whether the codec can be given away; with `context` also one that remembers what the next
-    /// message may refer to.
-    pub(super) fn is_free(self, takeover: bool, context: bool) -> bool {
+    /// Whether a pool can take the codec away. With `context`, that includes a codec that remembers
+    /// earlier messages to which the next one can refer.
+    pub(super) fn can_be_taken(self, takeover: bool, context: bool) -> bool {
         match self {
             Self::Unprepared => true,
             Self::Ready => context || !takeover,
-            Self::Inside | Self::Final => false,
+            Self::Inside | Self::AfterFinalBlock => false,
         }
     }
 }
