@@ -156,8 +156,8 @@ impl Receiver {
         self.take_inflated(input).map(Some)
     }
 
-    /// Takes a compressed message of which all is inflated. A long one is made one piece in several
-    /// calls.
+    /// Takes a compressed message that is inflated completely. The chunks of a long message are
+    /// joined in several calls.
     fn take_inflated(&mut self, input: &mut RecvBuf) -> Result<Received, ProtocolError> {
         let Some(message) = &input.assembly else {
             return Ok(Received::Progress);
@@ -175,9 +175,11 @@ impl Receiver {
     }
 }
 
-/// Inflates a whole piece, one of `arrived` bytes of its frame. Returns the number of inflated bytes. If several things are wrong,
-/// the error is the one that comes first in the inflated bytes, so that it does not depend on how
-/// the input is split.
+/// Inflates a whole piece and returns the number of inflated bytes. `arrived` tells how many bytes
+/// of the frame are here, with this piece.
+///
+/// If several things are wrong, the error is the one that comes first in the inflated bytes, so that
+/// it does not depend on how the input is split.
 fn inflate(
     inflater: &mut Inflater,
     mut piece: &[u8],
