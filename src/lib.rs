@@ -4,66 +4,106 @@
 //! `unsafe`, and is `no_std` with `alloc`.
 //!
 //! ```text
-//!   read          write     timer
-//!    │              ▲         │
-//!    ▼              │         ▼
-//! RecvBuf          out  handle_timeout
-//!    │              ▲         │
-//! ┌──┼── Connection ┼─────────┼──┐
-//! │  ▼              │         ▼  │
-//! │ receiving ────▶ sending half │
-//! │ half    heard                │
+//!   read         write      timer
+//!    │             ▲          │
+//!    ▼             │          ▼
+//! RecvBuf         out   handle_timeout
+//!    │             ▲          │
+//! ┌──┼─ Connection ┼──────────┼──┐
+//! │  ▼             │          ▼  │
+//! │ receiving ───▶ sending half  │
+//! │ half                         │
 //! │                              │
-//! │ frames          closing      │
-//! │ message         liveness     │
-//! │ inflate         deflate      │
-//! │ UTF-8           frames       │
-//! └──┼──────────────▲────────────┘
-//!    ▼              │
+//! │ decode         compress      │
+//! │ limits         encode, mask  │
+//! │ inflate        close         │
+//! │ UTF-8          keepalive     │
+//! └──┼─────────────▲─────────────┘
+//!    ▼             │
 //!  Event    send_text, close, …
 //!
 //!          application
 //! ```
 //!
-//! A `handshake` returns the `Connection`. The receiving half tells the sending half
-//! what it heard (pings, pongs, Close frames, violations, signs of life), and the
-//! sending half answers. Nothing is told in the other direction.
+//! # Where things are
+//!
+//! | item | content |
+//! |---|---|
+//! | [`handshake`] | the handshakes of both roles; each returns a [`Connection`] |
+//! | [`Connection`] | receiving, sending, closing, time |
+//! | [`Event`], [`CloseFrame`], [`MessageKind`], [`ReadyState`] | what a connection returns |
+//! | [`RecvBuf`], [`Output`] | the buffers for received bytes and for bytes to send |
+//! | [`Config`] | every limit and timer, with its default |
+//! | [`ProtocolError`], [`SendError`] | the peer's mistakes, and the application's |
+//! | [`Role`], [`Seed`] | client or server, and the entropy of a client |
+//! | `deflate` | compression (feature `deflate`) |
+//! | [`frame`] | the wire format of frames alone, for tools and tests |
 //!
 //! # The loop
 //!
 //! Your program owns the transport and two buffers: a [`RecvBuf`] for received bytes
-//! and a [`BytesMut`](bytes::BytesMut) for bytes to send. It repeats three steps: take
-//! all events, flush, wait. This is a complete echo server for one blocking socket:
+//! and a [`BytesMut`](bytes::BytesMut) for bytes to send, called `out`. It repeats
+//! these steps:
+//!
+//! 1. Take all events.
+//! 2. Do what is due at this time.
+//! 3. Flush `out`, also after an error.
+//! 4. Stop if the connection is done or has failed.
+//! 5. Wait for bytes, until the deadline at most.
+//!
+//! This is a complete echo server for one blocking socket:
 //!
 //! ```
 //! use std::error::Error;
-//! use std::io::{Read, Write};
+//! use std::io::{self, ErrorKind, Read, Write};
+//! use std::net::{Shutdown, TcpStream};
+//! use std::time::{Duration, Instant};
 //!
 //! use bytes::BytesMut;
 //! use websocket_proto::handshake::server::{Accept, Handshake, Origins};
-//! use websocket_proto::{Config, Connection, Event, RecvBuf};
+//! use websocket_proto::{Config, Connection, Event, ReadyState, RecvBuf};
 //!
 //! type Outcome = Result<(), Box<dyn Error>>;
 //!
-//! fn serve(socket: &mut (impl Read + Write)) -> Outcome {
-//!     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-//!     let ws = open(socket, &mut input, &mut out);
-//!     // After an error, `out` contains the response that refuses.
-//!     socket.write_all(&out.split())?;
-//!     let mut ws = ws?;
+//! fn serve(mut socket: TcpStream) -> Outcome {
+//!     // Otherwise a peer that does not read could block a write for ever.
+//!     socket.set_write_timeout(Some(Duration::from_secs(20)))?;
+//!     let mut out = BytesMut::new();
+//!     let result = run(&mut socket, &mut out);
+//!     // Flush also after an error: `out` contains a Close frame, or the
+//!     // response that refuses the handshake.
+//!     let _ = finish(socket, &out);
+//!     result
+//! }
+//!
+//! fn run(socket: &mut TcpStream, out: &mut BytesMut) -> Outcome {
+//!     let (start, mut input) = (Instant::now(), RecvBuf::new());
+//!     let mut handshake =
+//!         Handshake::new(Config::new(), Origins::SameOrigin);
+//!     let mut ws = loop {
+//!         if let Some((request, pending)) =
+//!             handshake.next(&mut input, out)?
+//!         {
+//!             println!("{} wants {}", request.host(), request.path());
+//!             break pending.accept(Accept::new(), out)?;
+//!         }
+//!         handshake.handle_timeout(start.elapsed(), out)?;
+//!         let deadline = handshake.deadline(start.elapsed());
+//!         if wait(socket, start, deadline, &mut input)? {
+//!             handshake.end_of_stream();
+//!         }
+//!     };
 //!     loop {
-//!         // 1. Take all events.
-//!         let result = take_events(&mut ws, &mut input, &mut out);
-//!         // 2. Flush. After an error, `out` contains the Close frame.
-//!         socket.write_all(&out.split())?;
-//!         result?;
+//!         take_events(&mut ws, &mut input, out)?;
+//!         ws.handle_timeout(start.elapsed(), out)?;
+//!         socket.write_all(out)?;
+//!         out.clear();
 //!         if ws.is_done() {
 //!             return Ok(());
 //!         }
-//!         // 3. Wait for more bytes.
-//!         match socket.read(input.spare(16 << 10))? {
-//!             0 => ws.end_of_stream(),
-//!             n => input.filled(n),
+//!         let deadline = ws.deadline(start.elapsed());
+//!         if wait(socket, start, deadline, &mut input)? {
+//!             ws.end_of_stream();
 //!         }
 //!     }
 //! }
@@ -74,100 +114,49 @@
 //!     out: &mut BytesMut,
 //! ) -> Outcome {
 //!     while let Some(event) = ws.next_event(input, out)? {
+//!         if ws.state() != ReadyState::Open {
+//!             continue; // Nothing can be sent any more.
+//!         }
 //!         match event {
 //!             Event::Text(text) => ws.send_text(text, out)?,
 //!             Event::Binary(bytes) => ws.send_binary(bytes, out)?,
-//!             _ => {}
+//!             _ => {} // Pings are answered already.
 //!         }
 //!     }
 //!     Ok(())
 //! }
 //!
-//! fn open(
-//!     socket: &mut impl Read,
+//! /// Reads once, until the deadline at most. Returns whether the peer has
+//! /// ended the stream.
+//! fn wait(
+//!     socket: &mut TcpStream,
+//!     start: Instant,
+//!     deadline: Option<Duration>,
 //!     input: &mut RecvBuf,
-//!     out: &mut BytesMut,
-//! ) -> Result<Connection, Box<dyn Error>> {
-//!     let mut handshake =
-//!         Handshake::new(Config::new(), Origins::SameOrigin);
-//!     loop {
-//!         if let Some((request, pending)) = handshake.next(input, out)? {
-//!             println!("{} wants {}", request.host(), request.path());
-//!             return Ok(pending.accept(Accept::new(), out)?);
+//! ) -> io::Result<bool> {
+//!     // A deadline can be in the past. A read timeout must not be zero.
+//!     let timeout = deadline.map(|at| {
+//!         let left = at.saturating_sub(start.elapsed());
+//!         left.max(Duration::from_millis(1))
+//!     });
+//!     socket.set_read_timeout(timeout)?;
+//!     match socket.read(input.spare(16 << 10)) {
+//!         Ok(n) => {
+//!             input.filled(n);
+//!             Ok(n == 0)
 //!         }
-//!         match socket.read(input.spare(4096))? {
-//!             0 => handshake.end_of_stream(),
-//!             n => input.filled(n),
-//!         }
+//!         Err(error) => match error.kind() {
+//!             ErrorKind::ConnectionReset => Ok(true),
+//!             ErrorKind::WouldBlock
+//!             | ErrorKind::TimedOut
+//!             | ErrorKind::Interrupted => Ok(false),
+//!             _ => Err(error),
+//!         },
 //!     }
 //! }
-//! # struct Peer(std::io::Cursor<Vec<u8>>, Vec<u8>);
-//! # impl Read for Peer {
-//! #     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> { self.0.read(buf) }
-//! # }
-//! # impl Write for Peer {
-//! #     fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> { self.1.write(buf) }
-//! #     fn flush(&mut self) -> std::io::Result<()> { Ok(()) }
-//! # }
-//! # let request = b"GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
-//! #     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-//! #     Sec-WebSocket-Version: 13\r\n\r\n".to_vec();
-//! # let hello = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
-//! # let close = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
-//! # let wire = [&request[..], &hello, &close].concat();
-//! # let mut peer = Peer(std::io::Cursor::new(wire), Vec::new());
-//! # serve(&mut peer).unwrap();
-//! # assert!(peer.1.starts_with(b"HTTP/1.1 101 "));
-//! # assert!(peer.1.ends_with(b"\r\n\r\n\x81\x05Hello\x88\x02\x03\xe8"));
-//! # // A violation: the Close frame arrives, behind the echo.
-//! # let wire = [&request[..], &hello, &[0x81, 0x00]].concat();
-//! # let mut peer = Peer(std::io::Cursor::new(wire), Vec::new());
-//! # serve(&mut peer).unwrap_err();
-//! # let at = peer.1.windows(7).position(|it| it == b"\x81\x05Hello").unwrap();
-//! # assert_eq!(peer.1[at + 7], 0x88);
-//! # assert_eq!(peer.1[at + 9..at + 11], 1002_u16.to_be_bytes());
-//! ```
 //!
-//! # Rules for an adapter
-//!
-//! - **Flush before you wait, and also after an error.** When a call returns, the pongs,
-//!   Close frames and responses that it caused are in `out`. The Close frame that tells
-//!   the peer what was wrong is there when `next_event` returns an error. If a write takes
-//!   only a part of `out`, call [`out.advance(n)`](bytes::Buf::advance).
-//! - **Add nothing to `out` yourself.** The connection measures the backlog by its length:
-//!   see [`Output`].
-//! - **`out.len()` is the back-pressure.** If more is unsent than you like, a server takes no
-//!   more events and stops reading. The peer then has to wait. If you send unprompted, stop
-//!   sending at that point but keep reading. If both ends stop reading, they deadlock.
-//! - **An event borrows the [`RecvBuf`]**, not the connection: you can reply while you hold
-//!   it. Copy what you keep. Handle events inside the loop: a method that loops and returns
-//!   the borrowed event does not compile with today's borrow checker.
-//! - **Read moderate pieces, and share the thread.** [`RecvBuf::spare`] bounds one read, and
-//!   so the work that the next events cause. If other connections wait, serve them between
-//!   two events. [`Event::Progress`] gives you that chance inside a long compressed message.
-//! - **After `close`, messages can still arrive** until the peer's Close frame does. Nothing
-//!   can be sent any more: reply only in [`ReadyState::Open`].
-//! - **Time is optional.** Call [`Connection::deadline`] before each wait, wait no longer than
-//!   it says, and then call [`Connection::handle_timeout`]. It sends keepalive pings and ends
-//!   connections whose peer is silent or too slow. Handshakes have the same two methods.
-//! - **Idle connections.** Call [`RecvBuf::release`] before a long wait, and replace an empty
-//!   `out` by a new `BytesMut`. Both keep their memory otherwise. For compression, see
-//!   `deflate::Pool`.
-//!
-//! # The end of a connection
-//!
-//! When [`Connection::is_done`] is true, or after an error, close the transport. Close it so
-//! that the last bytes of `out` arrive: a Close frame, or the response that refuses a
-//! handshake. If a TCP socket is closed while received bytes are unread, the kernel resets the
-//! connection and may destroy them. So flush, shut down writing, and read and drop until the
-//! peer ends the stream, for a few seconds at most:
-//!
-//! ```no_run
-//! use std::io::{Read, Write};
-//! use std::net::{Shutdown, TcpStream};
-//! use std::time::{Duration, Instant};
-//!
-//! fn finish(mut socket: TcpStream, out: &[u8]) -> std::io::Result<()> {
+//! /// Closes the socket so that the last bytes arrive.
+//! fn finish(mut socket: TcpStream, out: &[u8]) -> io::Result<()> {
 //!     socket.write_all(out)?;
 //!     socket.shutdown(Shutdown::Write)?;
 //!     socket.set_read_timeout(Some(Duration::from_secs(1)))?;
@@ -175,7 +164,71 @@
 //!     while Instant::now() < end && socket.read(&mut [0; 4096])? > 0 {}
 //!     Ok(())
 //! }
+//! # fn talk(frames: &[u8]) -> (bool, Vec<u8>) {
+//! #     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+//! #     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+//! #     let (socket, _) = listener.accept().unwrap();
+//! #     let server = std::thread::spawn(move || serve(socket).is_ok());
+//! #     peer.write_all(b"GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
+//! #         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+//! #         Sec-WebSocket-Version: 13\r\n\r\n").unwrap();
+//! #     peer.write_all(frames).unwrap();
+//! #     let mut received = Vec::new();
+//! #     peer.read_to_end(&mut received).unwrap();
+//! #     drop(peer);
+//! #     let at = received.windows(4).position(|it| it == b"\r\n\r\n").unwrap();
+//! #     assert!(received.starts_with(b"HTTP/1.1 101 "));
+//! #     (server.join().unwrap(), received.split_off(at + 4))
+//! # }
+//! # let hello = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+//! # let close = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
+//! # let (ok, received) = talk(&[&hello[..], &close].concat());
+//! # assert!(ok && received == b"\x81\x05Hello\x88\x02\x03\xe8");
+//! # // A violation: the Close frame arrives behind the echo.
+//! # let (ok, received) = talk(&[&hello[..], &[0x81, 0x00]].concat());
+//! # assert!(!ok && received.starts_with(b"\x81\x05Hello\x88"));
+//! # assert_eq!(received[9..11], 1002_u16.to_be_bytes());
 //! ```
+//!
+//! # Rules for an adapter
+//!
+//! - **Flush before you wait, and also after an error.** When a call returns, the pongs,
+//!   Close frames and responses that it caused are in `out`. When `next_event` returns an
+//!   error, the Close frame that tells the peer is in `out`. If a write takes only a part
+//!   of `out`, call [`out.advance(n)`](bytes::Buf::advance).
+//! - **Keep unsent bytes in `out`, and add none yourself.** The connection measures the
+//!   backlog by the length of `out`: see [`Output`].
+//! - **Limit `out`.** Choose a limit for `out.len()`, for example 64 KiB. Above it, a program
+//!   that only replies takes no more events and does not read until `out` is shorter. A
+//!   program that also sends other messages stops sending those, but continues to read.
+//!   Otherwise both peers could wait for each other for ever.
+//! - **Use the time limits on every server.** Call [`Connection::handle_timeout`] after taking
+//!   all events, and wait no longer than [`Connection::deadline`]. Without these calls there
+//!   is no keepalive, and a silent peer stays connected for ever.
+//! - **Set a write timeout** on a blocking socket. While a write blocks, nothing is read and
+//!   no timer works.
+//! - **Read at most 16 KiB at a time** ([`RecvBuf::spare`]). If one thread serves many
+//!   connections, serve the others between two events. [`Event::Progress`] makes that possible
+//!   inside a long compressed message.
+//! - **An event borrows the [`RecvBuf`]**, not the connection: you can reply while you hold
+//!   it. Copy what you keep. Write `while let Some(event) = …` in the function that handles
+//!   the event: a helper function that returns the event from inside a loop does not compile.
+//! - **After `close`, messages can still arrive** until the peer's Close frame does. Nothing
+//!   can be sent any more: reply only in [`ReadyState::Open`].
+//! - **Threads.** [`Connection`] and [`RecvBuf`] are `Send`. If another thread sends, wake the
+//!   thread that waits: `out` must be flushed, and the deadline may have changed.
+//! - **Idle connections.** Call [`RecvBuf::release`] before a long wait, and replace an empty
+//!   `out` by a new `BytesMut`. Both keep their memory otherwise. For compression, see
+//!   `deflate::Pool`.
+//!
+//! # The end of a connection
+//!
+//! When [`Connection::is_done`] is true, or after an error, close the transport so that the
+//! last bytes of `out` arrive: a Close frame, or the response that refuses a handshake. If a
+//! TCP socket is closed while received bytes are unread, the kernel resets the connection, and
+//! the peer may never receive the last bytes. So flush, shut down writing, and read and drop
+//! until the peer ends the stream, for a few seconds at most, as `finish` does above. If the
+//! peer has already ended the stream, drop the socket.
 //!
 //! If a read fails with a connection reset, call [`Connection::end_of_stream`]: the connection
 //! knows whether the closing handshake was complete. If a write fails, the peer is gone: drop
@@ -185,34 +238,21 @@
 //!
 //! # What a peer can cause
 //!
-//! Every limit is on by default and is a field of [`Config`]. "Per byte" means per byte that
-//! the peer sent.
+//! The limits on memory, output and CPU are on by default. The time limits work if you call
+//! `deadline` and `handle_timeout`. All of them are fields of [`Config`].
 //!
-//! | resource | bound | limit |
+//! | cost | at most | setting |
 //! |---|---|---|
 //! | memory of a message | its size, plus one read or 64 KiB; twice that for a moment while memory moves | [`max_message_size`](Config::max_message_size), 1 MiB |
-//! | memory of a codec | 48 kB to inflate; 280 kB to compress | only if compression was negotiated |
-//! | output | each ping is answered; above the backlog only the latest one | [`pong_backlog`](Config::pong_backlog), 16 KiB |
-//! | CPU | in proportion to the bytes; without compression 10 ms per MiB, with it at most about 1 s per MiB: see `deflate` | [`max_fragments`](Config::max_fragments), `max_final_blocks` |
-//! | CPU of one call | the bytes in the buffer; about 5 MiB of inflated bytes | [`Event::Progress`] |
+//! | memory of the codecs | 48 kB to inflate, 280 kB to compress | [`deflate`](Config#structfield.deflate), off |
+//! | output | a pong for each ping; above the backlog, one pong | [`pong_backlog`](Config::pong_backlog), 16 KiB |
+//! | CPU for 1 MiB of received bytes | 10 ms; with compression 1 s: see `deflate` | [`max_fragments`](Config::max_fragments), `max_final_blocks` |
+//! | CPU of one call | the received bytes, and about 5 MiB of inflated bytes | [`Event::Progress`] |
 //! | time of an unfinished message | 20 s, and 1 s more for each 500 bytes | [`message_timeout`](Config::message_timeout) |
-//! | time of silence | 20 s, then a ping, then 20 s | [`ping_interval`](Config::ping_interval), [`pong_timeout`](Config::pong_timeout) |
-//! | time of the handshake | 10 s, 16 KiB, 64 header fields | [`handshake_timeout`](Config::handshake_timeout) |
+//! | time until a peer that is gone is detected | 40 s | [`ping_interval`](Config::ping_interval), [`pong_timeout`](Config::pong_timeout) |
+//! | time of the handshake | 10 s | [`handshake_timeout`](Config::handshake_timeout) |
+//! | size of the handshake | 16 KiB, 64 header fields | [`max_head_size`](Config::max_head_size), [`max_headers`](Config::max_headers) |
 //! | time of the closing handshake | 10 s | [`close_timeout`](Config::close_timeout) |
-//!
-//! Time limits need an adapter that calls `deadline` and `handle_timeout`.
-//!
-//! # Where things are
-//!
-//! | item | content |
-//! |---|---|
-//! | [`handshake`] | the handshakes of both roles; each returns a [`Connection`] |
-//! | [`Connection`] | events, sending, closing, time |
-//! | [`RecvBuf`] | all receive memory |
-//! | [`Config`] | every limit and timer, with its default |
-//! | [`ProtocolError`], [`SendError`] | the peer's mistakes, and the application's |
-//! | `deflate` | compression (feature `deflate`): what to compress, its cost, shared codecs |
-//! | [`frame`] | the wire format of frames alone, for tools and tests |
 //!
 //! # Features
 //!
