@@ -25,8 +25,9 @@ const KEPT: usize = 64 << 10;
 /// peer announces: see [`Config::max_message_size`](crate::Config::max_message_size).
 /// [`release`](Self::release) gives the memory back.
 ///
-/// The buffer also holds the position inside a frame or message that is not complete. Give a
-/// connection another buffer only while this one [is idle](Self::is_idle). Call
+/// The buffer also holds the position inside a frame or message that is not complete. You
+/// can replace the buffer of a connection by another one only if [`is_idle`](Self::is_idle) is true.
+/// Call
 /// [`clear`](Self::clear) before you use a buffer for another connection.
 ///
 /// ```
@@ -74,7 +75,7 @@ impl RecvBuf {
         }
     }
 
-    /// Lends room for the next read: exactly `len` bytes, but at least one. The bytes in it are
+    /// Lends room for the next read: exactly `len` bytes; 0 counts as 1. The bytes in it are
     /// zeros or left over from earlier reads.
     ///
     /// Take all events first. Then call `spare`, read, and call [`filled`](Self::filled) with the

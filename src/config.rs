@@ -42,8 +42,8 @@ pub struct Config {
     ///   the other way round, if it exceeds 64 KiB.
     pub max_message_size: usize,
     /// Maximum payload size of one received frame, as sent on the wire, compressed or not.
-    /// Default: none, so that only [`max_message_size`](Self::max_message_size) applies. Exceeding
-    /// it closes the connection with 1009.
+    /// Default: `usize::MAX`, so that only [`max_message_size`](Self::max_message_size) applies.
+    /// Exceeding it closes the connection with 1009.
     ///
     /// Set it if you know that your peers send small frames. A longer frame is then refused when
     /// its header arrives.
@@ -55,17 +55,19 @@ pub struct Config {
     /// go on for ever. The default allows 64 MiB in fragments of 512 bytes.
     pub max_fragments: u32,
     /// Maximum payload size of a frame that is sent. Longer messages are split into fragments.
-    /// Default: none, so messages are not split. 0 counts as 1.
+    /// Default: `usize::MAX`, so messages are not split. 0 counts as 1.
     ///
     /// Set it for peers that limit the size of a frame.
     pub fragment_size: usize,
     /// Maximum number of unsent bytes in the output buffer up to which every ping is answered. Above
-    /// it, a new pong replaces a pong at the end of the buffer. Default: 16 KiB.
+    /// it, a new pong replaces the pong at the end of the buffer; if the end is something else, the
+    /// pong is appended. Default: 16 KiB.
     ///
     /// This keeps a flood of pings from filling the memory while the peer does not read. RFC 6455
     /// §5.5.3 allows an endpoint to answer only the most recent ping.
     pub pong_backlog: usize,
-    /// The interval of keepalive pings. Default: 20 s; `None` sends no pings.
+    /// The interval of keepalive pings. Default: 20 s; `None` sends no pings. Pings are sent also
+    /// while messages arrive.
     ///
     /// A ping checks that the peer is alive and measures the round trip. No ping is sent while the
     /// connection waits for an answer to an earlier one.
@@ -74,7 +76,7 @@ pub struct Config {
     /// 20 s. Exceeding it closes the connection with 1011.
     ///
     /// If the ping is still in the output buffer at that time, and the peer has taken bytes in
-    /// front of it, the time starts again.
+    /// front of it, the time starts again. (A ping that was removed with `split` counts as sent.)
     ///
     /// Some peers answer a ping only when their application makes its next call (libcurl, if the
     /// application pulls messages). For such peers, set a longer time.
@@ -205,11 +207,14 @@ pub struct DeflateConfig {
     pub mem_level: u8,
     /// Whether the server compresses without context takeover (RFC 7692 §7.1.1.1). Default: false.
     ///
-    /// A client asks the server for it. A server does it, even if the client does not ask.
+    /// In a client's configuration, it asks the server for it. In a server's configuration, the
+    /// server always does it. [Context takeover](crate::deflate#what-is-negotiated) lets a message
+    /// refer to earlier ones.
     pub server_no_context_takeover: bool,
     /// Whether the client compresses without context takeover (§7.1.1.2). Default: false.
     ///
-    /// A server asks the client for it. A client does it, even if the server does not ask.
+    /// In a server's configuration, it asks the client for it. In a client's configuration, the
+    /// client always does it.
     pub client_no_context_takeover: bool,
     /// Maximum window of the server's compressor: N stands for 2^N bytes (§7.1.2.1). Default: 15. A
     /// server allows 9 to 15, a client 8 to 15. Other values count as the nearest.
@@ -256,10 +261,11 @@ impl Default for DeflateConfig {
     }
 }
 
-/// Which messages are compressed. An empty message is compressed only if it is sent in pieces.
+/// Which messages an endpoint compresses. Default: `Above(64)`.
 ///
 /// The decision is made before the first byte of a message is sent. Later messages cannot refer to
-/// a message that was sent uncompressed.
+/// a message that was sent uncompressed. An empty message is compressed only if it is sent in
+/// pieces.
 ///
 /// ```
 /// # #[cfg(feature = "deflate")] {

@@ -7,7 +7,7 @@ use crate::frame::{CloseCode, FrameError};
 ///
 /// When the error is returned, `out` already contains a Close frame with
 /// [`close_code`](Self::close_code) (RFC 6455 §7.1.7), unless a Close frame was sent before. Flush
-/// `out`, then close the transport. Later calls of
+/// `out`, then close the transport. The reason in that frame is the text of the error. Later calls of
 /// [`next_event`](crate::Connection::next_event) and
 /// [`handle_timeout`](crate::Connection::handle_timeout) return the same error.
 ///
@@ -30,7 +30,7 @@ use crate::frame::{CloseCode, FrameError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// The bytes are not a frame header. 1002.
+    /// The frame header is invalid: see [`FrameError`]. 1002.
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// A reserved bit is set, and no extension gives it a meaning (§5.2). With compression, the
@@ -71,15 +71,14 @@ pub enum ProtocolError {
     /// A message exceeds [`Config::max_fragments`](crate::Config::max_fragments). 1009.
     #[error("a message has more fragments than this endpoint accepts (RFC 6455 §10.4)")]
     TooManyFragments,
-    /// A compressed message exceeds
-    /// `DeflateConfig::max_final_blocks`. 1009.
+    /// A compressed message exceeds `DeflateConfig::max_final_blocks`. 1009.
     #[error(
         "a compressed message has more final blocks than this endpoint accepts (RFC 7692 §7.2.3.4)"
     )]
     TooManyFinalBlocks,
     /// A message was not complete within
-    /// [`Config::message_timeout`](crate::Config::message_timeout), and arrived more slowly than
-    /// [`Config::min_message_rate`](crate::Config::min_message_rate). 1008.
+    /// [`Config::message_timeout`](crate::Config::message_timeout) and one second for each
+    /// [`Config::min_message_rate`](crate::Config::min_message_rate) bytes received of it. 1008.
     #[error("a message arrives too slowly (RFC 6455 §7.4.1)")]
     MessageTimeout,
     /// No byte was received for [`Config::pong_timeout`](crate::Config::pong_timeout) after a

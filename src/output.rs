@@ -8,11 +8,15 @@ use bytes::BytesMut;
 /// Methods that write take `out: &mut dyn Output`. Pass a `&mut BytesMut`. Only this crate
 /// implements the trait.
 ///
-/// The caller removes bytes from the front, by [`split`](bytes::BytesMut::split) or
-/// [`advance`](bytes::Buf::advance), and never adds any. The connection uses
-/// [`unsent`](Self::unsent) to tell whether the peer reads. Bytes added by the caller would hide
-/// that a slow peer still reads, and the connection would fail with
-/// [`PongTimeout`](crate::ProtocolError::PongTimeout).
+/// The caller writes `out` to the transport, and removes from its front what the transport has
+/// taken, with [`advance`](bytes::Buf::advance) or [`split`](bytes::BytesMut::split).
+///
+/// - Do not move unsent bytes to a queue of your own. The connection could not see that queue, so
+///   [`Config::pong_backlog`](crate::Config::pong_backlog) would not limit it, and a flood of pings
+///   could fill it.
+/// - Do not add bytes. The connection compares [`unsent`](Self::unsent) between calls. With bytes
+///   of yours it could not see that a slow peer has read something, and could end the connection
+///   with [`PongTimeout`](crate::ProtocolError::PongTimeout).
 ///
 /// ```
 /// use bytes::BytesMut;

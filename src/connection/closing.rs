@@ -21,10 +21,11 @@ use crate::{error::ProtocolError, frame::CloseCode};
 pub enum ReadyState {
     /// Messages can be sent and received.
     Open,
-    /// The closing handshake is under way. Nothing can be sent. Events can still arrive.
+    /// A Close frame was sent or received. Nothing can be sent. Events can still arrive. A client
+    /// stays in this state after both Close frames, until the server ends the stream or
+    /// [`Config::close_timeout`](crate::Config::close_timeout) passes.
     Closing,
-    /// The closing handshake is complete, or an error ended the connection. Flush `out` and close
-    /// the transport.
+    /// The connection [is done](crate::Connection::is_done): flush `out` and close the transport.
     Closed,
 }
 

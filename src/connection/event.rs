@@ -43,7 +43,8 @@ pub enum Event<'b> {
     Ping(&'b [u8]),
     /// A pong (§5.5.3) of at most 125 bytes: the answer to a ping, or unsolicited.
     Pong(&'b [u8]),
-    /// The peer's Close frame (§5.5.1), the last event of a connection. If this endpoint has not
+    /// The peer's Close frame (§5.5.1), the last event of a connection. Later calls return `None`
+    /// and drop further bytes. If this endpoint has not
     /// sent a Close frame before, the answer is in `out`: a Close frame with the same code and
     /// without a reason.
     Close(CloseFrame<'b>),

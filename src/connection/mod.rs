@@ -51,10 +51,10 @@ use send_half::{Direct, SendHalf};
 /// | methods | purpose |
 /// |---|---|
 /// | [`next_event`](Self::next_event), [`end_of_stream`](Self::end_of_stream) | receive: call `next_event` after each read until it returns `None` |
-/// | [`send_text`](Self::send_text), [`send_binary`](Self::send_binary), [`start_message`](Self::start_message), [`send_ping`](Self::send_ping), [`send_pong`](Self::send_pong), [`close`](Self::close) | send |
+/// | [`send_text`](Self::send_text), [`send_binary`](Self::send_binary), [`start_message`](Self::start_message), [`send_fragment`](Self::send_fragment), [`finish_message`](Self::finish_message), [`send_ping`](Self::send_ping), [`send_pong`](Self::send_pong), [`close`](Self::close) | send |
 /// | [`deadline`](Self::deadline), [`handle_timeout`](Self::handle_timeout) | time: call `deadline` before each wait, `handle_timeout` after it |
 /// | [`is_done`](Self::is_done), [`state`](Self::state), [`close_sent`](Self::close_sent), [`close_received`](Self::close_received), [`error`](Self::error), [`round_trip_time`](Self::round_trip_time) | state |
-/// | `deflate`, `set_compression`, `deflate_stats`, `with_deflate` | compression (feature `deflate`) |
+/// | `with_deflate`, `deflate`, `compression`, `set_compression`, `deflate_stats` | compression (feature `deflate`) |
 ///
 /// The [crate documentation](crate) shows the loop that calls them.
 ///
@@ -79,7 +79,8 @@ use send_half::{Direct, SendHalf};
 /// # Memory
 ///
 /// A server's connection owns no heap memory while it is open. A client's owns its mask keys,
-/// about 100 bytes. Compression needs more: see `deflate`.
+/// about 100 bytes. Once a Close frame was sent or received, its reason is kept as well. The
+/// [`RecvBuf`] and `out` are separate. Compression needs more: see `deflate`.
 #[derive(Debug)]
 pub struct Connection {
     recv: RecvHalf,
@@ -183,6 +184,7 @@ impl Connection {
     ///
     /// Then call [`next_event`](Self::next_event) again. It returns the events that arrived before
     /// the end, and then [`ProtocolError::EndOfStream`] if the closing handshake is not complete.
+    /// The state changes only then.
     pub fn end_of_stream(&mut self) {
         self.recv.end_of_stream();
         self.send.end_of_stream();
@@ -296,7 +298,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::ReasonTooLong`].
+    /// [`SendError::ReasonTooLong`] if `reason` has more than 123 bytes, in every state.
     pub fn close(
         &mut self,
         code: CloseCode,
@@ -310,12 +312,15 @@ impl Connection {
 
 /// # Time
 ///
-/// An instant is a `Duration` since a start of your choice. All calls use the same start, and
-/// instants never decrease. A caller without a clock leaves these methods out; the connection then
+/// An instant is a `Duration` since a start of your choice. All calls on one connection use the
+/// same start, and instants never decrease. The handshake before it may use another start. A caller without a clock leaves these methods out; the connection then
 /// has no keepalive and no timeouts.
 impl Connection {
     /// Returns the instant at which to call [`handle_timeout`](Self::handle_timeout), or `None` if
     /// nothing will be due.
+    ///
+    /// The instant can be earlier than `now`: then do not wait. Compute the time to wait with
+    /// `deadline.saturating_sub(now)`. A read timeout of a socket must not be zero.
     ///
     /// Call it before every wait, with the current instant. The connection has no clock: it takes
     /// whatever happened since the last call (bytes received, a Close frame sent) to have happened
@@ -366,9 +371,12 @@ impl Connection {
 impl Connection {
     /// Whether to close the transport now, after flushing `out`.
     ///
-    /// It is true after an error and after the closing handshake. A client then still waits for
-    /// the server to close TCP first (RFC 6455 §7.1.1), for [`Config::close_timeout`] at most. The
-    /// [crate documentation](crate#the-end-of-a-connection) shows how to close a TCP socket so
+    /// - After an error: true.
+    /// - Server: true when both Close frames were exchanged.
+    /// - Client: true when, in addition, the server has ended the stream, as it should do first
+    ///   (RFC 6455 §7.1.1), or [`Config::close_timeout`] has passed.
+    ///
+    /// The [crate documentation](crate#the-end-of-a-connection) shows how to close a TCP socket so
     /// that the Close frame arrives.
     #[must_use]
     pub fn is_done(&self) -> bool {

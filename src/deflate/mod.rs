@@ -50,8 +50,8 @@
 //!
 //! The client makes offers in the handshake, and the server accepts one of them or none.
 //!
-//! - **A client** offers `permessage-deflate; client_max_window_bits` by default. Every server and
-//!   gateway understands this. [`DeflateConfig`] changes the offer, and [`deflate_offer`] replaces
+//! - **A client** offers `permessage-deflate; client_max_window_bits` by default, as browsers
+//!   do. [`DeflateConfig`] changes the offer, and [`deflate_offer`] replaces
 //!   it by one or more offers of your own. If the server's response fits no offer, the handshake
 //!   fails, as RFC 7692 §5.1 requires.
 //! - **A server** accepts the first offer that its [`DeflateConfig`] can accept.

@@ -37,8 +37,8 @@
 //!         }
 //!         None => {}
 //!     }
-//!     // A read timeout of the socket limits one read, this limits the
-//!     // whole handshake.
+//!     // It cannot interrupt a read: set a read timeout as well, as the
+//!     // example of the crate does.
 //!     handshake.handle_timeout(start.elapsed())?;
 //!     match socket.read(input.spare(4096))? {
 //!         0 => handshake.end_of_stream(),
@@ -181,7 +181,8 @@ impl Handshake {
     /// the connection. Later calls return `None`.
     ///
     /// With [`Outcome::Refused`] the response stays in `input`. To receive more of its body, read
-    /// and call `next` again, also after the end of the stream. At most [`Config::max_head_size`]
+    /// and call `next` again: each call returns `Refused` with the body so far. Stop when
+    /// `Content-Length` bytes are there, or after the end of the stream. At most [`Config::max_head_size`]
     /// bytes of the head and body together are kept, and later ones are dropped. Before you use
     /// `input` for another handshake, call [`RecvBuf::clear`].
     ///
@@ -240,7 +241,7 @@ impl Handshake {
     /// The first call of `deadline` or `handle_timeout` starts [`Config::handshake_timeout`]. Bytes
     /// that arrive do not extend it. It also limits the time for the body of a response that
     /// refuses. `now` is the time since any fixed instant; see
-    /// [`Connection`](crate::Connection#time).
+    /// [`Connection`](crate::Connection#time). The deadline can be earlier than `now`.
     pub fn deadline(&mut self, now: Duration) -> Option<Duration> {
         match self.state {
             State::Receiving | State::Refused { .. } => self.timer.deadline(now),

@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455 §4), for clients and for servers. The result is a
+//! The handshake (RFC 6455 §4), for clients and for servers. The result is a
 //! [`Connection`](crate::Connection).
 //!
 //! ```text

@@ -42,7 +42,8 @@ use super::HeadError;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Origins {
-    /// Accepts a page if its host and port are those of the request. This is the default.
+    /// Accepts a page if its host and port are those of the request. This is
+    /// `Origins::default()`, and the right choice for a server on a public address.
     ///
     /// A port that is left out counts as 80 if the page uses `http`, and as 443 if it uses `https`.
     /// The schemes are not compared, because a server behind a proxy that ends TLS does not know

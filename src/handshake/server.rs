@@ -28,8 +28,8 @@
 //!         if let Some(received) = handshake.next(input, out)? {
 //!             break received;
 //!         }
-//!         // A read timeout of the socket limits one read, this limits
-//!         // the whole handshake.
+//!         // It cannot interrupt a read: set a read timeout as well, as
+//!         // the example of the crate does.
 //!         handshake.handle_timeout(start.elapsed(), out)?;
 //!         match socket.read(input.spare(4096))? {
 //!             0 => handshake.end_of_stream(),
@@ -194,7 +194,7 @@ impl Handshake {
     ///
     /// The first call of `deadline` or `handle_timeout` starts [`Config::handshake_timeout`]. Bytes
     /// that arrive do not extend it. `now` is the time since any fixed instant; see
-    /// [`Connection`](crate::Connection#time).
+    /// [`Connection`](crate::Connection#time). The deadline can be earlier than `now`.
     pub fn deadline(&mut self, now: Duration) -> Option<Duration> {
         match self.state {
             State::Receiving => self.timer.deadline(now),
