@@ -173,6 +173,7 @@ impl RecvBuf {
         self.inflated = Inflated::new();
         self.message = 0..0;
         self.raw = self.end;
+        self.heard = false;
     }
 
     /// Keeps the first `n` unread bytes and drops the others.

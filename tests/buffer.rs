@@ -1,7 +1,10 @@
 //! Proves that `RecvBuf` lends room of the requested length, counts bytes once, and keeps nothing
 //! after `clear` and `release`.
 
-use websocket_proto::RecvBuf;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use websocket_proto::{Config, Connection, RecvBuf, Role};
 
 #[test]
 fn there_is_room_as_asked_for_and_never_none() {
@@ -61,4 +64,25 @@ fn fixed_02_spare_lends_what_was_asked_for() {
         assert_eq!(input.spare(len).len(), len.max(1));
         input.filled(len.min(7));
     }
+}
+
+#[test]
+fn a_cleared_buffer_is_no_sign_of_life() {
+    // The bytes of another connection, which nothing has taken.
+    let mut input = RecvBuf::new();
+    input.extend_from_slice(b"x");
+    input.clear();
+
+    let mut config = Config::new();
+    config.pong_timeout = Duration::from_secs(5);
+    let (mut ws, mut out) = (
+        Connection::assume_opened(Role::Server, config),
+        BytesMut::new(),
+    );
+    let ping_at = ws.deadline(Duration::ZERO).unwrap();
+    ws.handle_timeout(ping_at, &mut out).unwrap();
+    assert_eq!(ws.next_event(&mut input, &mut out), Ok(None));
+    let due = ping_at + config.pong_timeout;
+    assert_eq!(ws.deadline(ping_at), Some(due));
+    assert!(ws.handle_timeout(due, &mut out).is_err());
 }
