@@ -91,6 +91,7 @@ impl RecvBuf {
     /// If the capacity would exceed what a `Vec` can hold.
     ///
     /// [`Config::max_message_size`]: crate::Config::max_message_size
+    #[inline]
     pub fn spare(&mut self, len: usize) -> &mut [u8] {
         self.close_gap_if_drained();
         let len = len.max(1);
@@ -219,6 +220,7 @@ impl RecvBuf {
     ///
     /// Plain and compressed messages use different memory. The memory of the other kind is given
     /// back if it is large, so that a peer cannot make both large.
+    #[inline]
     pub(crate) fn begin_message(&mut self, assembly: Assembly) {
         if assembly.compressed {
             self.shrink();
