@@ -282,9 +282,10 @@ impl RecvBuf {
         self.memory.resize(len, 0);
     }
 
-    /// Gives back the memory that the unread bytes do not need, if it is more than `KEPT`.
+    /// Gives back the memory that the unread bytes do not need, if it is more than `KEPT`. Room that
+    /// is lent must stay.
     fn shrink(&mut self) {
-        if self.memory.len() > KEPT.max(2 * (self.end - self.raw)) {
+        if self.lent == 0 && self.memory.len() > KEPT.max(2 * (self.end - self.raw)) {
             self.compact();
             self.memory.truncate(self.end);
             self.memory.shrink_to_fit();

@@ -507,6 +507,29 @@ fn fixed_10_plain_and_inflated_messages_are_not_held_together() {
 }
 
 #[test]
+fn lent_room_stays_when_memory_is_given_back() {
+    for side in SIDES {
+        let mut ends = Ends::new(side, params(false, 15), DeflateConfig::new());
+        // More memory than a compressed message leaves to the other kind.
+        let long = frame(true, 2, [7; 200_000]).to(side).bytes();
+        assert_eq!(ends.receive(&long), 200_000);
+        assert!(ends.input.capacity() > 100_000);
+
+        let wire = compressed(Peer::new(6).message(&noise(1000)))
+            .to(side)
+            .bytes();
+        let (first, rest) = wire.split_at(500);
+        ends.input.extend_from_slice(first);
+        ends.input.spare(rest.len()).copy_from_slice(rest);
+        let event = ends.ws.next_event(&mut ends.input, &mut ends.out);
+        assert_eq!(event, Ok(None));
+        ends.input.filled(rest.len());
+        let event = ends.ws.next_event(&mut ends.input, &mut ends.out);
+        assert_eq!(event, Ok(Some(Event::Binary(&noise(1000)))));
+    }
+}
+
+#[test]
 fn sizes_of_types() {
     assert!(
         size_of::<Connection>() <= 200,
