@@ -184,7 +184,7 @@ impl Connection {
     ///
     /// Then call [`next_event`](Self::next_event) again. It returns the events that arrived before
     /// the end, and then [`ProtocolError::EndOfStream`] if the closing handshake is not complete.
-    /// The state changes only then.
+    /// Until then an open connection stays [`ReadyState::Open`].
     pub fn end_of_stream(&mut self) {
         self.recv.end_of_stream();
         self.send.end_of_stream();
