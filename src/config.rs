@@ -41,6 +41,21 @@ pub struct Config {
     /// - The memory of an earlier plain message is given back when a compressed message begins, and
     ///   the other way round, if it exceeds 64 KiB.
     pub max_message_size: usize,
+    /// Size up to which a received message is delivered whole, after inflating. Longer messages are
+    /// delivered in parts as they arrive, and are never assembled. Default: `usize::MAX`, so every
+    /// message is delivered whole.
+    ///
+    /// The parts are [`Event::TextPart`](crate::Event::TextPart) and
+    /// [`BinaryPart`](crate::Event::BinaryPart). The last one is
+    /// [`TextEnd`](crate::Event::TextEnd) or [`BinaryEnd`](crate::Event::BinaryEnd). A program that
+    /// sets this field must handle them.
+    ///
+    /// A message then holds at most this much memory, one read, and for a compressed message
+    /// 128 KiB, however long it is. So [`max_message_size`](Self::max_message_size) can be
+    /// large. It still limits the sum of all parts. For messages that take long, also set
+    /// [`message_timeout`](Self::message_timeout), and for messages in many fragments
+    /// [`max_fragments`](Self::max_fragments).
+    pub parts_above: usize,
     /// Maximum payload size of one received frame, as sent on the wire, compressed or not.
     /// Default: `usize::MAX`, so that only [`max_message_size`](Self::max_message_size) applies.
     /// Exceeding it closes the connection with 1009.
@@ -133,6 +148,7 @@ impl Config {
     pub const fn new() -> Self {
         Self {
             max_message_size: 1 << 20,
+            parts_above: usize::MAX,
             max_frame_size: usize::MAX,
             max_fragments: 1 << 17,
             fragment_size: usize::MAX,

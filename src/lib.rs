@@ -306,7 +306,10 @@ mod utf8;
 
 pub use buffer::RecvBuf;
 pub use config::Config;
-pub use connection::{CloseFrame, Connection, Event, ReadyState, Role};
+pub use connection::{
+    CloseFrame, Connection, Event, JoinError, JoinErrorKind, Notes, ReadyState, RecvHalf, Role,
+    SendHalf,
+};
 pub use error::{ProtocolError, SendError};
 pub use frame::CloseCode;
 pub use message::MessageKind;

@@ -33,8 +33,11 @@ pub enum MessageKind {
 pub(crate) struct Rules {
     max_frame_size: usize,
     max_message_size: usize,
-    /// The smaller of the two: the limit for a message in one frame.
-    pub(crate) max_whole: usize,
+    /// The maximum size of a message in one frame that is delivered whole: the smallest of the
+    /// three limits, and of 65,535.
+    pub(crate) max_whole: u16,
+    /// Longer messages are delivered in parts.
+    pub(crate) parts_above: usize,
     max_fragments: u32,
     /// Whether the peer must mask its frames, because it is the client (RFC 6455 §5.1).
     pub(crate) masked: bool,
@@ -47,7 +50,12 @@ impl Rules {
         Self {
             max_frame_size: config.max_frame_size,
             max_message_size: config.max_message_size,
-            max_whole: config.max_frame_size.min(config.max_message_size),
+            max_whole: (config.max_frame_size)
+                .min(config.max_message_size)
+                .min(config.parts_above)
+                .try_into()
+                .unwrap_or(u16::MAX),
+            parts_above: config.parts_above,
             max_fragments: config.max_fragments,
             masked,
             deflate,
@@ -115,6 +123,17 @@ impl Rules {
     }
 }
 
+/// Which piece of a message an event returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// The complete message.
+    Whole,
+    /// A part that is not the last one.
+    Part,
+    /// The last part.
+    End,
+}
+
 /// The message under way: its header has arrived, its end has not. It is kept in the receive buffer
 /// with its bytes, so that the two cannot be separated.
 #[derive(Debug)]
@@ -123,15 +142,24 @@ pub(crate) struct Assembly {
     pub(crate) compressed: bool,
     /// Whether the current frame is the last one.
     fin: bool,
+    /// Whether the message is delivered in parts, because it is longer than `parts_above`.
+    pub(crate) in_parts: bool,
+    /// Compressed: whether the current frame is not inflated completely. An empty frame is not until
+    /// the end of the message was checked.
+    pub(crate) inflating: bool,
+    /// Compressed: whether the inflater has output left that did not fit into the room.
+    pub(crate) more: bool,
     /// The masking key, rotated so that its first byte masks the next payload byte (RFC 6455
     /// §5.3).
     key: Option<[u8; 4]>,
+    /// Compressed: the number of bytes that are unmasked but not inflated yet.
+    pub(crate) unmasked: u16,
     /// The UTF-8 state of a text that is not compressed.
     pub(crate) utf8: Utf8,
     fragments: u32,
     /// The payload lengths of all frames so far, the whole current frame included, in bytes.
     payload_len: usize,
-    /// Bytes of the current frame that have not arrived; 0 between two frames.
+    /// Bytes of the current frame that were not taken; 0 between two frames.
     remaining: usize,
     /// The maximum size of the message, in bytes.
     pub(crate) limit: usize,
@@ -147,31 +175,37 @@ impl Assembly {
             },
             compressed: header.rsv1,
             fin: false,
+            in_parts: false,
+            inflating: false,
+            more: false,
             key: None,
+            unmasked: 0,
             utf8: Utf8::default(),
             fragments: 0,
             payload_len: 0,
             remaining: 0,
             limit: rules.max_message_size,
         };
-        message.next_frame(header);
+        message.next_frame(header, rules);
         message
     }
 
     /// Adds the next frame of the message. The frame has passed [`Rules::check`].
-    pub(crate) fn next_frame(&mut self, header: &FrameHeader) {
+    pub(crate) fn next_frame(&mut self, header: &FrameHeader, rules: &Rules) {
         self.fin = header.fin;
         self.key = header.mask;
+        self.inflating = self.compressed;
         self.fragments += 1;
         // `Rules::check` has shown that the length fits into `usize`.
         self.remaining = header.len as usize;
         self.payload_len += self.remaining;
+        // The length of a compressed message is known only after inflating.
+        self.in_parts |= !self.compressed && self.payload_len > rules.parts_above;
     }
 
     /// Unmasks the next piece of the payload. Returns true if the piece is known to be ASCII.
     #[inline]
     pub(crate) fn unmask(&mut self, piece: &mut [u8]) -> bool {
-        self.remaining -= piece.len();
         let Some(key) = &mut self.key else {
             return false;
         };
@@ -180,14 +214,25 @@ impl Assembly {
         ascii
     }
 
-    /// Bytes of the current frame that have not arrived; 0 between two frames.
+    /// Takes `n` bytes of the payload.
+    #[inline]
+    pub(crate) fn take(&mut self, n: usize) {
+        self.remaining -= n;
+    }
+
+    /// Bytes of the current frame that were not taken; 0 between two frames.
     pub(crate) fn remaining(&self) -> usize {
         self.remaining
     }
 
+    /// Whether nothing of the current frame is left, so that another frame must follow.
+    pub(crate) fn needs_frame(&self) -> bool {
+        self.remaining == 0 && !self.inflating
+    }
+
     /// Whether the message is complete.
     pub(crate) fn is_whole(&self) -> bool {
-        self.fin && self.remaining == 0
+        self.fin && self.needs_frame()
     }
 
     /// The payload bytes that have arrived, as sent on the wire.

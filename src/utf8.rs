@@ -51,12 +51,18 @@ impl Utf8 {
 /// Splits a piece into its text and the first bytes, at most three, of an incomplete character at
 /// its end. Fails if a byte makes the text invalid. Reads the piece only once.
 pub(crate) fn whole_characters(piece: &[u8]) -> Result<(&str, &[u8]), InvalidUtf8> {
-    let (whole, incomplete) = piece.split_at(piece.len() - incomplete_len(piece));
+    let (whole, incomplete) = piece.split_at(complete_len(piece)?);
     let text = simdutf8::basic::from_utf8(whole).map_err(|_| InvalidUtf8)?;
-    // The first bytes of the incomplete character can already be invalid.
-    match core::str::from_utf8(incomplete) {
+    Ok((text, incomplete))
+}
+
+/// The length of a piece without the incomplete character at its end. Looks only at the last three
+/// bytes. Fails if the incomplete character is already invalid.
+pub(crate) fn complete_len(piece: &[u8]) -> Result<usize, InvalidUtf8> {
+    let len = piece.len() - incomplete_len(piece);
+    match core::str::from_utf8(&piece[len..]) {
         Err(error) if error.error_len().is_some() => Err(InvalidUtf8),
-        _ => Ok((text, incomplete)),
+        _ => Ok(len),
     }
 }
 

@@ -600,7 +600,7 @@ fn fixed_02_one_call_inflates_a_few_mib() {
             let mut peer = endpoint(side, limited, takeover);
             let frame = rsv1(frame(true, opcode, Peer::new(6).message(&vec![0; len])));
             peer.input.extend_from_slice(&frame.to(side).bytes());
-            let (mut before, mut calls) = (0, 0);
+            let (mut before, mut calls, mut parts) = (0, 0, 0);
             loop {
                 let event = peer.ws.next_event(&mut peer.input, &mut peer.out);
                 let event = event.expect("legal").expect("all of it is here");
@@ -609,6 +609,10 @@ fn fixed_02_one_call_inflates_a_few_mib() {
                 before = plain;
                 match event {
                     Event::Progress => calls += 1,
+                    Event::TextPart(part) => (calls, parts) = (calls + 1, parts + part.len()),
+                    Event::BinaryPart(part) => (calls, parts) = (calls + 1, parts + part.len()),
+                    Event::TextEnd(part) => break assert_eq!(parts + part.len(), len),
+                    Event::BinaryEnd(part) => break assert_eq!(parts + part.len(), len),
                     // Behind the last byte, 4 MiB a call are made one piece.
                     Event::Text(text) => break assert_eq!(text.len(), len),
                     Event::Binary(bytes) => break assert_eq!(bytes.len(), len),

@@ -39,6 +39,21 @@ pub enum Event<'b> {
     Text(&'b str),
     /// A complete binary message (§5.6).
     Binary(&'b [u8]),
+    /// The next part of a text message that is longer than
+    /// [`Config::parts_above`](crate::Config::parts_above). More parts follow.
+    ///
+    /// A part begins and ends with a whole character, and is not empty. Where a message is divided
+    /// depends on the frames and on the reads. Only the concatenation of all parts has a meaning.
+    /// Control frames can arrive between two parts.
+    TextPart(&'b str),
+    /// The last part of a text message that is delivered in parts. It can be empty.
+    TextEnd(&'b str),
+    /// The next part of a binary message that is longer than
+    /// [`Config::parts_above`](crate::Config::parts_above), as [`TextPart`](Self::TextPart). More
+    /// parts follow.
+    BinaryPart(&'b [u8]),
+    /// The last part of a binary message that is delivered in parts. It can be empty.
+    BinaryEnd(&'b [u8]),
     /// A ping (§5.5.2) of at most 125 bytes. The pong is in `out`.
     Ping(&'b [u8]),
     /// A pong (§5.5.3) of at most 125 bytes: the answer to a ping, or unsolicited.
@@ -52,7 +67,8 @@ pub enum Event<'b> {
     /// `next_event` again, at once or after serving other connections.
     ///
     /// This event bounds the work of one call. It is returned only if a message inflates to more
-    /// than 1 MiB, so never with the default [`Config::max_message_size`](crate::Config).
+    /// than 1 MiB and is delivered whole, so never with the default
+    /// [`Config::max_message_size`](crate::Config).
     Progress,
 }
 
@@ -61,6 +77,10 @@ impl fmt::Debug for Event<'_> {
         let (kind, len) = match self {
             Self::Text(text) => ("Text", text.len()),
             Self::Binary(bytes) => ("Binary", bytes.len()),
+            Self::TextPart(text) => ("TextPart", text.len()),
+            Self::TextEnd(text) => ("TextEnd", text.len()),
+            Self::BinaryPart(bytes) => ("BinaryPart", bytes.len()),
+            Self::BinaryEnd(bytes) => ("BinaryEnd", bytes.len()),
             Self::Ping(bytes) => ("Ping", bytes.len()),
             Self::Pong(bytes) => ("Pong", bytes.len()),
             Self::Close(close) => return f.debug_tuple("Close").field(close).finish(),

@@ -2,7 +2,7 @@ use super::CloseFrame;
 use crate::error::ProtocolError;
 
 /// The notifications from the receiving half of a connection to the sending half. The sending half
-/// sends none back.
+/// sends none back, and keeps the error.
 pub(super) trait Heard {
     /// Bytes have arrived: the peer is alive.
     fn bytes(&mut self);
@@ -18,6 +18,9 @@ pub(super) trait Heard {
 
     /// The peer broke a rule or exceeded a limit.
     fn failure(&mut self, error: ProtocolError);
+
+    /// The error that ended the connection.
+    fn error(&self) -> Option<ProtocolError>;
 
     /// The number of payload bytes received of the message under way. `None` if no message is
     /// under way.

@@ -1,6 +1,6 @@
 //! An open connection: documentation and delegation.
 //!
-//! The decisions are in the receiving half, `recv_half`, and the sending half, `send_half`.
+//! The decisions are in the receiving half, `receiving`, and the sending half, `sending`.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -22,21 +22,25 @@ mod closing;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod event;
+mod halves;
 mod heard;
 mod liveness;
+mod notes;
 mod receive;
-mod recv_half;
+mod receiving;
 mod send;
-mod send_half;
+mod sending;
 
 pub use closing::ReadyState;
 pub use event::{CloseFrame, Event};
+pub use halves::{JoinError, JoinErrorKind, RecvHalf, SendHalf};
+pub use notes::Notes;
 
 use liveness::Liveness;
 use receive::Receiver;
-use recv_half::RecvHalf;
+use receiving::Receiving;
 use send::Sender;
-use send_half::{Direct, SendHalf};
+use sending::{Direct, Sending};
 
 /// An open WebSocket connection (RFC 6455 §5–§7), in either role.
 ///
@@ -83,8 +87,8 @@ use send_half::{Direct, SendHalf};
 /// [`RecvBuf`] and `out` are separate. Compression needs more: see `deflate`.
 #[derive(Debug)]
 pub struct Connection {
-    recv: RecvHalf,
-    send: SendHalf,
+    recv: Receiving,
+    send: Sending,
 }
 
 /// The role of this endpoint (RFC 6455 §5.1). Clients mask what they send, servers do not.
@@ -143,8 +147,8 @@ impl Connection {
             deflate.map_or((None, None), |deflate| deflate.codecs(is_client));
         let rules = Rules::new(!is_client, inflater.is_some(), config);
         Self {
-            recv: RecvHalf::new(Receiver::new(rules, inflater)),
-            send: SendHalf::new(
+            recv: Receiving::new(Receiver::new(rules, inflater)),
+            send: Sending::new(
                 Sender::new(mask_keys, deflater, config),
                 Liveness::new(config),
             ),
@@ -179,6 +183,121 @@ impl Connection {
             .next_event(input, &mut Direct(&mut self.send, out))
     }
 
+    /// Returns whether [`next_event`](Self::next_event) has an event or an error to return. It
+    /// borrows nothing, and it takes nothing: if it returns `true`, call `next_event`.
+    ///
+    /// Use it in a method that waits for an event and returns it. With `next_event` in the loop,
+    /// today's borrow checker does not accept such a method.
+    ///
+    /// `poll` does the work of `next_event` up to the event: it assembles messages, inflates, and
+    /// finds errors. Pongs and answers to Close frames are written by `next_event`.
+    ///
+    /// ```
+    /// use std::io::{Error, Read, Write};
+    ///
+    /// use bytes::BytesMut;
+    /// use websocket_proto::{Connection, Event, RecvBuf};
+    ///
+    /// struct Socket<S> {
+    ///     stream: S,
+    ///     ws: Connection,
+    ///     input: RecvBuf,
+    ///     out: BytesMut,
+    /// }
+    ///
+    /// impl<S: Read + Write> Socket<S> {
+    ///     /// Returns the next event; `None` at the end of the connection.
+    ///     fn recv(&mut self) -> Result<Option<Event<'_>>, Error> {
+    ///         while !self.ws.poll(&mut self.input, &mut self.out) {
+    ///             self.stream.write_all(&self.out.split())?;
+    ///             if self.ws.is_done() {
+    ///                 return Ok(None);
+    ///             }
+    ///             match self.stream.read(self.input.spare(16 << 10))? {
+    ///                 0 => self.ws.end_of_stream(),
+    ///                 n => self.input.filled(n),
+    ///             }
+    ///         }
+    ///         let event = self.ws.next_event(&mut self.input, &mut self.out);
+    ///         if event.is_err() {
+    ///             // The Close frame that tells the peer.
+    ///             self.stream.write_all(&self.out.split())?;
+    ///         }
+    ///         event.map_err(Error::other)
+    ///     }
+    /// }
+    /// # let wire = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x81\x00".to_vec();
+    /// # let mut socket = Socket {
+    /// #     stream: std::io::Cursor::new(wire),
+    /// #     ws: Connection::assume_opened(websocket_proto::Role::Server, Default::default()),
+    /// #     input: RecvBuf::new(),
+    /// #     out: BytesMut::new(),
+    /// # };
+    /// # assert_eq!(socket.recv().unwrap(), Some(Event::Text("Hello")));
+    /// # assert!(socket.recv().is_err());
+    /// # assert!(socket.stream.into_inner().windows(2).any(|it| it == 1002_u16.to_be_bytes()));
+    /// ```
+    #[inline]
+    pub fn poll(&mut self, input: &mut RecvBuf, out: &mut dyn Output) -> bool {
+        self.recv.poll(input, &mut Direct(&mut self.send, out))
+    }
+
+    /// Empties a receive buffer that many connections share, before the next connection uses it.
+    ///
+    /// Call it after the last event. The unread bytes and the message under way move to the
+    /// connection:
+    ///
+    /// | in the buffer | the connection keeps |
+    /// |---|---|
+    /// | nothing | nothing: no heap memory |
+    /// | an incomplete header or control frame | a copy of it, at most 130 bytes |
+    /// | up to 1 KiB of a message | a copy of it, and about 200 bytes |
+    /// | more | the memory of the buffer, which gets new memory at the next read |
+    ///
+    /// To continue, call [`resume`](Self::resume) before the next read.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use websocket_proto::{Config, Connection, Event, RecvBuf, Role};
+    ///
+    /// let mut shared = RecvBuf::new();
+    /// let mut out = BytesMut::new();
+    /// let mut first = Connection::assume_opened(Role::Server, Config::new());
+    /// let mut other = Connection::assume_opened(Role::Server, Config::new());
+    ///
+    /// // The first connection receives half of a frame.
+    /// first.resume(&mut shared);
+    /// shared.extend_from_slice(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f");
+    /// assert_eq!(first.next_event(&mut shared, &mut out)?, None);
+    /// first.park(&mut shared);
+    ///
+    /// // The buffer serves another connection.
+    /// other.resume(&mut shared);
+    /// shared.extend_from_slice(b"\x82\x80\x00\x00\x00\x00");
+    /// assert_eq!(other.next_event(&mut shared, &mut out)?, Some(Event::Binary(b"")));
+    /// other.park(&mut shared);
+    ///
+    /// // The other half of the frame.
+    /// first.resume(&mut shared);
+    /// shared.extend_from_slice(b"\x4d\x51\x58");
+    /// assert_eq!(first.next_event(&mut shared, &mut out)?, Some(Event::Text("Hello")));
+    /// # Ok::<(), websocket_proto::ProtocolError>(())
+    /// ```
+    pub fn park(&mut self, shared: &mut RecvBuf) {
+        if self.recv.park(shared) {
+            self.send.liveness.heard();
+        }
+    }
+
+    /// Moves what [`park`](Self::park) took back into the buffer. Call it before you read for this
+    /// connection. It is cheap, and does nothing if nothing was parked.
+    ///
+    /// If bytes are read before this call, the next [`next_event`](Self::next_event) or
+    /// [`poll`](Self::poll) resumes, and copies these bytes.
+    pub fn resume(&mut self, shared: &mut RecvBuf) {
+        self.recv.resume(shared);
+    }
+
     /// Tells the connection that the peer has ended the stream. Call it if a read returns 0 bytes
     /// or fails with a connection reset.
     ///
@@ -186,7 +305,7 @@ impl Connection {
     /// the end, and then [`ProtocolError::EndOfStream`] if the closing handshake is not complete.
     /// Until then an open connection stays [`ReadyState::Open`].
     pub fn end_of_stream(&mut self) {
-        self.recv.end_of_stream();
+        self.recv.eof = true;
         self.send.end_of_stream();
     }
 }
@@ -363,7 +482,7 @@ impl Connection {
         out: &mut dyn Output,
     ) -> Result<(), ProtocolError> {
         let result = self.send.handle_timeout(now, out);
-        result.inspect_err(|error| self.recv.stop(*error))
+        result.inspect_err(|_| self.recv.stop())
     }
 }
 
@@ -467,15 +586,14 @@ impl Connection {
     /// The negotiated parameters, or `None` if compression was not negotiated.
     #[must_use]
     pub fn deflate(&self) -> Option<Params> {
-        self.recv.receiver.inflater.as_ref().map(|it| it.agreed())
+        self.recv.deflate()
     }
 
     /// Which messages this side compresses. [`Compression::Never`] if compression was not
     /// negotiated, or if this side cannot compress because a window of 8 bits was negotiated.
     #[must_use]
     pub fn compression(&self) -> Compression {
-        let deflater = self.send.sender.deflater.as_ref();
-        deflater.map_or(Compression::Never, |it| it.compression())
+        self.send.compression()
     }
 
     /// Sets which messages this side compresses, in place of [`DeflateConfig::compression`]. Call
@@ -484,20 +602,16 @@ impl Connection {
     /// It has no effect if compression was not negotiated, or if a window of 8 bits was negotiated
     /// for this side.
     pub fn set_compression(&mut self, compression: Compression) {
-        if let Some(deflater) = &mut self.send.sender.deflater {
-            deflater.set_compression(compression);
-        }
+        self.send.set_compression(compression);
     }
 
     /// The effect of compression so far, in bytes. Unfinished messages count as far as they were
     /// compressed or inflated. All zero if compression was not negotiated.
     #[must_use]
     pub fn deflate_stats(&self) -> Stats {
-        let deflater = self.send.sender.deflater.as_ref();
-        let inflater = self.recv.receiver.inflater.as_ref();
         Stats {
-            sent: deflater.map(|it| it.bytes()).unwrap_or_default(),
-            received: inflater.map(|it| it.bytes()).unwrap_or_default(),
+            sent: self.send.deflate_stats(),
+            received: self.recv.deflate_stats(),
         }
     }
 }

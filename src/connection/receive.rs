@@ -1,7 +1,8 @@
 //! Makes messages and control frames of the bytes that arrive.
 //!
-//! [`Receiver::receive`] handles every frame. [`Receiver::whole_message`] is the fast path for the
-//! most common frame.
+//! It has two steps. [`Receiver::find`] takes in what has arrived until an event can be taken, and
+//! [`Receiver::take`] takes it. [`Receiver::whole_message`] is the fast path for the most common
+//! frame.
 
 use alloc::boxed::Box;
 use core::ops::Range;
@@ -11,13 +12,13 @@ use crate::{
     deflate::{Inflated, Inflater},
     error::ProtocolError,
     frame::{FrameHeader, Opcode, unmask},
-    message::{Assembly, MessageKind, Rules},
+    message::{Assembly, MessageKind, Piece, Rules},
 };
 
 /// How many bytes of compressed payload are inflated before `WORK` is checked again.
 const SLICE: usize = 4 << 10;
 
-/// After how many inflated bytes a call returns [`Received::Progress`]. It is about a millisecond
+/// After how many inflated bytes a call returns [`Found::Progress`]. It is about a millisecond
 /// of work. The last slice can add 4 MiB, because DEFLATE compresses at most about 1000 to 1.
 const WORK: usize = 1 << 20;
 
@@ -28,14 +29,26 @@ pub(crate) struct Receiver {
     pub(super) inflater: Option<Box<Inflater>>,
 }
 
+/// An event that can be taken from the buffer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Found {
+    /// A control frame with this header. The length is that of the header.
+    Control(FrameHeader, usize),
+    /// This many bytes of a plain message.
+    Plain(Piece, usize),
+    /// This many bytes of a message that was compressed.
+    Inflated(Piece, usize),
+    /// No event, but work that should be continued by another call.
+    Progress,
+}
+
 /// A received message or control frame, and the position of its payload in the buffer.
 #[derive(Debug, Clone)]
 pub(crate) enum Received {
-    Message(MessageKind, Range<usize>),
-    /// A message that was compressed. Its bytes are in `RecvBuf::inflated`.
-    Inflated(MessageKind),
     Control(Opcode, Range<usize>),
-    /// A part of a long compressed message was inflated. More of it is in the buffer.
+    Plain(MessageKind, Piece, Range<usize>),
+    /// Its bytes are in `RecvBuf::inflated`.
+    Inflated(MessageKind, Piece),
     Progress,
 }
 
@@ -50,11 +63,29 @@ impl Receiver {
         self.inflater = inflater;
     }
 
-    /// The fast path for a whole message in one uncompressed frame of at most 65,535 bytes. It
-    /// reads the header with one load. Returns `None` for every other frame, which is left to
-    /// [`receive`](Self::receive).
+    /// The fast path for a whole message in one uncompressed frame of at most 65,535 bytes. Returns
+    /// `None` for every other frame, which is left to [`find`](Self::find).
     #[inline]
     pub(crate) fn whole_message(&self, input: &mut RecvBuf) -> Option<(MessageKind, Range<usize>)> {
+        let (kind, header_len, len, key) = self.whole_frame(input)?;
+        let at = input.consume_frame(header_len, len);
+        if self.rules.masked {
+            unmask(input.get_mut(at.clone()), key.to_le_bytes(), 0);
+        }
+        Some((kind, at))
+    }
+
+    /// Whether [`whole_message`](Self::whole_message) would return a message.
+    #[inline]
+    pub(crate) fn has_whole_message(&self, input: &RecvBuf) -> bool {
+        self.whole_frame(input).is_some()
+    }
+
+    /// Looks for a whole message in one uncompressed frame of at most 65,535 bytes. It reads the
+    /// header with one load. Returns the kind, the lengths of the header and of the payload, and the
+    /// masking key.
+    #[inline]
+    fn whole_frame(&self, input: &RecvBuf) -> Option<(MessageKind, usize, usize, u32)> {
         if input.assembly.is_some() {
             return None;
         }
@@ -77,127 +108,201 @@ impl Receiver {
             len => (usize::from(len), 2, (head >> 16) as u32),
         };
         let header_len = header_len + if self.rules.masked { 4 } else { 0 };
-        if header_len + len > unread.len() || len > self.rules.max_whole {
+        if header_len + len > unread.len() || len > usize::from(self.rules.max_whole) {
             return None;
         }
-        let at = input.consume_frame(header_len, len);
-        if self.rules.masked {
-            unmask(input.get_mut(at.clone()), key.to_le_bytes(), 0);
-        }
-        Some((kind, at))
+        Some((kind, header_len, len, key))
     }
 
-    /// Returns the next message or control frame that is complete.
-    pub(crate) fn receive(
-        &mut self,
-        input: &mut RecvBuf,
-    ) -> Result<Option<Received>, ProtocolError> {
+    /// Takes in what has arrived, until an event can be taken. Another call returns the same event.
+    pub(crate) fn find(&mut self, input: &mut RecvBuf) -> Result<Option<Found>, ProtocolError> {
         let mut work = 0;
         loop {
-            let under_way = input.assembly.as_ref();
-            if under_way.is_some_and(Assembly::is_whole) {
-                return self.take_inflated(input).map(Some);
+            if let Some(found) = piece(input)? {
+                return Ok(Some(found));
             }
-            if under_way.is_none_or(|message| message.remaining() == 0) {
+            if input.assembly.as_ref().is_none_or(Assembly::needs_frame) {
                 let Some((header, len)) = FrameHeader::decode(input.unread())? else {
                     return Ok(None);
                 };
-                self.rules.check(&header, under_way)?;
+                self.rules.check(&header, input.assembly.as_ref())?;
                 if header.opcode.is_control() {
-                    return Ok(take_control(&header, len, input));
+                    let is_here = input.unread().len() >= len + header.len as usize;
+                    return Ok(is_here.then_some(Found::Control(header, len)));
                 }
                 input.consume(len);
                 match &mut input.assembly {
-                    Some(message) => message.next_frame(&header),
+                    Some(message) => message.next_frame(&header, &self.rules),
                     None => input.begin_message(Assembly::begin(&header, &self.rules)),
                 }
+                // What was assembled before is delivered first if the message is now in parts.
+                continue;
             }
-            let received = match &input.assembly {
-                Some(message) if message.compressed => self.take_compressed(input, &mut work)?,
-                _ => take_plain(input)?,
-            };
-            if received.is_some() || input.unread().is_empty() {
-                return Ok(received);
+            match &input.assembly {
+                Some(message)
+                    if message.remaining() > 0 && !message.more && input.unread().is_empty() =>
+                {
+                    return Ok(None);
+                }
+                Some(message) if message.compressed => work += self.inflate(input)?,
+                _ => append_plain(input)?,
             }
             if work > WORK {
-                return Ok(Some(Received::Progress));
+                return Ok(Some(Found::Progress));
             }
         }
     }
 
-    /// Inflates a slice of the received payload. Returns the message if it is complete.
+    /// Takes an event that [`find`](Self::find) has returned.
+    pub(crate) fn take(&mut self, found: Found, input: &mut RecvBuf) -> Received {
+        match (found, &input.assembly) {
+            (Found::Control(header, len), _) => {
+                let at = input.consume_frame(len, header.len as usize);
+                if let Some(key) = header.mask {
+                    unmask(input.get_mut(at.clone()), key, 0);
+                }
+                Received::Control(header.opcode, at)
+            }
+            (Found::Plain(piece, len), Some(message)) => {
+                let kind = message.kind;
+                let at = match piece {
+                    Piece::Part => input.take_part(len),
+                    Piece::Whole | Piece::End => input.end_message(),
+                };
+                Received::Plain(kind, piece, at)
+            }
+            (Found::Inflated(piece, len), Some(message)) => {
+                let kind = message.kind;
+                let inflated = &mut input.inflated;
+                if piece != Piece::Whole {
+                    inflated.take_part(len);
+                }
+                if let Some(inflater) = &mut self.inflater {
+                    inflater.remember(inflated.bytes(piece), piece);
+                }
+                if piece != Piece::Part {
+                    input.assembly = None;
+                }
+                Received::Inflated(kind, piece)
+            }
+            (Found::Progress | Found::Plain(..) | Found::Inflated(..), _) => Received::Progress,
+        }
+    }
+
+    /// Inflates a slice of the received payload. Returns the number of inflated bytes.
     #[inline(never)]
-    fn take_compressed(
-        &mut self,
-        input: &mut RecvBuf,
-        work: &mut usize,
-    ) -> Result<Option<Received>, ProtocolError> {
+    fn inflate(&mut self, input: &mut RecvBuf) -> Result<usize, ProtocolError> {
         // It is missing only if the caller passed the buffer of another connection.
         let inflater = self.inflater.as_mut().ok_or(ProtocolError::ReservedBit)?;
-        let arrived = input.unread().len();
-        let Some((message, piece, inflated)) = input.take_compressed(SLICE) else {
-            return Ok(None);
+        let Some((message, payload, inflated)) = input.compressed() else {
+            return Ok(0);
         };
-        message.unmask(piece);
-        let limit = message.limit;
-        let (is_whole, frame_ends) = (message.is_whole(), message.remaining() == 0);
-        let arrived = arrived.min(piece.len() + message.remaining());
-        *work += inflate(inflater, piece, arrived, limit, inflated)?;
-        if !is_whole {
+        let arrived = payload.len();
+        let slice = &mut payload[..arrived.min(SLICE)];
+        message.unmask(&mut slice[usize::from(message.unmasked)..]);
+        let (consumed, produced) = inflate(
+            inflater,
+            slice,
+            arrived,
+            self.rules.parts_above,
+            message,
+            inflated,
+        )?;
+        message.unmasked = (slice.len() - consumed) as u16;
+        message.take(consumed);
+        message.inflating = message.remaining() > 0 || message.more;
+        let (is_whole, frame_ends) = (message.is_whole(), message.needs_frame());
+        let in_parts = message.in_parts;
+        input.consume(consumed);
+        if is_whole {
+            let ended = inflater.finish();
+            ended.map_err(|error| first(&input.inflated, error))?;
+        } else if !in_parts && (frame_ends || input.unread().is_empty()) {
             // Text fails at its first wrong byte (§8.1), before the next frame is looked at.
-            if frame_ends || input.unread().is_empty() {
-                let stored = input.inflated.store(limit);
-                stored.map_err(|_| ProtocolError::InvalidUtf8)?;
-            }
-            return Ok(None);
+            input
+                .check_inflated()
+                .map_err(|_| ProtocolError::InvalidUtf8)?;
         }
-        let ended = inflater.finish();
-        ended.map_err(|error| first(&input.inflated, error))?;
-        self.take_inflated(input).map(Some)
-    }
-
-    /// Takes a compressed message that is inflated completely. The chunks of a long message are
-    /// joined in several calls.
-    fn take_inflated(&mut self, input: &mut RecvBuf) -> Result<Received, ProtocolError> {
-        let Some(message) = &input.assembly else {
-            return Ok(Received::Progress);
-        };
-        let joined = input.inflated.join(message.limit);
-        if !joined.map_err(|_| ProtocolError::InvalidUtf8)? {
-            return Ok(Received::Progress);
-        }
-        let kind = message.kind;
-        input.assembly = None;
-        if let Some(inflater) = &mut self.inflater {
-            inflater.remember(input.inflated.bytes());
-        }
-        Ok(Received::Inflated(kind))
+        Ok(produced)
     }
 }
 
-/// Inflates a whole piece and returns the number of inflated bytes. `arrived` tells how many bytes
-/// of the frame are here, with this piece.
+/// Returns the next piece of the message under way, if one is complete.
+fn piece(input: &mut RecvBuf) -> Result<Option<Found>, ProtocolError> {
+    let Some(message) = &input.assembly else {
+        return Ok(None);
+    };
+    let invalid = |_| ProtocolError::InvalidUtf8;
+    let (is_whole, in_parts) = (message.is_whole(), message.in_parts);
+    let last = match in_parts {
+        true => Piece::End,
+        false => Piece::Whole,
+    };
+    if !message.compressed {
+        let found = match is_whole {
+            true => Some(Found::Plain(last, input.message.len())),
+            false if in_parts => match input.complete(message.kind).map_err(invalid)? {
+                0 => None,
+                len => Some(Found::Plain(Piece::Part, len)),
+            },
+            false => None,
+        };
+        return Ok(found);
+    }
+    if !in_parts {
+        // The chunks of a long message are joined in several calls.
+        return Ok(match is_whole {
+            true if input.inflated.join(message.limit).map_err(invalid)? => {
+                Some(Found::Inflated(Piece::Whole, 0))
+            }
+            true => Some(Found::Progress),
+            false => None,
+        });
+    }
+    let frame_ends = message.needs_frame();
+    let arrived = input.unread().len();
+    let inflated = &mut input.inflated;
+    inflated.drop_part();
+    if inflated.has_chunks() {
+        return Ok(Some(Found::Inflated(Piece::Part, 0)));
+    }
+    if is_whole {
+        return Ok(Some(Found::Inflated(Piece::End, inflated.left())));
+    }
+    let complete = inflated.complete().map_err(invalid)?;
+    // Small parts are joined until the room is full or the payload is used up.
+    let ready = complete > 0 && (frame_ends || arrived == 0 || inflated.is_full());
+    Ok(ready.then_some(Found::Inflated(Piece::Part, complete)))
+}
+
+/// Inflates a piece of the payload, in full or until a part must be taken. Returns the number of
+/// bytes that were consumed and produced. `arrived` tells how many bytes of the frame are here, with
+/// this piece.
 ///
 /// If several things are wrong, the error is the one that comes first in the inflated bytes, so that
 /// it does not depend on how the input is split.
 fn inflate(
     inflater: &mut Inflater,
-    mut piece: &[u8],
+    piece: &[u8],
     arrived: usize,
-    limit: usize,
+    parts_above: usize,
+    message: &mut Assembly,
     inflated: &mut Inflated,
-) -> Result<usize, ProtocolError> {
-    let (mut total, mut more) = (0, false);
-    while !piece.is_empty() || more {
-        let lent = inflated.lend(limit, arrived);
+) -> Result<(usize, usize), ProtocolError> {
+    let (mut rest, mut produced) = (piece, 0);
+    while !rest.is_empty() || message.more {
+        if message.in_parts && inflated.is_full() {
+            break;
+        }
+        let lent = inflated.lend(message.limit, arrived);
         let (so_far, room) = lent.map_err(|_| ProtocolError::InvalidUtf8)?;
         // At the limit, room for one more byte shows whether the message is longer.
         let mut excess = [0];
         let at_limit = room.is_empty();
         let room = if at_limit { &mut excess } else { room };
-        let mut step = inflater.step(piece, room, so_far);
-        piece = &piece[step.consumed..];
-        more = step.more;
+        let mut step = inflater.step(rest, room, so_far);
+        rest = &rest[step.consumed..];
+        message.more = step.more;
         match at_limit {
             true if step.produced > 0 => step.error = Some(ProtocolError::MessageTooBig),
             true => {}
@@ -206,9 +311,10 @@ fn inflate(
         if let Some(error) = step.error {
             return Err(first(inflated, error));
         }
-        total += step.produced;
+        produced += step.produced;
+        message.in_parts |= inflated.len() > parts_above;
     }
-    Ok(total)
+    Ok((piece.len() - rest.len(), produced))
 }
 
 /// Returns the error that comes first in the inflated bytes: invalid text, or the error after it.
@@ -219,35 +325,20 @@ fn first(inflated: &Inflated, after: ProtocolError) -> ProtocolError {
     }
 }
 
-/// Moves the received payload to the end of the message, unmasks it, and checks text. Returns the
-/// message if it is complete.
-fn take_plain(input: &mut RecvBuf) -> Result<Option<Received>, ProtocolError> {
+/// Moves the received payload to the end of the message, unmasks it, and checks text.
+fn append_plain(input: &mut RecvBuf) -> Result<(), ProtocolError> {
     let Some((message, piece)) = input.append_to_message() else {
-        return Ok(None);
+        return Ok(());
     };
     let ascii = message.unmask(piece);
-    let is_last = message.is_whole();
-    // Text fails at its first wrong byte (§8.1). The last piece is not checked here: the whole text
-    // is checked again when it becomes a `&str`, which safe Rust cannot avoid.
-    let checked = is_last || ascii && message.utf8.is_complete();
+    message.take(piece.len());
+    // Text fails at its first wrong byte (§8.1). A piece that is delivered now is not checked here:
+    // it is checked when it becomes a `&str`, which safe Rust cannot avoid.
+    let delivered = message.is_whole() || message.in_parts;
+    let checked = delivered || ascii && message.utf8.is_complete();
     if message.kind == MessageKind::Text && !checked {
         let checked = message.utf8.push(piece);
         checked.map_err(|_| ProtocolError::InvalidUtf8)?;
     }
-    let kind = message.kind;
-    Ok(is_last.then(|| Received::Message(kind, input.end_message())))
-}
-
-/// Takes a control frame if it has arrived completely. Otherwise its header stays in the buffer and
-/// is decoded again with the next read. A whole control frame has at most 131 bytes.
-fn take_control(header: &FrameHeader, header_len: usize, input: &mut RecvBuf) -> Option<Received> {
-    let len = header.len as usize;
-    if input.unread().len() < header_len + len {
-        return None;
-    }
-    let at = input.consume_frame(header_len, len);
-    if let Some(key) = header.mask {
-        unmask(input.get_mut(at.clone()), key, 0);
-    }
-    Some(Received::Control(header.opcode, at))
+    Ok(())
 }

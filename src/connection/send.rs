@@ -1,6 +1,7 @@
 //! Makes frames of messages and appends them to the output buffer: compression, fragments, masks.
 
 use alloc::boxed::Box;
+use core::num::NonZeroU8;
 
 use bytes::BytesMut;
 
@@ -43,7 +44,8 @@ struct Outgoing {
 #[derive(Debug, Clone, Copy)]
 struct LastPong {
     out_len: u32,
-    frame_len: u8,
+    /// Not 0, which makes the connection smaller.
+    frame_len: NonZeroU8,
 }
 
 impl Sender {
@@ -196,16 +198,17 @@ impl Sender {
             && unsent > self.pong_backlog as usize
             // The caller removes bytes from the front only, and each appended frame resets
             // `last_pong`. So `out` ends with the whole pong if it is at least as long.
-            && (usize::from(last.frame_len)..=last.out_len as usize).contains(&out.len())
+            && (usize::from(last.frame_len.get())..=last.out_len as usize).contains(&out.len())
         {
-            out.truncate(out.len() - usize::from(last.frame_len));
+            out.truncate(out.len() - usize::from(last.frame_len.get()));
         }
         let before = out.len();
         self.frame(true, Opcode::Pong, false, payload, out);
-        self.last_pong = u32::try_from(out.len()).ok().map(|out_len| LastPong {
-            out_len,
-            frame_len: (out.len() - before) as u8,
-        });
+        let out_len = u32::try_from(out.len()).ok();
+        let frame_len = NonZeroU8::new((out.len() - before) as u8);
+        self.last_pong = out_len
+            .zip(frame_len)
+            .map(|(out_len, frame_len)| LastPong { out_len, frame_len });
     }
 
     /// Compresses a message, or a piece of one, into `out`. The header is written afterwards,

@@ -5,8 +5,8 @@ use core::fmt;
 
 use super::WINDOW;
 use crate::{
-    message::MessageKind,
-    utf8::{InvalidUtf8, whole_characters},
+    message::{MessageKind, Piece},
+    utf8::{InvalidUtf8, complete_len, whole_characters},
 };
 
 /// Maximum number of bytes that are inflated at once. An unfinished message takes its inflated
@@ -33,6 +33,9 @@ const MAX_INCOMPLETE: usize = 3;
 /// which are joined when the message is complete. A single growing vector would copy the message
 /// each time it grows, and hold it twice each time.
 ///
+/// A message that is delivered in parts leaves through `taken`, first the chunks, then what is in
+/// `fresh`. No chunk is added any more.
+///
 /// Text is validated once, when it leaves `fresh`.
 #[derive(Default)]
 pub(crate) struct Inflated {
@@ -42,7 +45,23 @@ pub(crate) struct Inflated {
     /// Number of bytes in `fresh` that belong to the message.
     filled: usize,
     stored: Stored,
+    /// Number of bytes of the message that have left `fresh`.
     stored_len: usize,
+    /// In parts: the number of chunks that were taken and dropped.
+    dropped: usize,
+    /// In parts: the part that was taken last. Its memory is reused before the next part.
+    taken: Taken,
+}
+
+/// A part of a message that is delivered in parts.
+#[derive(Debug, Default, Clone, Copy)]
+enum Taken {
+    #[default]
+    Nothing,
+    /// The first chunk that was not dropped.
+    Chunk,
+    /// The first bytes of `fresh`.
+    Fresh(usize),
 }
 
 impl Inflated {
@@ -52,13 +71,21 @@ impl Inflated {
             filled: 0,
             stored: Stored::Binary(Vec::new()),
             stored_len: 0,
+            dropped: 0,
+            taken: Taken::Nothing,
         }
     }
 
     /// Begins a message. Drops the last message, but reuses its memory.
     pub(crate) fn begin(&mut self, kind: MessageKind) {
         (self.filled, self.stored_len) = (0, 0);
+        (self.dropped, self.taken) = (0, Taken::Nothing);
         self.stored.begin(kind);
+    }
+
+    /// Number of bytes that were inflated of the message so far.
+    pub(crate) fn len(&self) -> usize {
+        self.stored_len + self.filled
     }
 
     /// Heap memory, in bytes.
@@ -75,9 +102,11 @@ impl Inflated {
         limit: usize,
         input: usize,
     ) -> Result<(impl Iterator<Item = &[u8]> + Clone, &mut [u8]), InvalidUtf8> {
-        let left = limit.saturating_sub(self.stored_len + self.filled);
+        let left = limit.saturating_sub(self.len());
         if left > 0 && self.filled == self.end() {
-            self.store(limit)?;
+            if self.filled > MAX_INCOMPLETE {
+                self.store(limit)?;
+            }
             let len = match self.fresh.is_empty() {
                 true => input.saturating_mul(8).clamp(FIRST, ROOM),
                 false => ROOM,
@@ -181,20 +210,90 @@ impl Inflated {
         })
     }
 
-    /// The message as bytes. Call it after [`join`](Self::join).
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self.stored_len {
-            0 => &self.fresh[..self.filled],
-            _ => self.stored.chunk(0),
+    /// Whether a part must be taken before there is room again. Only for a message in parts.
+    pub(crate) fn is_full(&self) -> bool {
+        self.filled == self.end() && self.filled > MAX_INCOMPLETE
+    }
+
+    /// Whether chunks are left from before the message was delivered in parts.
+    pub(crate) fn has_chunks(&self) -> bool {
+        self.dropped < self.stored.len() && !self.stored.chunk(self.dropped).is_empty()
+    }
+
+    /// Returns the number of bytes in `fresh` that can be delivered: for a text, those before an
+    /// incomplete character. Fails if that character is already invalid.
+    pub(crate) fn complete(&self) -> Result<usize, InvalidUtf8> {
+        let fresh = &self.fresh[..self.filled];
+        match self.stored {
+            Stored::Text(_) => complete_len(fresh),
+            Stored::Binary(_) => Ok(fresh.len()),
         }
     }
 
-    /// The message as text. Call it after [`join`](Self::join). Fails if the text is not valid
-    /// UTF-8, or ends inside a character.
-    pub(crate) fn text(&self) -> Result<&str, InvalidUtf8> {
-        match &self.stored {
-            Stored::Text(chunks) if self.stored_len > 0 => Ok(&chunks[0]),
-            _ => simdutf8::basic::from_utf8(self.bytes()).map_err(|_| InvalidUtf8),
+    /// Number of bytes in `fresh`.
+    pub(crate) fn left(&self) -> usize {
+        self.filled
+    }
+
+    /// Takes the next part: a chunk, or `n` bytes of `fresh`.
+    pub(crate) fn take_part(&mut self, n: usize) {
+        self.taken = match self.has_chunks() {
+            true => Taken::Chunk,
+            false => Taken::Fresh(n),
+        };
+    }
+
+    /// Drops the part that was taken, so that its memory can be reused.
+    pub(crate) fn drop_part(&mut self) {
+        match core::mem::take(&mut self.taken) {
+            Taken::Nothing => {}
+            Taken::Chunk => {
+                self.stored.free_chunk(self.dropped);
+                self.dropped += 1;
+                if !self.has_chunks() {
+                    self.stored.free();
+                    self.dropped = 0;
+                }
+            }
+            Taken::Fresh(n) => {
+                let was_full = self.is_full();
+                self.fresh.copy_within(n..self.filled, 0);
+                self.filled -= n;
+                self.stored_len += n;
+                if was_full && self.filled <= MAX_INCOMPLETE {
+                    self.enlarge_fresh(ROOM);
+                }
+            }
+        }
+    }
+
+    /// Gives memory back if nothing but an incomplete character is here.
+    pub(crate) fn shrink(&mut self) {
+        self.drop_part();
+        if !self.has_chunks() && self.filled <= MAX_INCOMPLETE {
+            self.fresh = self.fresh[..self.filled].to_vec();
+            self.stored.free();
+            self.dropped = 0;
+        }
+    }
+
+    /// The message as bytes, after [`join`](Self::join), or the part that was taken.
+    pub(crate) fn bytes(&self, piece: Piece) -> &[u8] {
+        match (piece, self.taken) {
+            (Piece::Whole, _) if self.stored_len > 0 => self.stored.chunk(0),
+            (Piece::Whole, _) => &self.fresh[..self.filled],
+            (_, Taken::Chunk) => self.stored.chunk(self.dropped),
+            (_, Taken::Fresh(n)) => &self.fresh[..n],
+            (_, Taken::Nothing) => &[],
+        }
+    }
+
+    /// The same as text. Fails if it is not valid UTF-8, or ends inside a character.
+    pub(crate) fn text(&self, piece: Piece) -> Result<&str, InvalidUtf8> {
+        match (&self.stored, piece, self.taken) {
+            (Stored::Text(chunks), Piece::Whole, _) if self.stored_len > 0 => Ok(&chunks[0]),
+            (Stored::Text(chunks), Piece::Part, Taken::Chunk) => Ok(&chunks[self.dropped]),
+            _ => simdutf8::basic::from_utf8(self.bytes(piece)).map_err(|_| InvalidUtf8),
         }
     }
 }
@@ -246,6 +345,22 @@ impl Stored {
         match self {
             Self::Text(chunks) => chunks.push(String::with_capacity(capacity)),
             Self::Binary(chunks) => chunks.push(Vec::with_capacity(capacity)),
+        }
+    }
+
+    /// Frees the memory of a chunk.
+    fn free_chunk(&mut self, index: usize) {
+        match self {
+            Self::Text(chunks) => chunks[index] = String::new(),
+            Self::Binary(chunks) => chunks[index] = Vec::new(),
+        }
+    }
+
+    /// Frees all chunks.
+    fn free(&mut self) {
+        match self {
+            Self::Text(chunks) => *chunks = Vec::new(),
+            Self::Binary(chunks) => *chunks = Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use core::fmt;
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::{ByteCount, History, Params, WINDOW, params::MAX_WINDOW_BITS, stage::Stage};
-use crate::error::ProtocolError;
+use crate::{error::ProtocolError, message::Piece};
 
 /// "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message" (§7.2.2).
 /// They complete the empty block at the end of a message. The fifth octet is a probe: if the
@@ -23,9 +23,11 @@ const EMPTY_BLOCK: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
 pub struct Inflater {
     agreed: Params,
     engine: Option<Box<Engine>>,
-    /// With context takeover: the window bits of the peer's compressor.
-    takeover: Option<u8>,
-    /// With context takeover: the bytes to which the next message can refer.
+    /// The window bits of the peer's compressor.
+    window_bits: u8,
+    takeover: bool,
+    /// The bytes before the message so far to which it can refer: earlier messages with context
+    /// takeover, and parts of this message that were delivered.
     history: Option<Box<History>>,
     stage: Stage,
     /// Final blocks in the current message so far.
@@ -58,7 +60,8 @@ impl Inflater {
         Self {
             agreed,
             engine: None,
-            takeover: takeover.then_some(window_bits),
+            window_bits,
+            takeover,
             history: None,
             stage: Stage::Unprepared,
             final_blocks: 0,
@@ -70,8 +73,8 @@ impl Inflater {
     /// Inflates from `input` into `room`, until the input is used up, the room is full or a final
     /// block ends.
     ///
-    /// `so_far` is the inflated message so far: all of it, or at least one window. Data after a
-    /// final block can refer to it.
+    /// `so_far` is the inflated message so far without the parts that were remembered: all of it,
+    /// or at least one window. Data after a final block can refer to it.
     pub(crate) fn step<'a>(
         &mut self,
         input: &[u8],
@@ -79,7 +82,7 @@ impl Inflater {
         so_far: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> Step {
         let engine = self.engine.get_or_insert_default();
-        if !self.stage.can_continue(self.takeover.is_some()) {
+        if !self.stage.can_continue(self.takeover) {
             let history = self.history.iter().flat_map(|history| history.slices());
             let so_far = so_far.map(|piece| -> &[u8] { piece });
             engine.restart(history.chain(so_far));
@@ -150,14 +153,18 @@ impl Inflater {
         Ok(())
     }
 
-    /// Adds an inflated message to the history. Does nothing without context takeover.
-    pub(crate) fn remember(&mut self, message: &[u8]) {
-        if let Some(window_bits) = self.takeover {
-            let history = self
-                .history
-                .get_or_insert_with(|| History::new(window_bits));
-            history.push(message);
+    /// Adds a message, or a piece of one, to the history. Without context takeover, the history is
+    /// for the rest of the message only.
+    pub(crate) fn remember(&mut self, bytes: &[u8], piece: Piece) {
+        if !self.takeover && piece != Piece::Part {
+            self.history = None;
+            return;
         }
+        let window_bits = self.window_bits;
+        let history = self
+            .history
+            .get_or_insert_with(|| History::new(window_bits));
+        history.push(bytes);
     }
 
     /// The negotiated parameters.
@@ -182,7 +189,7 @@ impl Inflater {
     /// Takes the engine away, unless it is inside a message. With `context`, also takes an engine
     /// that remembers earlier messages; the history stays.
     pub(super) fn take_engine(&mut self, context: bool) -> Option<Box<Engine>> {
-        if !self.stage.can_be_taken(self.takeover.is_some(), context) {
+        if !self.stage.can_be_taken(self.takeover, context) {
             return None;
         }
         self.stage = Stage::Unprepared;

@@ -7,7 +7,11 @@ use alloc::boxed::Box;
 use bytes::BytesMut;
 
 use super::Agreed;
-use crate::{error::ProtocolError, message::MessageKind, utf8::InvalidUtf8};
+use crate::{
+    error::ProtocolError,
+    message::{MessageKind, Piece},
+    utf8::InvalidUtf8,
+};
 
 #[derive(Debug)]
 pub(crate) enum Inflater {}
@@ -34,7 +38,7 @@ impl Inflater {
         match *self {}
     }
 
-    pub(crate) fn remember(&mut self, _: &[u8]) {
+    pub(crate) fn remember(&mut self, _: &[u8], _: Piece) {
         match *self {}
     }
 }
@@ -66,6 +70,32 @@ impl Inflated {
         0
     }
 
+    pub(crate) fn len(&self) -> usize {
+        0
+    }
+
+    pub(crate) fn left(&self) -> usize {
+        0
+    }
+
+    pub(crate) fn shrink(&mut self) {}
+
+    pub(crate) fn is_full(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn has_chunks(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn complete(&self) -> Result<usize, InvalidUtf8> {
+        Ok(0)
+    }
+
+    pub(crate) fn take_part(&mut self, _: usize) {}
+
+    pub(crate) fn drop_part(&mut self) {}
+
     pub(crate) fn lend(
         &mut self,
         _: usize,
@@ -88,11 +118,11 @@ impl Inflated {
         Ok(true)
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self, _: Piece) -> &[u8] {
         &[]
     }
 
-    pub(crate) fn text(&self) -> Result<&str, InvalidUtf8> {
+    pub(crate) fn text(&self, _: Piece) -> Result<&str, InvalidUtf8> {
         Ok("")
     }
 }

@@ -103,9 +103,49 @@ pub fn said(close: Option<CloseFrame<'_>>) -> Option<(Option<u16>, String)> {
     close.map(|CloseFrame { code, reason }| (code.map(u16::from), reason.to_owned()))
 }
 
+/// The way in which an [`Endpoint`] receives. The result is the same for all of them. A test file
+/// uses `Whole`, and is included again by the file of each other way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// `next_event`.
+    Whole,
+    /// `split` before, `join` after all events.
+    Halves,
+    /// `poll` before `next_event`, and owned buffers.
+    Polled,
+    /// `park` after each event, and a shared buffer that contained something else.
+    Parked,
+    /// Parts of messages, put together again. Otherwise as `Parked`.
+    Parts,
+}
+
+impl Way {
+    fn of_this_test() -> Self {
+        match module_path!().split("::").next() {
+            Some("halves") => Self::Halves,
+            Some("polled") => Self::Polled,
+            Some("parked") => Self::Parked,
+            Some("parts") => Self::Parts,
+            _ => Self::Whole,
+        }
+    }
+
+    fn config(self, mut config: Config) -> Config {
+        if self == Self::Parts {
+            // 0, 1, 7 and others, but the same for the same configuration.
+            let above = [0, 1, 7, 100, 5000];
+            config.parts_above = above[config.max_message_size % above.len()];
+        }
+        config
+    }
+}
+
 /// A connection with its buffers, its events and its error.
 #[derive(Debug)]
 pub struct Endpoint {
+    pub way: Way,
+    /// The parts of the message under way.
+    parts: Vec<u8>,
     pub ws: Connection,
     pub input: RecvBuf,
     pub out: BytesMut,
@@ -117,8 +157,11 @@ pub struct Endpoint {
 
 impl Endpoint {
     pub fn new(side: Side, config: Config) -> Self {
+        let way = Way::of_this_test();
         Self {
-            ws: Connection::assume_opened(side.role(), config),
+            way,
+            parts: Vec::new(),
+            ws: Connection::assume_opened(side.role(), way.config(config)),
             input: RecvBuf::new(),
             out: BytesMut::new(),
             events: Vec::new(),
@@ -136,34 +179,60 @@ impl Endpoint {
         deflate: websocket_proto::deflate::DeflateConfig,
     ) -> Self {
         let mut endpoint = Self::new(side, config);
-        endpoint.ws = Connection::assume_opened(side.role(), config).with_deflate(params, deflate);
+        endpoint.ws = Connection::assume_opened(side.role(), endpoint.way.config(config))
+            .with_deflate(params, deflate);
         endpoint
     }
 
     /// Receives `bytes` in one read and takes all events.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.input.extend_from_slice(bytes);
-        self.drain();
+        self.feed_into(bytes, 0);
     }
 
     /// The same, with a room of at least `spare` bytes.
     pub fn feed_into(&mut self, bytes: &[u8], spare: usize) {
-        let room = self.input.spare(spare.max(bytes.len()));
-        room[..bytes.len()].copy_from_slice(bytes);
-        self.input.filled(bytes.len());
+        if self.way == Way::Polled {
+            let mut filled = Vec::with_capacity(spare.max(bytes.len()));
+            filled.extend_from_slice(bytes);
+            assert!(self.input.swap(filled).is_empty());
+            return self.drain();
+        }
+        if matches!(self.way, Way::Parked | Way::Parts) {
+            self.ws.resume(&mut self.input);
+        }
+        if !bytes.is_empty() {
+            let room = self.input.spare(spare.max(bytes.len()));
+            room[..bytes.len()].copy_from_slice(bytes);
+            self.input.filled(bytes.len());
+        }
         self.drain();
     }
 
     /// Takes events until there are none. Asserts that an error is repeated.
     pub fn drain(&mut self) {
+        if self.way == Way::Halves {
+            return self.drain_halves();
+        }
+        let parks = matches!(self.way, Way::Parked | Way::Parts);
         loop {
             let before = self.input.unread().len();
+            let polled = self.way == Way::Polled;
+            let ready = polled && {
+                let ready = self.ws.poll(&mut self.input, &mut self.out);
+                assert_eq!(self.ws.poll(&mut self.input, &mut self.out), ready);
+                if ready && self.ws.error().is_none() {
+                    // Room for another read does not harm what was found.
+                    self.input.spare(100);
+                }
+                ready
+            };
             match self.ws.next_event(&mut self.input, &mut self.out) {
-                Ok(Some(Event::Progress)) => {}
                 Ok(Some(event)) => {
-                    self.events.push(event.into());
+                    assert!(ready || !polled, "{event:?}");
+                    let progress = event == Event::Progress;
+                    take(event, &mut self.events, &mut self.parts);
                     assert!(
-                        self.input.unread().len() < before,
+                        self.input.unread().len() < before || progress || parks,
                         "the event took no bytes"
                     );
                     assert_eq!(self.error, None, "an event after an error");
@@ -172,13 +241,67 @@ impl Endpoint {
                         websocket_proto::deflate::Pool::new().hibernate(&mut self.ws);
                     }
                 }
-                Ok(None) => return assert_eq!(self.error, None, "the error was not repeated"),
-                Err(error) => return self.failed(error),
+                Ok(None) => {
+                    assert!(!ready);
+                    assert_eq!(self.error, None, "the error was not repeated");
+                    break;
+                }
+                Err(error) => {
+                    assert!(ready || !polled, "{error:?}");
+                    self.failed(error);
+                    break;
+                }
+            }
+            self.park();
+        }
+        self.park();
+    }
+
+    /// The same, with both halves.
+    fn drain_halves(&mut self) {
+        let other = Connection::assume_opened(Role::Server, Config::new());
+        let (mut recv, mut send) = core::mem::replace(&mut self.ws, other).split();
+        loop {
+            let result = recv.next_event(&mut self.input);
+            if let Some(notes) = recv.take_notes() {
+                send.hear(notes, &mut self.out);
+            }
+            assert!(recv.take_notes().is_none());
+            match result {
+                Ok(Some(event)) => take(event, &mut self.events, &mut self.parts),
+                Ok(None) => break assert_eq!(self.error, None, "the error was not repeated"),
+                Err(error) => {
+                    assert_eq!(recv.error(), Some(error));
+                    assert_eq!(send.error(), Some(error));
+                    self.error = Some(error);
+                    break;
+                }
+            }
+            #[cfg(feature = "deflate")]
+            if self.hibernates {
+                let mut pool = websocket_proto::deflate::Pool::new();
+                pool.hibernate(&mut recv);
+                pool.hibernate(&mut send);
             }
         }
+        self.ws = Connection::join(recv, send).expect("a pair");
+    }
+
+    /// Moves the state out of the buffer, and lets something else use the buffer.
+    fn park(&mut self) {
+        if !matches!(self.way, Way::Parked | Way::Parts) {
+            return;
+        }
+        self.ws.park(&mut self.input);
+        assert!(self.input.is_idle());
+        self.input.extend_from_slice(b"something else");
+        self.input.clear();
     }
 
     pub fn end(&mut self) {
+        if matches!(self.way, Way::Parked | Way::Parts) {
+            self.ws.resume(&mut self.input);
+        }
         self.ws.end_of_stream();
         self.drain();
     }
@@ -211,6 +334,35 @@ impl Endpoint {
         {
             self.failed(error);
         }
+    }
+}
+
+/// Adds an event to the list. Puts the parts of a message together.
+fn take(event: Event<'_>, events: &mut Vec<OwnedEvent>, parts: &mut Vec<u8>) {
+    match event {
+        Event::Progress => {}
+        Event::TextPart(text) => {
+            assert_ne!(text, "");
+            parts.extend_from_slice(text.as_bytes());
+        }
+        Event::BinaryPart(bytes) => {
+            assert_ne!(bytes, b"");
+            parts.extend_from_slice(bytes);
+        }
+        Event::TextEnd(text) => {
+            parts.extend_from_slice(text.as_bytes());
+            let text = String::from_utf8(core::mem::take(parts)).expect("whole characters");
+            events.push(OwnedEvent::Text(text));
+        }
+        Event::BinaryEnd(bytes) => {
+            parts.extend_from_slice(bytes);
+            events.push(OwnedEvent::Binary(core::mem::take(parts)));
+        }
+        Event::Text(_) | Event::Binary(_) => {
+            assert!(parts.is_empty(), "a message inside a message");
+            events.push(event.into());
+        }
+        other => events.push(other.into()),
     }
 }
 

@@ -11,6 +11,8 @@ use super::{
     liveness::{Due, Liveness},
     send::Sender,
 };
+#[cfg(feature = "deflate")]
+use crate::deflate::{ByteCount, Compression, Deflater};
 use crate::{
     error::{ProtocolError, SendError},
     frame::MAX_CONTROL_PAYLOAD,
@@ -22,13 +24,13 @@ use crate::{
 const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
 #[derive(Debug)]
-pub(super) struct SendHalf {
+pub(super) struct Sending {
     pub(super) sender: Sender,
     pub(super) closing: Closing,
     pub(super) liveness: Liveness,
 }
 
-impl SendHalf {
+impl Sending {
     pub(super) fn new(sender: Sender, liveness: Liveness) -> Self {
         Self {
             sender,
@@ -64,6 +66,31 @@ impl SendHalf {
     /// The peer has ended the stream.
     pub(super) fn end_of_stream(&mut self) {
         self.closing.eof = true;
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(super) fn deflater(&mut self) -> Option<&mut Deflater> {
+        self.sender.deflater.as_deref_mut()
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(super) fn compression(&self) -> Compression {
+        let deflater = self.sender.deflater.as_ref();
+        deflater.map_or(Compression::Never, |it| it.compression())
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(super) fn set_compression(&mut self, compression: Compression) {
+        if let Some(deflater) = &mut self.sender.deflater {
+            deflater.set_compression(compression);
+        }
+    }
+
+    /// The sent bytes of compressed messages.
+    #[cfg(feature = "deflate")]
+    pub(super) fn deflate_stats(&self) -> ByteCount {
+        let deflater = self.sender.deflater.as_ref();
+        deflater.map(|it| it.bytes()).unwrap_or_default()
     }
 
     pub(super) fn state(&self) -> ReadyState {
@@ -132,7 +159,7 @@ impl SendHalf {
 }
 
 /// The sending half with its output buffer. It answers what the receiving half hears at once.
-pub(super) struct Direct<'a>(pub(super) &'a mut SendHalf, pub(super) &'a mut dyn Output);
+pub(super) struct Direct<'a>(pub(super) &'a mut Sending, pub(super) &'a mut dyn Output);
 
 impl Heard for Direct<'_> {
     #[inline]
@@ -165,6 +192,10 @@ impl Heard for Direct<'_> {
 
     fn failure(&mut self, error: ProtocolError) {
         self.0.fail(error, self.1);
+    }
+
+    fn error(&self) -> Option<ProtocolError> {
+        self.0.closing.error
     }
 
     fn unfinished(&mut self, received: Option<usize>) {

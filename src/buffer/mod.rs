@@ -12,7 +12,15 @@
 use alloc::vec::Vec;
 use core::{fmt, ops::Range};
 
-use crate::{deflate::Inflated, message::Assembly};
+use crate::{
+    deflate::Inflated,
+    message::{Assembly, MessageKind},
+    utf8::{InvalidUtf8, complete_len},
+};
+
+mod park;
+
+pub(crate) use park::Parked;
 
 /// How many bytes of plain memory are kept while a compressed message arrives, and of inflated
 /// memory while a plain one arrives.
@@ -106,6 +114,45 @@ impl RecvBuf {
         }
         self.lent = len;
         &mut self.memory[self.end..needed]
+    }
+
+    /// Takes over a buffer that was filled elsewhere, for example by io_uring, and returns another
+    /// one to fill next: its length is 0, its capacity that of an earlier buffer. It replaces
+    /// [`spare`](Self::spare) and [`filled`](Self::filled).
+    ///
+    /// All bytes of `filled` count as received. They are not copied if the buffer holds no bytes:
+    /// if it [is idle](Self::is_idle), or if all that has arrived of a message was delivered in
+    /// parts. Otherwise the bytes of `filled` are copied behind those in the buffer.
+    ///
+    /// ```
+    /// use websocket_proto::RecvBuf;
+    ///
+    /// let mut input = RecvBuf::new();
+    /// let mut buffer = Vec::with_capacity(4096);
+    /// for bytes in [b"first", b"other"] {
+    ///     // The kernel owns the buffer while it reads.
+    ///     buffer.extend_from_slice(bytes);
+    ///     buffer = input.swap(buffer);
+    ///     assert!(buffer.is_empty());
+    ///     // Take all events.
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`spare`](Self::spare).
+    pub fn swap(&mut self, mut filled: Vec<u8>) -> Vec<u8> {
+        self.close_gap_if_drained();
+        if self.end > 0 {
+            self.extend_from_slice(&filled);
+        } else {
+            self.end = filled.len();
+            self.lent = 0;
+            self.heard |= self.end > 0;
+            core::mem::swap(&mut self.memory, &mut filled);
+        }
+        filled.clear();
+        filled
     }
 
     /// Tells the buffer that `n` bytes were read into the room that [`spare`](Self::spare) lent.
@@ -216,6 +263,11 @@ impl RecvBuf {
         &self.memory[range]
     }
 
+    /// The payload bytes received of the message under way. `None` if no message is under way.
+    pub(crate) fn unfinished(&self) -> Option<usize> {
+        self.assembly.as_ref().map(Assembly::received)
+    }
+
     /// Begins a message whose payload starts at the next unread byte.
     ///
     /// Plain and compressed messages use different memory. The memory of the other kind is given
@@ -238,6 +290,13 @@ impl RecvBuf {
     pub(crate) fn append_to_message(&mut self) -> Option<(&mut Assembly, &mut [u8])> {
         let message = self.assembly.as_mut()?;
         let n = message.remaining().min(self.end - self.raw);
+        if message.in_parts {
+            // At most an incomplete character is left of the last part. It moves to the payload,
+            // which is longer.
+            let start = self.raw - self.message.len();
+            self.memory.copy_within(self.message.clone(), start);
+            self.message = start..self.raw;
+        }
         let (from, to) = (self.raw, self.message.end);
         if from != to {
             self.memory.copy_within(from..from + n, to);
@@ -247,17 +306,37 @@ impl RecvBuf {
         Some((message, &mut self.memory[to..to + n]))
     }
 
-    /// Takes at most `most` bytes of the received payload of the current frame. Returns them with
-    /// the memory to inflate them into. `None` if no message is under way.
-    pub(crate) fn take_compressed(
-        &mut self,
-        most: usize,
-    ) -> Option<(&mut Assembly, &mut [u8], &mut Inflated)> {
+    /// Returns the received payload of the current frame, and the memory to inflate it into. `None`
+    /// if no message is under way.
+    pub(crate) fn compressed(&mut self) -> Option<(&mut Assembly, &mut [u8], &mut Inflated)> {
         let message = self.assembly.as_mut()?;
-        let n = message.remaining().min(self.end - self.raw).min(most);
-        let piece = &mut self.memory[self.raw..self.raw + n];
-        self.raw += n;
-        Some((message, piece, &mut self.inflated))
+        let n = message.remaining().min(self.end - self.raw);
+        let payload = &mut self.memory[self.raw..self.raw + n];
+        Some((message, payload, &mut self.inflated))
+    }
+
+    /// Returns the number of bytes of the message that can be delivered: for a text, those before an
+    /// incomplete character. Fails if that character is already invalid.
+    pub(crate) fn complete(&self, kind: MessageKind) -> Result<usize, InvalidUtf8> {
+        match kind {
+            MessageKind::Text => complete_len(&self.memory[self.message.clone()]),
+            MessageKind::Binary => Ok(self.message.len()),
+        }
+    }
+
+    /// Takes the first `n` bytes of the message. Returns their position.
+    pub(crate) fn take_part(&mut self, n: usize) -> Range<usize> {
+        let start = self.message.start;
+        self.message.start += n;
+        start..start + n
+    }
+
+    /// Checks the text that was inflated so far.
+    pub(crate) fn check_inflated(&mut self) -> Result<(), InvalidUtf8> {
+        match &self.assembly {
+            Some(message) => self.inflated.store(message.limit),
+            None => Ok(()),
+        }
     }
 
     /// Ends the message. Returns its position.
@@ -270,6 +349,8 @@ impl RecvBuf {
     fn grow(&mut self, needed: usize) {
         let doubled = self.memory.len().saturating_mul(2);
         let most = match &self.assembly {
+            // A message in parts needs no more than the next read.
+            Some(message) if message.in_parts => needed,
             // Do not grow beyond the maximum size of the message. (256 bytes or more are unread
             // only if the caller takes no events: a whole control frame has at most 131.)
             Some(message) if !message.compressed && self.end - self.raw < 256 => {
@@ -295,7 +376,7 @@ impl RecvBuf {
     /// If no byte is unread, lets the next read follow the message directly.
     fn close_gap_if_drained(&mut self) {
         if self.raw == self.end {
-            if self.assembly.is_none() {
+            if self.message.is_empty() {
                 self.message = 0..0;
             }
             self.raw = self.message.end;

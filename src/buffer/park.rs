@@ -1,0 +1,95 @@
+//! What a connection keeps of a receive buffer that it shares with other connections.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use super::RecvBuf;
+use crate::deflate::Inflated;
+
+/// Up to this many bytes are copied out of the shared buffer. If there are more, the memory itself
+/// goes along.
+const COPIED: usize = 1 << 10;
+
+/// The unread bytes and the message under way of one connection.
+#[derive(Debug)]
+pub(crate) enum Parked {
+    /// An incomplete frame header or control frame.
+    Unread(Box<[u8]>),
+    /// A message under way.
+    Message(Box<RecvBuf>),
+}
+
+impl RecvBuf {
+    /// Moves the unread bytes and the message under way out of the buffer. Afterwards the buffer is
+    /// idle. Returns `None` if it was idle before.
+    pub(crate) fn park(&mut self) -> Option<Box<Parked>> {
+        let small = self.message.len() + self.unread().len() <= COPIED;
+        let parked = match &self.assembly {
+            None if self.unread().is_empty() => return None,
+            None if small => Parked::Unread(self.unread().into()),
+            _ => Parked::Message(Box::new(self.take(small))),
+        };
+        self.clear_bytes();
+        Some(Box::new(parked))
+    }
+
+    /// Moves everything out of the buffer. If `small`, this buffer keeps the memory.
+    fn take(&mut self, small: bool) -> Self {
+        let compressed = (self.assembly.as_ref()).is_some_and(|message| message.compressed);
+        if small && compressed {
+            self.inflated.shrink();
+        }
+        let mut taken = Self::new();
+        if small {
+            let mut bytes = Vec::with_capacity(self.message.len() + self.unread().len());
+            bytes.extend_from_slice(self.get(self.message.clone()));
+            bytes.extend_from_slice(self.unread());
+            taken.message = 0..self.message.len();
+            (taken.raw, taken.end) = (self.message.len(), bytes.len());
+            taken.memory = bytes;
+        } else {
+            taken.memory = core::mem::take(&mut self.memory);
+            taken.message = self.message.clone();
+            (taken.raw, taken.end) = (self.raw, self.end);
+        }
+        if compressed {
+            taken.inflated = core::mem::replace(&mut self.inflated, Inflated::new());
+        }
+        taken.assembly = self.assembly.take();
+        taken
+    }
+
+    /// Moves what was parked back into the buffer, in front of what has arrived since.
+    pub(crate) fn unpark(&mut self, parked: Parked) {
+        let arrived = self.unread().to_vec();
+        let heard = self.take_heard();
+        self.clear_bytes();
+        match parked {
+            Parked::Unread(bytes) => self.extend_from_slice(&bytes),
+            Parked::Message(parked) => self.put(*parked),
+        }
+        self.extend_from_slice(&arrived);
+        self.heard = heard;
+    }
+
+    /// The reverse of [`take`](Self::take), for an idle buffer.
+    fn put(&mut self, parked: Self) {
+        if parked.end <= self.memory.len() && parked.memory.len() <= COPIED {
+            self.memory[..parked.end].copy_from_slice(&parked.memory[..parked.end]);
+        } else {
+            self.memory = parked.memory;
+        }
+        (self.raw, self.end, self.message) = (parked.raw, parked.end, parked.message);
+        if parked.assembly.as_ref().is_some_and(|it| it.compressed) {
+            self.inflated = parked.inflated;
+        }
+        self.assembly = parked.assembly;
+    }
+
+    /// Drops the bytes, but keeps the memory and the last inflated message.
+    fn clear_bytes(&mut self) {
+        self.assembly = None;
+        self.message = 0..0;
+        (self.raw, self.end, self.lent) = (0, 0, 0);
+        self.heard = false;
+    }
+}

@@ -1,0 +1,442 @@
+//! A connection in two halves, for two threads or tasks.
+
+use alloc::{boxed::Box, sync::Arc};
+use core::{fmt, time::Duration};
+
+#[cfg(feature = "deflate")]
+use crate::deflate::{ByteCount, Compression, Params};
+use crate::{
+    buffer::RecvBuf,
+    error::{ProtocolError, SendError},
+    frame::{CloseCode, Opcode},
+    message::MessageKind,
+    output::Output,
+};
+
+use super::{
+    CloseFrame, Connection, Event, ReadyState,
+    heard::Heard,
+    notes::{NoteTaker, Notes},
+    receiving::Receiving,
+    sending::{Direct, Sending},
+};
+
+/// The receiving half of a [split](Connection::split) connection.
+///
+/// It returns events. What the sending half must know of them is in its notes: pings to answer,
+/// Close frames, errors. After each [`next_event`](Self::next_event), also after an error, pass the
+/// result of [`take_notes`](Self::take_notes) on to [`SendHalf::hear`].
+///
+/// The table shows which half has which methods of [`Connection`]. They do the same there.
+///
+/// | half | methods |
+/// |---|---|
+/// | receiving | `next_event`, `poll`, `end_of_stream`, `park`, `resume`, `error`, `deflate`, `deflate_stats` |
+/// | sending | all that send, `close`, `deadline`, `handle_timeout`, `state`, `is_done`, `close_sent`, `close_received`, `error`, `round_trip_time`, `compression`, `set_compression`, `deflate_stats` |
+///
+/// [`Connection::split`] shows an example.
+#[derive(Debug)]
+pub struct RecvHalf {
+    pub(super) receiving: Receiving,
+    noted: NoteTaker,
+    /// How many notes were taken.
+    taken: u32,
+    pair: Arc<()>,
+}
+
+/// The sending half of a [split](Connection::split) connection.
+///
+/// It sends messages, answers what the other half has heard, closes, and keeps the time. It decides
+/// when the connection is over: when [`is_done`](Self::is_done), flush `out` and shut the transport
+/// down. The thread of the receiving half notices the end of the stream.
+///
+/// [`RecvHalf`] lists the methods of both halves. [`Connection::split`] shows an example.
+#[derive(Debug)]
+pub struct SendHalf {
+    pub(super) sending: Sending,
+    /// How many notes were heard.
+    heard: u32,
+    /// Some notes were not heard, or not in order.
+    lost: bool,
+    pair: Arc<()>,
+}
+
+/// # Halves
+impl Connection {
+    /// Splits the connection into two halves, for two threads or tasks: one reads, the other writes.
+    /// They share no memory. [`Notes`] go from the receiving to the sending half, nothing goes
+    /// back.
+    ///
+    /// 1. The reader takes an event, and passes the notes on before it waits.
+    /// 2. The writer calls [`hear`](SendHalf::hear) for each note, and flushes.
+    /// 3. When the writer [is done](SendHalf::is_done) or fails, it shuts the transport down. The
+    ///    reader then reads the end of the stream.
+    ///
+    /// ```
+    /// use std::{sync::mpsc, thread};
+    ///
+    /// use bytes::BytesMut;
+    /// use websocket_proto::{Config, Connection, Event, Notes, RecvBuf, Role};
+    ///
+    /// enum Task {
+    ///     Hear(Notes),
+    ///     Send(String),
+    /// }
+    ///
+    /// let ws = Connection::assume_opened(Role::Server, Config::new());
+    /// let (mut reader, mut writer) = ws.split();
+    /// let (tasks, received) = mpsc::sync_channel(16);
+    ///
+    /// let writing = thread::spawn(move || {
+    ///     let mut out = BytesMut::new();
+    ///     for task in received {
+    ///         match task {
+    ///             Task::Hear(notes) => writer.hear(notes, &mut out),
+    ///             Task::Send(text) => writer.send_text(&text, &mut out).unwrap(),
+    ///         }
+    ///         // Flush `out`. If `writer.is_done()`, shut the socket down.
+    ///     }
+    ///     out
+    /// });
+    ///
+    /// let mut input = RecvBuf::new();
+    /// // A masked ping, and the masked "Hello" of RFC 6455 §5.7.
+    /// input.extend_from_slice(b"\x89\x80\0\0\0\0");
+    /// input.extend_from_slice(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
+    /// loop {
+    ///     let event = reader.next_event(&mut input);
+    ///     // Before `event?`: a failure has notes as well.
+    ///     if let Some(notes) = reader.take_notes() {
+    ///         tasks.send(Task::Hear(notes))?;
+    ///     }
+    ///     match event? {
+    ///         Some(Event::Text(text)) => tasks.send(Task::Send(text.into()))?,
+    ///         Some(_) => {}
+    ///         None => break, // Read more.
+    ///     }
+    /// }
+    /// drop(tasks);
+    /// assert_eq!(writing.join().unwrap()[..], *b"\x8a\0\x81\x05Hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn split(self) -> (RecvHalf, SendHalf) {
+        let pair = Arc::new(());
+        let recv = RecvHalf {
+            receiving: self.recv,
+            noted: NoteTaker::new(self.send.closing.error),
+            taken: 0,
+            pair: Arc::clone(&pair),
+        };
+        let send = SendHalf {
+            sending: self.send,
+            heard: 0,
+            lost: false,
+            pair,
+        };
+        (recv, send)
+    }
+
+    /// Joins the halves of a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`] if the halves do not belong together, or if the sending half has not heard all
+    /// notes. It returns the halves.
+    pub fn join(recv: RecvHalf, send: SendHalf) -> Result<Self, JoinError> {
+        let reason = if !Arc::ptr_eq(&recv.pair, &send.pair) {
+            JoinErrorKind::NotAPair
+        } else if !recv.noted.notes.is_empty() || send.lost || recv.taken != send.heard {
+            JoinErrorKind::MissingNotes
+        } else {
+            let mut recv = recv.receiving;
+            if send.sending.closing.error.is_some() {
+                recv.stop();
+            }
+            return Ok(Self {
+                recv,
+                send: send.sending,
+            });
+        };
+        Err(JoinError {
+            kind: reason,
+            halves: Box::new((recv, send)),
+        })
+    }
+}
+
+impl RecvHalf {
+    /// Returns the next event, as [`Connection::next_event`]. Pings and Close frames are answered
+    /// when the sending half hears the [notes](Self::take_notes).
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::next_event`]. Pass the notes on also after an error: the sending half then
+    /// writes the Close frame.
+    #[inline]
+    pub fn next_event<'b>(
+        &mut self,
+        input: &'b mut RecvBuf,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        self.receiving.next_event(input, &mut self.noted)
+    }
+
+    /// As [`Connection::poll`].
+    #[inline]
+    pub fn poll(&mut self, input: &mut RecvBuf) -> bool {
+        self.receiving.poll(input, &mut self.noted)
+    }
+
+    /// Returns what the sending half must hear, or `None` if there is nothing new.
+    ///
+    /// Call it after each [`next_event`](Self::next_event) and [`poll`](Self::poll), and pass the
+    /// notes on before you wait: like unsent output, notes that are kept back leave the peer without
+    /// an answer. Notes that were not taken are merged with later ones.
+    ///
+    /// Each read causes at most one of them, and each control frame.
+    #[inline]
+    pub fn take_notes(&mut self) -> Option<Notes> {
+        if self.noted.notes.is_empty() {
+            return None;
+        }
+        self.taken = self.taken.wrapping_add(1);
+        Some(self.noted.notes.take(self.taken))
+    }
+
+    /// As [`Connection::end_of_stream`]. The sending half hears of it by the notes.
+    pub fn end_of_stream(&mut self) {
+        if !self.receiving.eof {
+            self.receiving.eof = true;
+            self.noted.notes.end_of_stream();
+        }
+    }
+
+    /// As [`Connection::park`].
+    pub fn park(&mut self, shared: &mut RecvBuf) {
+        if self.receiving.park(shared) {
+            self.noted.bytes();
+        }
+    }
+
+    /// As [`Connection::resume`].
+    pub fn resume(&mut self, shared: &mut RecvBuf) {
+        self.receiving.resume(shared);
+    }
+
+    /// Whether no event follows: the peer's Close frame has arrived, or there was an error. Then
+    /// read and drop what arrives until the end of the stream, and report the
+    /// [end](Self::end_of_stream).
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.receiving.is_over()
+    }
+
+    /// The error that ended receiving. An error of the sending half is not known here.
+    #[must_use]
+    pub fn error(&self) -> Option<ProtocolError> {
+        self.noted.error
+    }
+
+    /// As [`Connection::deflate`].
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(&self) -> Option<Params> {
+        self.receiving.deflate()
+    }
+
+    /// The received part of [`Connection::deflate_stats`].
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate_stats(&self) -> ByteCount {
+        self.receiving.deflate_stats()
+    }
+}
+
+impl SendHalf {
+    /// Answers what the receiving half has heard: pings, Close frames, errors. Flush `out`
+    /// afterwards, and check [`is_done`](Self::is_done).
+    ///
+    /// Call it for all notes, in their order.
+    pub fn hear(&mut self, notes: Notes, out: &mut dyn Output) {
+        let expected = self.heard.wrapping_add(1);
+        match notes.numbers() {
+            Some((first, last)) if first == expected => self.heard = last,
+            _ => self.lost = true,
+        }
+        if notes.tell(&mut Direct(&mut self.sending, out)) {
+            self.sending.end_of_stream();
+        }
+    }
+
+    /// As [`Connection::send_text`].
+    #[inline]
+    pub fn send_text(&mut self, text: &str, out: &mut dyn Output) -> Result<(), SendError> {
+        (self.sending.open()?).message(Opcode::Text, text.as_bytes(), out.tail())
+    }
+
+    /// As [`Connection::send_binary`].
+    #[inline]
+    pub fn send_binary(&mut self, bytes: &[u8], out: &mut dyn Output) -> Result<(), SendError> {
+        (self.sending.open()?).message(Opcode::Binary, bytes, out.tail())
+    }
+
+    /// As [`Connection::start_message`].
+    pub fn start_message(&mut self, kind: MessageKind) -> Result<(), SendError> {
+        self.sending.open()?.start_message(kind)
+    }
+
+    /// As [`Connection::send_fragment`].
+    pub fn send_fragment(&mut self, piece: &[u8], out: &mut dyn Output) -> Result<(), SendError> {
+        (self.sending.open()?).continue_message(piece, false, out.tail())
+    }
+
+    /// As [`Connection::finish_message`].
+    pub fn finish_message(&mut self, piece: &[u8], out: &mut dyn Output) -> Result<(), SendError> {
+        (self.sending.open()?).continue_message(piece, true, out.tail())
+    }
+
+    /// As [`Connection::send_ping`].
+    pub fn send_ping(&mut self, payload: &[u8], out: &mut dyn Output) -> Result<(), SendError> {
+        (self.sending.open()?).control(Opcode::Ping, payload, out.tail())
+    }
+
+    /// As [`Connection::send_pong`].
+    pub fn send_pong(&mut self, payload: &[u8], out: &mut dyn Output) -> Result<(), SendError> {
+        (self.sending.open()?).control(Opcode::Pong, payload, out.tail())
+    }
+
+    /// As [`Connection::close`].
+    pub fn close(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        out: &mut dyn Output,
+    ) -> Result<(), SendError> {
+        let code = Some(code);
+        self.sending.close(CloseFrame { code, reason }, out)
+    }
+
+    /// As [`Connection::deadline`].
+    pub fn deadline(&mut self, now: Duration) -> Option<Duration> {
+        self.sending.deadline(now)
+    }
+
+    /// As [`Connection::handle_timeout`]. Shut the transport down also after an error: the thread
+    /// of the receiving half does not know of it.
+    pub fn handle_timeout(
+        &mut self,
+        now: Duration,
+        out: &mut dyn Output,
+    ) -> Result<(), ProtocolError> {
+        self.sending.handle_timeout(now, out)
+    }
+
+    /// As [`Connection::is_done`].
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.state() == ReadyState::Closed
+    }
+
+    /// As [`Connection::state`].
+    #[must_use]
+    pub fn state(&self) -> ReadyState {
+        self.sending.state()
+    }
+
+    /// As [`Connection::close_sent`].
+    #[must_use]
+    pub fn close_sent(&self) -> Option<CloseFrame<'_>> {
+        self.sending.closing.sent_frame()
+    }
+
+    /// As [`Connection::close_received`].
+    #[must_use]
+    pub fn close_received(&self) -> Option<CloseFrame<'_>> {
+        self.sending.closing.received_frame()
+    }
+
+    /// As [`Connection::error`].
+    #[must_use]
+    pub fn error(&self) -> Option<ProtocolError> {
+        self.sending.closing.error
+    }
+
+    /// As [`Connection::round_trip_time`].
+    #[must_use]
+    pub fn round_trip_time(&self) -> Option<Duration> {
+        self.sending.liveness.round_trip()
+    }
+}
+
+#[cfg(feature = "deflate")]
+/// # Compression
+impl SendHalf {
+    /// As [`Connection::compression`].
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.sending.compression()
+    }
+
+    /// As [`Connection::set_compression`].
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.sending.set_compression(compression);
+    }
+
+    /// The sent part of [`Connection::deflate_stats`].
+    #[must_use]
+    pub fn deflate_stats(&self) -> ByteCount {
+        self.sending.deflate_stats()
+    }
+}
+
+/// The two halves cannot be joined. [`into_halves`](Self::into_halves) returns them.
+///
+/// ```
+/// use websocket_proto::{Config, Connection, JoinErrorKind, Role};
+///
+/// let open = || Connection::assume_opened(Role::Server, Config::new());
+/// let (recv, _) = open().split();
+/// let (_, send) = open().split();
+/// let error = Connection::join(recv, send).unwrap_err();
+/// assert_eq!(error.kind(), JoinErrorKind::NotAPair);
+/// let (recv, send) = error.into_halves();
+/// ```
+#[derive(thiserror::Error)]
+#[error("the halves of a connection cannot be joined: {kind}")]
+pub struct JoinError {
+    kind: JoinErrorKind,
+    halves: Box<(RecvHalf, SendHalf)>,
+}
+
+impl JoinError {
+    /// The reason.
+    #[must_use]
+    pub fn kind(&self) -> JoinErrorKind {
+        self.kind
+    }
+
+    /// Returns the halves.
+    #[must_use]
+    pub fn into_halves(self) -> (RecvHalf, SendHalf) {
+        *self.halves
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JoinError").field(&self.kind).finish()
+    }
+}
+
+/// Why two halves cannot be joined: see [`JoinError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinErrorKind {
+    /// They are halves of different connections.
+    #[error("they are halves of different connections")]
+    NotAPair,
+    /// The sending half has not heard all notes of the receiving half, or not in their order.
+    /// Deliver them, and try again. If notes were lost, the connection cannot be joined.
+    #[error("the sending half has not heard all notes")]
+    MissingNotes,
+}
