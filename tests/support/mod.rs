@@ -122,10 +122,10 @@ pub enum Way {
 impl Way {
     fn of_this_test() -> Self {
         match module_path!().split("::").next() {
-            Some("halves") => Self::Halves,
-            Some("polled") => Self::Polled,
-            Some("parked") => Self::Parked,
-            Some("parts") => Self::Parts,
+            Some("again_halves") => Self::Halves,
+            Some("again_polled") => Self::Polled,
+            Some("again_parked") => Self::Parked,
+            Some("again_parts") => Self::Parts,
             _ => Self::Whole,
         }
     }

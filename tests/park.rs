@@ -1,0 +1,241 @@
+//! Receive buffers that connections share (`park`, `resume`), and owned buffers (`swap`): what each
+//! connection keeps, and that nothing is lost or mixed up. `again_parked.rs` and `again_polled.rs`
+//! run the tests of other files so.
+
+use allocation_counter::measure;
+use bytes::BytesMut;
+use websocket_proto::{Config, Connection, Event, ReadyState, RecvBuf};
+
+mod support;
+
+use support::{
+    Endpoint, OwnedEvent, Random, SIDES, Side, config, frame, secs,
+    wire::{self, BINARY, CONTINUATION, TEXT},
+};
+
+const READ: usize = 4 << 10;
+
+fn open(side: Side) -> Connection {
+    Connection::assume_opened(side.role(), Config::new())
+}
+
+/// One read, all events, and `park`.
+fn turn(ws: &mut Connection, shared: &mut RecvBuf, bytes: &[u8]) -> Vec<OwnedEvent> {
+    let (mut events, mut out) = (Vec::new(), BytesMut::new());
+    ws.resume(shared);
+    shared.spare(READ)[..bytes.len()].copy_from_slice(bytes);
+    shared.filled(bytes.len());
+    while let Some(event) = ws.next_event(shared, &mut out).expect("legal") {
+        events.push(event.into());
+    }
+    ws.park(shared);
+    events
+}
+
+#[test]
+fn many_connections_share_one_buffer() {
+    // Each of them receives its own messages, in reads that end anywhere.
+    let mut random = Random(3);
+    let mut shared = RecvBuf::new();
+    let mut peers: Vec<_> = (0..20_u8)
+        .map(|n| {
+            let side = SIDES[usize::from(n) % 2];
+            let frames = [
+                wire::text(&format!("text of connection {n}")),
+                frame(false, BINARY, vec![n; 3 * READ]),
+                wire::ping([n; 50]),
+                frame(false, CONTINUATION, [n; 10]),
+                frame(true, CONTINUATION, vec![n; 200]),
+                frame(true, TEXT, ""),
+            ];
+            let wire = frames.map(|frame| frame.to(side).bytes()).concat();
+            (open(side), wire, 0, Vec::new())
+        })
+        .collect();
+    while peers.iter().any(|(_, wire, at, _)| *at < wire.len()) {
+        let at = random.below(peers.len());
+        let (ws, wire, at, events) = &mut peers[at];
+        let n = random.below(300).min(wire.len() - *at);
+        events.extend(turn(ws, &mut shared, &wire[*at..*at + n]));
+        *at += n;
+        assert!(shared.is_idle());
+    }
+    for (n, (_, _, _, events)) in (0_u8..).zip(peers) {
+        let expected = [
+            OwnedEvent::Text(format!("text of connection {n}")),
+            OwnedEvent::Ping(vec![n; 50]),
+            OwnedEvent::Binary(vec![n; 3 * READ + 210]),
+            OwnedEvent::text(""),
+        ];
+        assert_eq!(events, expected);
+    }
+}
+
+#[test]
+fn a_parked_connection_keeps_what_it_needs() {
+    for side in SIDES {
+        let long = wire::ping([7; 125]).to(side).bytes();
+        let message = frame(true, BINARY, vec![1; 2000]).to(side).bytes();
+        let header = message.len() - 2000;
+        let pair: usize = 16;
+        // Bytes that have arrived, and the most that may be kept for them.
+        let cases: [(&[u8], usize); 7] = [
+            (b"", 0),
+            (&message[..1], pair + 1),
+            (&message[..header - 1], pair + header - 1),
+            (&long[..long.len() - 1], pair + long.len() - 1),
+            // A message under way: its state, and the bytes that have arrived.
+            (&message[..header], 250),
+            (&message[..header + 500], 250 + 500),
+            (&message, 0),
+        ];
+        for (bytes, most) in cases {
+            let mut shared = RecvBuf::new();
+            shared.spare(READ);
+            let mut ws = open(side);
+            let info = measure(|| drop(turn(&mut ws, &mut shared, bytes)));
+            let kept = info.bytes_current as usize;
+            assert!(kept <= most, "{kept} bytes for {}", bytes.len());
+            assert!(
+                shared.capacity() >= READ,
+                "the memory stays with the buffer"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_long_message_takes_the_memory_along() {
+    for side in SIDES {
+        let message = frame(true, BINARY, vec![1; 3 * READ]).to(side).bytes();
+        let mut shared = RecvBuf::new();
+        let mut ws = open(side);
+        let mut events = Vec::new();
+        for piece in message.chunks(READ) {
+            assert_eq!(events, []);
+            events = turn(&mut ws, &mut shared, piece);
+            // Another connection uses the buffer in between.
+            let text = wire::text("other").to(side).bytes();
+            let other = turn(&mut open(side), &mut shared, &text);
+            assert_eq!(other, [OwnedEvent::text("other")]);
+        }
+        assert_eq!(events, [OwnedEvent::Binary(vec![1; 3 * READ])]);
+    }
+}
+
+#[test]
+fn without_resume_nothing_is_lost() {
+    for side in SIDES {
+        let wire = wire::text("a text").to(side).bytes();
+        for cut in 0..wire.len() {
+            let (mut shared, mut out) = (RecvBuf::new(), BytesMut::new());
+            let mut ws = open(side);
+            turn(&mut ws, &mut shared, &wire[..cut]);
+            shared.extend_from_slice(&wire[cut..]);
+            let event = ws.next_event(&mut shared, &mut out);
+            assert_eq!(event, Ok(Some(Event::Text("a text"))), "{cut}");
+        }
+    }
+}
+
+#[test]
+fn events_that_were_not_taken_are_parked() {
+    for side in SIDES {
+        let wire = ["one", "two", "three"].map(|text| wire::text(text).to(side).bytes());
+        let (mut shared, mut out) = (RecvBuf::new(), BytesMut::new());
+        let mut ws = open(side);
+        shared.extend_from_slice(&wire.concat());
+        for text in ["one", "two", "three"] {
+            assert!(ws.poll(&mut shared, &mut out));
+            ws.park(&mut shared);
+            assert!(shared.is_idle());
+            ws.resume(&mut shared);
+            let event = ws.next_event(&mut shared, &mut out);
+            assert_eq!(event, Ok(Some(Event::Text(text))));
+        }
+        assert_eq!(ws.next_event(&mut shared, &mut out), Ok(None));
+    }
+}
+
+#[test]
+fn a_parked_connection_has_heard_what_arrived() {
+    let mut peer = Endpoint::new(Side::Server, Config::new());
+    let ping_at = peer.ws.deadline(secs(0)).expect("keepalive");
+    (peer.ws.handle_timeout(ping_at, &mut peer.out)).expect("alive");
+    let due = peer.ws.deadline(ping_at).expect("an answer is due");
+    // Bytes arrive, and the connection is parked before any event is taken.
+    peer.input.extend_from_slice(&[0x81]);
+    peer.ws.park(&mut peer.input);
+    let result = peer.ws.handle_timeout(due, &mut peer.out);
+    assert_eq!((result, peer.ws.state()), (Ok(()), ReadyState::Open));
+    // That call has sent another ping. What was parked is no new sign of life.
+    let due = peer.ws.deadline(due).expect("an answer is due");
+    peer.ws.resume(&mut peer.input);
+    assert_eq!(peer.ws.next_event(&mut peer.input, &mut peer.out), Ok(None));
+    peer.ws.park(&mut peer.input);
+    assert!(peer.ws.handle_timeout(due, &mut peer.out).is_err());
+}
+
+#[test]
+fn after_the_end_nothing_is_parked() {
+    for side in SIDES {
+        let mut shared = RecvBuf::new();
+        let mut ws = open(side);
+        let close = wire::close(1000, "").to(side).bytes();
+        let late = wire::text("late").to(side).bytes();
+        let info = measure(|| {
+            turn(&mut ws, &mut shared, &[&close[..], &late].concat());
+        });
+        assert!(shared.is_idle());
+        // The content of both Close frames, and the buffer.
+        assert!(info.bytes_current <= 100 + READ as i64, "{info:?}");
+        assert_eq!(turn(&mut ws, &mut shared, &late), []);
+    }
+}
+
+#[test]
+fn an_owned_buffer_is_not_copied() {
+    for side in SIDES {
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        let mut ws = open(side);
+        let wire = wire::text("a text").to(side).bytes();
+        let mut spare = Vec::with_capacity(READ);
+        for _ in 0..5 {
+            let mut filled = core::mem::take(&mut spare);
+            filled.extend_from_slice(&wire);
+            let address = filled.as_ptr();
+            let info = measure(|| {
+                spare = input.swap(filled);
+                assert_eq!(input.unread().as_ptr(), address);
+                let event = ws.next_event(&mut input, &mut out);
+                assert_eq!(event, Ok(Some(Event::Text("a text"))));
+            });
+            assert_eq!(info.count_total, 0);
+            assert!(spare.is_empty());
+        }
+        assert!(spare.capacity() >= READ || input.capacity() >= READ);
+    }
+}
+
+#[test]
+fn owned_buffers_in_parts_are_not_copied_either() {
+    for side in SIDES {
+        let mut ws = Connection::assume_opened(side.role(), config(|c| c.parts_above = 100));
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        let wire = frame(true, BINARY, vec![1; 3 * READ]).to(side).bytes();
+        let mut delivered = 0;
+        for read in wire.chunks(READ) {
+            let filled = read.to_vec();
+            let address = filled.as_ptr();
+            input.swap(filled);
+            assert_eq!(input.unread().as_ptr(), address);
+            while let Some(event) = ws.next_event(&mut input, &mut out).expect("legal") {
+                match event {
+                    Event::BinaryPart(part) | Event::BinaryEnd(part) => delivered += part.len(),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        assert_eq!(delivered, 3 * READ);
+    }
+}
