@@ -296,6 +296,7 @@ pub mod deflate;
 )]
 mod deflate;
 mod error;
+mod fault;
 pub mod frame;
 mod grammar;
 pub mod handshake;
@@ -308,6 +309,7 @@ pub use buffer::RecvBuf;
 pub use config::Config;
 pub use connection::{CloseFrame, Connection, Event, ReadyState, Role};
 pub use error::{ProtocolError, SendError};
+pub use fault::{Error, Fault};
 pub use frame::CloseCode;
 pub use message::MessageKind;
 pub use output::Output;
