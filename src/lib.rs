@@ -276,6 +276,8 @@ extern crate alloc;
 extern crate std;
 
 mod buffer;
+#[cfg(feature = "std")]
+mod clock;
 #[cfg_attr(
     not(feature = "deflate"),
     expect(
@@ -306,6 +308,8 @@ mod seed;
 mod utf8;
 
 pub use buffer::RecvBuf;
+#[cfg(feature = "std")]
+pub use clock::Clock;
 pub use config::Config;
 pub use connection::{CloseFrame, Connection, Event, ReadyState, Role};
 pub use error::{ProtocolError, SendError};
