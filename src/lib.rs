@@ -288,6 +288,7 @@ mod clock;
 )]
 mod config;
 mod connection;
+mod deadlines;
 #[cfg(feature = "deflate")]
 pub mod deflate;
 #[cfg(not(feature = "deflate"))]
@@ -312,6 +313,7 @@ pub use buffer::RecvBuf;
 pub use clock::Clock;
 pub use config::Config;
 pub use connection::{CloseFrame, Connection, Event, ReadyState, Role};
+pub use deadlines::Deadlines;
 pub use error::{ProtocolError, SendError};
 pub use fault::{Error, Fault};
 pub use frame::CloseCode;
