@@ -1,7 +1,7 @@
 //! Proves that `Error` takes every error of the crate, shows its text, and judges it as the table of
 //! its documentation says.
 
-use std::{error::Error as _, io};
+use std::error::Error as _;
 
 use websocket_proto::{
     CloseCode, Error, Fault, ProtocolError, SendError,
@@ -117,7 +117,7 @@ fn statuses_and_close_codes() {
 #[cfg(feature = "std")]
 #[test]
 fn errors_of_the_transport() {
-    use io::ErrorKind;
+    use std::io::{self, ErrorKind};
     for kind in [
         ErrorKind::BrokenPipe,
         ErrorKind::ConnectionAborted,
@@ -167,7 +167,7 @@ fn texts_and_sources_are_those_of_the_error_inside() {
     same(UrlError::Fragment);
     #[cfg(feature = "std")]
     {
-        let cause = io::Error::other(io::Error::other("no route"));
+        let cause = std::io::Error::other("no route");
         assert_eq!(Error::from(cause).to_string(), "no route");
     }
 }
