@@ -145,7 +145,7 @@ impl Options {
 }
 
 async fn run(options: Options) -> Result<ExitCode, Failure> {
-    let clock = Clock::new();
+    let clock = Clock::start();
     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
     let Options {
         config, verbose, ..
@@ -229,7 +229,7 @@ async fn converse(
     out: &mut BytesMut,
     options: &Options,
 ) -> Result<(), Failure> {
-    let clock = Clock::new();
+    let clock = Clock::start();
     let (mut interrupt, mut interrupted) = (pin!(signal::ctrl_c()), false);
     let (reader, mut writer) = socket.split();
     let mut lines = (!options.echo).then(stdin_lines);

@@ -84,7 +84,7 @@ async fn echo(
     config: Config,
     mut stopping: Stop,
 ) -> Outcome {
-    let (clock, mut input) = (Clock::new(), RecvBuf::new());
+    let (clock, mut input) = (Clock::start(), RecvBuf::new());
 
     let mut handshake = Handshake::new(config, Origins::Any); // an echo protects no user data
     let mut ws = loop {

@@ -32,7 +32,7 @@ use std::time::Instant;
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
 /// # let socket = TcpStream::connect(listener.local_addr()?)?;
 /// # let mut ws = Connection::assume_opened(Role::Server, Config::new());
-/// # before_read(&mut ws, &socket, Clock::new())?;
+/// # before_read(&mut ws, &socket, Clock::start())?;
 /// # assert!(socket.read_timeout()?.is_some());
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -54,9 +54,7 @@ const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 impl Clock {
     /// Makes a clock that starts now.
-    // No `Default`: two clocks that were made apart do not agree.
-    #[expect(clippy::new_without_default)]
-    pub fn new() -> Self {
+    pub fn start() -> Self {
         Self {
             start: Instant::now(),
         }

@@ -138,7 +138,7 @@ impl Deadlines {
     }
 
     /// Returns the earliest of all deadlines, or `None` if there is none. Wait no longer than until
-    /// this instant.
+    /// this instant: `Clock` (feature `std`) converts it for your wait.
     pub fn earliest(&self) -> Option<Duration> {
         let first = self.heap.first()?;
         Some(Duration::from_nanos(first.at))

@@ -12,7 +12,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[test]
 fn a_deadline_that_has_passed() {
     let before = Instant::now();
-    let clock = Clock::new();
+    let clock = Clock::start();
     let passed = Some(Duration::ZERO);
     assert_eq!(clock.timeout(passed), Some(Duration::from_millis(1)));
     assert_eq!(clock.poll_timeout(passed), 0);
@@ -21,7 +21,7 @@ fn a_deadline_that_has_passed() {
 
 #[test]
 fn a_deadline_that_is_far_away() {
-    let clock = Clock::new();
+    let clock = Clock::start();
     for deadline in [YEAR, 1000 * YEAR, Duration::MAX] {
         let timeout = clock.timeout(Some(deadline)).expect("there is a deadline");
         assert!(timeout <= deadline && timeout > deadline - YEAR / 2);
@@ -34,7 +34,7 @@ fn a_deadline_that_is_far_away() {
 
 #[test]
 fn no_deadline() {
-    let clock = Clock::new();
+    let clock = Clock::start();
     assert_eq!(clock.timeout(None), None);
     assert_eq!(clock.poll_timeout(None), -1);
     assert!(clock.instant(None) > Instant::now() + 29 * YEAR);
@@ -42,7 +42,7 @@ fn no_deadline() {
 
 #[test]
 fn a_copy_has_the_same_start() {
-    let clock = Clock::new();
+    let clock = Clock::start();
     let copy = clock;
     let at = Some(YEAR);
     assert_eq!(clock.instant(at), copy.instant(at));
