@@ -10,7 +10,7 @@ use tokio::{select, signal, sync::mpsc, task::coop};
 use websocket_proto::deflate::ByteCount;
 use websocket_proto::handshake::client::{Handshake, Outcome, Request, Response};
 use websocket_proto::{
-    CloseCode, CloseFrame, Config, Connection, Event, ReadyState, RecvBuf, Seed,
+    Clock, CloseCode, CloseFrame, Config, Connection, Event, ReadyState, RecvBuf, Seed,
 };
 
 mod options;
@@ -145,7 +145,7 @@ impl Options {
 }
 
 async fn run(options: Options) -> Result<ExitCode, Failure> {
-    let start = Instant::now();
+    let clock = Clock::start();
     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
     let Options {
         config, verbose, ..
@@ -180,14 +180,11 @@ async fn run(options: Options) -> Result<ExitCode, Failure> {
             }
             None => {}
         }
-        let deadline = start
-            + handshake
-                .deadline(start.elapsed())
-                .unwrap_or(config.handshake_timeout);
-        match timeout_at(deadline, socket.read(input.spare(READ))).await {
+        let deadline = clock.instant(handshake.deadline(clock.now()));
+        match timeout_at(deadline.into(), socket.read(input.spare(READ))).await {
             Ok(Ok(0)) => handshake.end_of_stream(),
             Ok(n) => input.filled(n?),
-            Err(_) => handshake.handle_timeout(start.elapsed())?,
+            Err(_) => handshake.handle_timeout(clock.now())?,
         }
     };
     if io::stdin().is_terminal() {
@@ -232,7 +229,7 @@ async fn converse(
     out: &mut BytesMut,
     options: &Options,
 ) -> Result<(), Failure> {
-    let start = Instant::now();
+    let clock = Clock::start();
     let (mut interrupt, mut interrupted) = (pin!(signal::ctrl_c()), false);
     let (reader, mut writer) = socket.split();
     let mut lines = (!options.echo).then(stdin_lines);
@@ -262,7 +259,7 @@ async fn converse(
         }
         stdout.flush()?;
         drop(stdout);
-        let deadline = ws.deadline(start.elapsed()).map(|at| start + at);
+        let deadline = clock.instant(ws.deadline(clock.now()));
         let may_send = out.len() < HIGH_WATER && ws.state() == ReadyState::Open;
         if ws.is_done() {
             return Ok(());
@@ -296,7 +293,7 @@ async fn converse(
                 silent_at = None;
                 ws.close(CloseCode::NORMAL, "", out)?;
             }
-            () = until(deadline) => ws.handle_timeout(start.elapsed(), out)?,
+            () = sleep_until(deadline.into()) => ws.handle_timeout(clock.now(), out)?,
             _ = &mut interrupt, if !interrupted => {
                 interrupted = true;
                 ws.close(CloseCode::GOING_AWAY, "interrupted", out)?;

@@ -4,11 +4,11 @@ use std::{cell::RefCell, env, error::Error, io::ErrorKind, pin::pin, time::Durat
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tokio::{select, signal, sync::watch, task::JoinSet, task::yield_now};
 use websocket_proto::deflate::Pool;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
-use websocket_proto::{CloseCode, Config, Connection, Event, ReadyState, RecvBuf};
+use websocket_proto::{Clock, CloseCode, Config, Connection, Event, ReadyState, RecvBuf};
 
 mod options;
 use options::HELP;
@@ -84,15 +84,14 @@ async fn echo(
     config: Config,
     mut stopping: Stop,
 ) -> Outcome {
-    let (start, far_away) = (Instant::now(), Duration::from_secs(1 << 30));
-    let mut input = RecvBuf::new();
+    let (clock, mut input) = (Clock::start(), RecvBuf::new());
 
     let mut handshake = Handshake::new(config, Origins::Any); // an echo protects no user data
     let mut ws = loop {
         if let Some((_request, pending)) = handshake.next(&mut input, out)? {
             break pending.accept(Accept::new(), out)?;
         }
-        let deadline = start + handshake.deadline(start.elapsed()).unwrap_or(far_away);
+        let deadline = clock.instant(handshake.deadline(clock.now()));
         select! {
             n = socket.read(input.spare(READ)) => match n {
                 Ok(n @ 1..) => input.filled(n),
@@ -100,7 +99,7 @@ async fn echo(
                 Ok(_) => handshake.end_of_stream(),
                 Err(error) => return Err(error.into()),
             },
-            () = sleep_until(deadline) => handshake.handle_timeout(start.elapsed(), out)?,
+            () = sleep_until(deadline.into()) => handshake.handle_timeout(clock.now(), out)?,
             Ok(()) = stopping.changed() => return Ok(()),
         }
     };
@@ -127,7 +126,7 @@ async fn echo(
         if out.is_empty() {
             *out = BytesMut::new();
         }
-        let deadline = start + ws.deadline(start.elapsed()).unwrap_or(far_away);
+        let deadline = clock.instant(ws.deadline(clock.now()));
         select! {
             n = writer.write(out), if !out.is_empty() => out.advance(n?),
             ready = reader.readable(), if out.len() < HIGH_WATER => {
@@ -137,8 +136,8 @@ async fn echo(
                     n => input.filled(n?),
                 }
             }
-            () = sleep_until(deadline) => {
-                ws.handle_timeout(start.elapsed(), out)?;
+            () = sleep_until(deadline.into()) => {
+                ws.handle_timeout(clock.now(), out)?;
                 // Releases the codecs now and then: an idle connection keeps only its history.
                 POOL.with_borrow_mut(|pool| pool.hibernate(&mut ws));
             }

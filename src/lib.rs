@@ -276,6 +276,8 @@ extern crate alloc;
 extern crate std;
 
 mod buffer;
+#[cfg(feature = "std")]
+mod clock;
 #[cfg_attr(
     not(feature = "deflate"),
     expect(
@@ -286,6 +288,7 @@ mod buffer;
 )]
 mod config;
 mod connection;
+mod deadlines;
 #[cfg(feature = "deflate")]
 pub mod deflate;
 #[cfg(not(feature = "deflate"))]
@@ -296,6 +299,7 @@ pub mod deflate;
 )]
 mod deflate;
 mod error;
+mod fault;
 pub mod frame;
 mod grammar;
 pub mod handshake;
@@ -305,12 +309,16 @@ mod seed;
 mod utf8;
 
 pub use buffer::RecvBuf;
+#[cfg(feature = "std")]
+pub use clock::Clock;
 pub use config::Config;
 pub use connection::{
     CloseFrame, Connection, Event, JoinError, JoinErrorKind, Notes, ReadyState, RecvHalf, Role,
     SendHalf,
 };
+pub use deadlines::Deadlines;
 pub use error::{ProtocolError, SendError};
+pub use fault::{Error, Fault};
 pub use frame::CloseCode;
 pub use message::MessageKind;
 pub use output::Output;

@@ -52,12 +52,41 @@ impl fmt::Debug for Seed {
     }
 }
 
-/// Makes a fresh, unpredictable mask key for every frame.
+/// A generator of mask keys (RFC 6455 §5.3), for programs that build frames themselves. A client's
+/// [`Connection`](crate::Connection) has its own.
 ///
-/// The generator of `rand_chacha` buffers 256 bytes of output, which is too much for an idle
-/// connection. So a new generator is made for each batch of keys. The first 32 bytes of its output
-/// are the next seed, and the following bytes are the keys of the batch.
-pub(crate) struct MaskKeys {
+/// Each frame of a client needs a fresh key that nobody can predict. With a key that is known
+/// before the payload is chosen, an attacker can choose the bytes on the wire, and make a proxy
+/// take them for an HTTP request (§10.3). The keys come from ChaCha12. It is seeded anew after each
+/// 16 keys, so that keys already used cannot be computed from memory that leaks later.
+///
+/// It has no heap memory and a size of 97 bytes.
+///
+/// ```
+/// use websocket_proto::Seed;
+/// use websocket_proto::frame::{FrameHeader, MaskKeys, Opcode, apply_mask};
+///
+/// let seed = Seed::from([7; 32]); // Outside of tests: Seed::from_os()
+/// let mut keys = MaskKeys::new(seed);
+/// let mut frames = Vec::new();
+/// for text in ["Hello", "Hello"] {
+///     let mut header = FrameHeader::new(Opcode::Text, text.len() as u64);
+///     let key = keys.next_key();
+///     header.mask = Some(key);
+///     let mut frame = header.encode()?.as_bytes().to_vec();
+///     let payload = frame.len();
+///     frame.extend_from_slice(text.as_bytes());
+///     apply_mask(&mut frame[payload..], key, 0);
+///     frames.push(frame);
+/// }
+/// assert_eq!(frames[0].len(), frames[1].len());
+/// assert_ne!(frames[0], frames[1]);
+/// # Ok::<(), websocket_proto::frame::FrameError>(())
+/// ```
+// The generator of `rand_chacha` buffers 256 bytes of output, which is too much for an idle
+// connection. So a new generator is made for each batch of keys. The first 32 bytes of its output are
+// the next seed, and the following bytes are the keys of the batch.
+pub struct MaskKeys {
     seed: [u8; 32],
     batch: [[u8; 4]; BATCH],
     next: u8,
@@ -66,7 +95,8 @@ pub(crate) struct MaskKeys {
 const BATCH: usize = 16;
 
 impl MaskKeys {
-    pub(crate) fn new(Seed(seed): Seed) -> Self {
+    /// Makes a generator. Use a seed once: the same seed gives the same keys.
+    pub fn new(Seed(seed): Seed) -> Self {
         Self {
             seed,
             batch: [[0; 4]; BATCH],
@@ -74,8 +104,9 @@ impl MaskKeys {
         }
     }
 
+    /// Returns the key for the next frame. Use each key for one frame only.
     #[inline]
-    pub(crate) fn next_key(&mut self) -> [u8; 4] {
+    pub fn next_key(&mut self) -> [u8; 4] {
         if usize::from(self.next) >= BATCH {
             self.refill();
         }

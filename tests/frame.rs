@@ -1,12 +1,15 @@
 //! Proves the wire format of one frame (RFC 6455 §5.2, §5.3, §7.4): a header that is encoded decodes
 //! to itself; every form of length has its exact limits; the encoder refuses what the decoder
-//! refuses; the mask is that of a simple implementation at every length, offset and split; and the
+//! refuses; raw headers show all of it and are checked with the same result; the mask is that of a simple implementation at every length, offset and split; and the
 //! close codes that may be sent are exactly those of the RFC.
 
 use proptest::prelude::*;
 use websocket_proto::{
-    ProtocolError,
-    frame::{CloseCode, FrameError, FrameHeader, InvalidCloseCode, Opcode, apply_mask},
+    ProtocolError, Seed,
+    frame::{
+        CloseCode, FrameError, FrameHeader, InvalidCloseCode, LengthForm, MaskKeys, Opcode,
+        RawHeader, apply_mask,
+    },
 };
 
 mod support;
@@ -24,6 +27,8 @@ const OPCODES: [Opcode; 6] = [
     Opcode::Ping,
     Opcode::Pong,
 ];
+
+const FORMS: [LengthForm; 3] = [LengthForm::Bits7, LengthForm::Bits16, LengthForm::Bits64];
 
 /// Payload lengths: near the limits of the forms, and any other.
 fn lengths() -> impl Strategy<Value = u64> {
@@ -68,7 +73,8 @@ proptest! {
         match header.encode() {
             Ok(encoded) => {
                 prop_assert_eq!(expected, Ok(()));
-                prop_assert_eq!(&encoded[..], &bytes[..]);
+                let encoded = encoded.as_bytes();
+                prop_assert_eq!(encoded, &bytes[..]);
                 prop_assert!(encoded.len() <= FrameHeader::MAX_LEN);
                 for cut in 0..bytes.len() {
                     prop_assert_eq!(FrameHeader::decode(&bytes[..cut]), Ok(None));
@@ -89,12 +95,60 @@ proptest! {
         let whole = FrameHeader::decode(&bytes);
         if let Ok(Some((header, len))) = whole {
             prop_assert!(len <= FrameHeader::MAX_LEN && len <= bytes.len());
-            prop_assert_eq!(&header.encode().expect("legal")[..], &bytes[..len]);
+            let encoded = header.encode().expect("legal");
+            prop_assert_eq!(encoded.as_bytes(), &bytes[..len]);
         }
         // A prefix gives the same result or needs more bytes.
         for cut in 0..bytes.len() {
             let prefix = FrameHeader::decode(&bytes[..cut]);
             prop_assert!(prefix == Ok(None) || prefix == whole, "{prefix:?} became {whole:?}");
+        }
+    }
+
+    #[test]
+    fn a_raw_header_is_written_as_it_is(
+        [fin, rsv1, rsv2, rsv3] in any::<[bool; 4]>(),
+        opcode in 0..16_u8,
+        mask in any::<Option<[u8; 4]>>(),
+        len in lengths(),
+        form in prop::sample::select(&FORMS[..]),
+        tail: [u8; 3],
+    ) {
+        let header = RawHeader { fin, rsv1, rsv2, rsv3, mask, form, ..RawHeader::new(opcode, len) };
+        // A form that is too short for the length is lengthened.
+        let fits = match len {
+            0..=125 => LengthForm::Bits7,
+            126..=65_535 => LengthForm::Bits16,
+            _ => LengthForm::Bits64,
+        };
+        let written = RawHeader { form: form.max(fits), ..header };
+
+        let rsv = u8::from(rsv1) << 2 | u8::from(rsv2) << 1 | u8::from(rsv3);
+        let mut frame = support::frame(fin, opcode, []).rsv(rsv).claiming(len);
+        frame = frame.form(match written.form {
+            LengthForm::Bits7 => Form::Shortest,
+            LengthForm::Bits16 => Form::Bits16,
+            LengthForm::Bits64 => Form::Bits64,
+        });
+        frame.key = mask;
+        let mut bytes = frame.bytes();
+        let encoded = header.encode();
+        prop_assert_eq!(encoded.as_bytes(), &bytes[..]);
+        // The upper bits of an opcode are not written.
+        let opcode = opcode | 0xF0;
+        prop_assert_eq!(RawHeader { opcode, ..header }.encode(), encoded);
+        prop_assert_eq!(RawHeader { opcode, ..header }.check(), Err(FrameError::ReservedOpcode(opcode)));
+
+        let size = bytes.len();
+        for cut in 0..size {
+            prop_assert_eq!(RawHeader::decode(&bytes[..cut]), None);
+        }
+        bytes.extend(tail);
+        prop_assert_eq!(RawHeader::decode(&bytes), Some((written, size)));
+        prop_assert_eq!(header.check(), written.check());
+        prop_assert_eq!(header.check().map(|it| Some((it, size))), FrameHeader::decode(&bytes));
+        if let Ok(legal) = header.check() {
+            prop_assert_eq!(RawHeader::from(legal), written);
         }
     }
 
@@ -167,7 +221,7 @@ fn lengths_have_exactly_one_form() {
         let header = FrameHeader::new(Opcode::Binary, len);
         let shortest = wire::frame(true, wire::BINARY, []).claiming(len);
         assert_eq!(
-            header.encode().expect("legal")[..],
+            header.encode().expect("legal").as_bytes(),
             shortest.bytes(),
             "{len}"
         );
@@ -195,6 +249,128 @@ fn lengths_have_exactly_one_form() {
         let header = FrameHeader::new(Opcode::Binary, len);
         assert_eq!(header.encode(), Err(FrameError::LengthTopBit), "{len}");
     }
+}
+
+/// The lengths that can follow the first two bytes, with zeros in front and without.
+const LONG_LENGTHS: [u64; 12] = [
+    0,
+    1,
+    125,
+    126,
+    127,
+    128,
+    65_535,
+    65_536,
+    1 << 56,
+    (1 << 63) - 1,
+    1 << 63,
+    u64::MAX,
+];
+
+/// The reference is RFC 6455 §5.2 and §5.5, read bit by bit.
+#[test]
+fn every_beginning_is_judged_by_the_same_rules() {
+    for (first, second) in (0..=255_u8).flat_map(|first| (0..=255).map(move |it| (first, it))) {
+        for len in LONG_LENGTHS {
+            let (len, bytes) = match second & 0x7F {
+                126 => (len & 0xFFFF, (len as u16).to_be_bytes().to_vec()),
+                127 => (len, len.to_be_bytes().to_vec()),
+                short => (u64::from(short), vec![]),
+            };
+            let control = first & 0x08 != 0;
+            let error = match first & 0x0F {
+                bits @ (3..=7 | 11..=15) => Some(FrameError::ReservedOpcode(bits)),
+                _ if control && first & 0x80 == 0 => Some(FrameError::FragmentedControl),
+                _ if control && second & 0x7F > 125 => Some(FrameError::ControlTooLong),
+                _ => match second & 0x7F {
+                    126 if len < 126 => Some(FrameError::NonMinimalLength),
+                    127 if len < 65_536 => Some(FrameError::NonMinimalLength),
+                    127 if len >= 1 << 63 => Some(FrameError::LengthTopBit),
+                    _ => None,
+                },
+            };
+            let mut wire = [&[first, second][..], &bytes].concat();
+            let len_end = wire.len();
+            wire.extend(KEY.iter().take(usize::from(second >> 7) * 4));
+
+            let (header, size) = RawHeader::decode(&wire).expect("complete");
+            assert_eq!((header.len, size), (len, wire.len()), "{wire:x?}");
+            assert_eq!(header.mask, (second >= 0x80).then_some(KEY), "{wire:x?}");
+            assert_eq!(header.check().err(), error, "{wire:x?}");
+            assert_eq!(header.encode().as_bytes(), wire);
+            let whole = FrameHeader::decode(&wire);
+            assert_eq!(
+                whole,
+                header.check().map(|it| Some((it, size))),
+                "{wire:x?}"
+            );
+            // The error does not wait for the key.
+            if let Some(error) = error {
+                assert_eq!(
+                    FrameHeader::decode(&wire[..len_end]),
+                    Err(error),
+                    "{wire:x?}"
+                );
+            }
+        }
+    }
+}
+
+/// An incomplete header is refused exactly if no bytes can make it legal.
+#[test]
+fn an_error_is_told_by_the_first_byte_that_shows_it() {
+    let refused = |wire: &[u8]| FrameHeader::decode(wire).err();
+    for (wire, shown_by, error) in [
+        (&[0x82, 126, 0, 125][..], 4, FrameError::NonMinimalLength),
+        (
+            &[0x82, 127, 0, 0, 0, 0, 0, 0, 1, 1],
+            8,
+            FrameError::NonMinimalLength,
+        ),
+        (
+            &[0x82, 127, 0x80, 0, 0, 0, 0, 0, 1, 1],
+            3,
+            FrameError::LengthTopBit,
+        ),
+        (&[0x83, 127, 0x80, 0], 2, FrameError::ReservedOpcode(3)),
+        (&[0x09, 127, 0x80, 0], 2, FrameError::FragmentedControl),
+        (&[0x89, 127, 0x80, 0], 2, FrameError::ControlTooLong),
+    ] {
+        for cut in 0..=wire.len() {
+            let expected = (cut >= shown_by).then_some(error);
+            assert_eq!(refused(&wire[..cut]), expected, "{:x?}", &wire[..cut]);
+        }
+    }
+    // Each of these can still become legal.
+    for wire in [
+        &[0x82, 126, 0][..],
+        &[0x82, 127, 0, 0, 0, 0, 0],
+        &[0x82, 127, 0x7F],
+        &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0][..9],
+        &[0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3],
+    ] {
+        assert_eq!(refused(wire), None, "{wire:x?}");
+    }
+}
+
+/// Keys do not repeat, and another seed gives other keys.
+#[test]
+fn mask_keys_are_fresh() {
+    let mut keys = MaskKeys::new(Seed::from([1; 32]));
+    let mut others = MaskKeys::new(Seed::from([2; 32]));
+    let mut seen: Vec<_> = (0..1000)
+        .flat_map(|_| [keys.next_key(), others.next_key()])
+        .collect();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 2000);
+    assert_eq!(format!("{keys:?}"), "MaskKeys(..)");
+
+    let mut first = MaskKeys::new(Seed::from([1; 32]));
+    let mut second = MaskKeys::new(Seed::from([1; 32]));
+    assert!((0..100).all(|_| first.next_key() == second.next_key()));
+    // The documentation states the size.
+    assert_eq!(size_of::<MaskKeys>(), 97);
 }
 
 #[test]

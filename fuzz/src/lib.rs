@@ -1,7 +1,10 @@
 //! The bodies of the fuzz targets: functions that panic if the crate breaks a promise for these
 //! bytes. `tests/fuzz_bodies.rs` runs the same functions as ordinary tests.
 
-use websocket_proto::{Config, frame::FrameHeader};
+use websocket_proto::{
+    Config,
+    frame::{FrameHeader, RawHeader},
+};
 
 #[cfg(feature = "deflate")]
 mod deflate;
@@ -16,7 +19,8 @@ pub use handshakes::{client_handshake, server_handshake};
 use support::{Endpoint, Reference, Side, config, frames, wire};
 
 /// A header that decodes is encoded to the same bytes. A prefix of it gives the same result or needs
-/// more bytes.
+/// more bytes. A raw header decodes whatever it is, is encoded to the same bytes, and is checked with
+/// the same result.
 pub fn header_decode(data: &[u8]) {
     let whole = FrameHeader::decode(data);
     for cut in 0..data.len().min(FrameHeader::MAX_LEN) {
@@ -26,10 +30,18 @@ pub fn header_decode(data: &[u8]) {
     match whole {
         Ok(Some((header, len))) => {
             let encoded = header.encode().expect("what decodes can be encoded");
-            assert_eq!(encoded[..], data[..len]);
+            assert_eq!(encoded.as_bytes(), &data[..len]);
         }
         Ok(None) => assert!(data.len() < FrameHeader::MAX_LEN),
         Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    match RawHeader::decode(data) {
+        Some((header, len)) => {
+            assert_eq!(header.encode().as_bytes(), &data[..len]);
+            assert_eq!(header.check().map(|header| Some((header, len))), whole);
+            assert_eq!(RawHeader::decode(&data[..len - 1]), None);
+        }
+        None => assert!(data.len() < FrameHeader::MAX_LEN && !matches!(whole, Ok(Some(_)))),
     }
 }
 

@@ -231,9 +231,10 @@ impl Sender {
         }
         let header = self.header(fin, opcode, rsv1, len);
         let encoded = header.encode_unchecked();
+        let encoded = encoded.as_bytes();
         out.copy_within(payload.., start + encoded.len());
         out.truncate(start + encoded.len() + len);
-        out[start..][..encoded.len()].copy_from_slice(&encoded);
+        out[start..][..encoded.len()].copy_from_slice(encoded);
         self.appended(header.mask, start + encoded.len(), start, out);
     }
 
@@ -261,9 +262,10 @@ impl Sender {
     fn frame(&mut self, fin: bool, opcode: Opcode, rsv1: bool, payload: &[u8], out: &mut BytesMut) {
         let header = self.header(fin, opcode, rsv1, payload.len());
         let encoded = header.encode_unchecked();
+        let encoded = encoded.as_bytes();
         let start = out.len();
         out.reserve(encoded.len() + payload.len());
-        out.extend_from_slice(&encoded);
+        out.extend_from_slice(encoded);
         out.extend_from_slice(payload);
         self.appended(header.mask, start + encoded.len(), start, out);
     }

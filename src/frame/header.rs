@@ -1,33 +1,27 @@
-use core::{fmt, ops::Deref};
-
-use super::Opcode;
+use super::{
+    Opcode,
+    raw::{EncodedHeader, LengthForm, MAX_HEADER, RawHeader},
+};
 
 /// The maximum payload of a control frame, in bytes (RFC 6455 §5.5).
 pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
 
-const FIN: u8 = 0x80;
-const RSV1: u8 = 0x40;
-const RSV2: u8 = 0x20;
-const RSV3: u8 = 0x10;
-const MASKED: u8 = 0x80;
-/// The 7-bit lengths that announce a 16-bit and a 64-bit length (§5.2).
-const LEN_16: u8 = 126;
-const LEN_64: u8 = 127;
 /// The most significant bit of a 64-bit length must be zero (§5.2).
 const MAX_LEN: u64 = u64::MAX >> 1;
 
 /// The header of one frame (RFC 6455 §5.2).
 ///
 /// [`decode`](Self::decode) reads it from bytes, and [`encode`](Self::encode) writes it. Both accept
-/// the same headers.
+/// the same headers. For headers that may be illegal there is [`RawHeader`].
 ///
 /// ```
 /// use websocket_proto::frame::{FrameHeader, Opcode};
 ///
 /// let header = FrameHeader::new(Opcode::Binary, 65_536);
 /// let wire = header.encode()?;
+/// let wire = wire.as_bytes();
 /// assert_eq!(wire.len(), 10);
-/// assert_eq!(FrameHeader::decode(&wire)?, Some((header, 10)));
+/// assert_eq!(FrameHeader::decode(wire)?, Some((header, 10)));
 /// // An incomplete header is not an error: more bytes are needed.
 /// assert_eq!(FrameHeader::decode(&wire[..9])?, None);
 /// # Ok::<(), websocket_proto::frame::FrameError>(())
@@ -54,7 +48,7 @@ pub struct FrameHeader {
 impl FrameHeader {
     /// The maximum length of a header on the wire, in bytes: 2, and 8 for a 64-bit length, and 4 for
     /// a masking key.
-    pub const MAX_LEN: usize = 14;
+    pub const MAX_LEN: usize = MAX_HEADER;
 
     /// Makes the header of an unfragmented, unmasked frame with `len` bytes of payload.
     #[inline]
@@ -75,56 +69,15 @@ impl FrameHeader {
     ///
     /// # Errors
     ///
-    /// [`FrameError`] if no header of RFC 6455 begins with these bytes. A reserved opcode and a
-    /// malformed control frame are errors as soon as the first two bytes are in `input`, a wrong
-    /// length as soon as the whole length is.
+    /// [`FrameError`] if no legal header begins with these bytes, as soon as they show it: a
+    /// reserved opcode and a malformed control frame with the first two bytes, a wrong length with
+    /// the byte that makes it wrong.
     pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
-        let &[first, second, ref rest @ ..] = input else {
-            return Ok(None);
-        };
-        let opcode =
-            Opcode::from_bits(first & 0x0F).ok_or(FrameError::ReservedOpcode(first & 0x0F))?;
-        let fin = first & FIN != 0;
-        let short = second & !MASKED;
-        check_control(opcode, fin, u64::from(short))?;
-
-        let (len, rest) = match short {
-            LEN_16 => match rest.split_first_chunk() {
-                Some((&bytes, rest)) => (u64::from(u16::from_be_bytes(bytes)), rest),
-                None => return Ok(None),
-            },
-            LEN_64 => match rest.split_first_chunk() {
-                Some((&bytes, rest)) => (u64::from_be_bytes(bytes), rest),
-                None => return Ok(None),
-            },
-            _ => (u64::from(short), rest),
-        };
-        // "the minimal number of bytes MUST be used to encode the length" (§5.2)
-        if length_code(len) != short {
-            return Err(FrameError::NonMinimalLength);
+        match RawHeader::decode(input) {
+            Some((header, len)) => Ok(Some((header.check()?, len))),
+            None if input.len() < 2 => Ok(None),
+            None => check_start(input),
         }
-        if len > MAX_LEN {
-            return Err(FrameError::LengthTopBit);
-        }
-
-        let (mask, rest) = if second & MASKED == 0 {
-            (None, rest)
-        } else {
-            match rest.split_first_chunk() {
-                Some((&key, rest)) => (Some(key), rest),
-                None => return Ok(None),
-            }
-        };
-        let header = Self {
-            fin,
-            rsv1: first & RSV1 != 0,
-            rsv2: first & RSV2 != 0,
-            rsv3: first & RSV3 != 0,
-            opcode,
-            mask,
-            len,
-        };
-        Ok(Some((header, input.len() - rest.len())))
     }
 
     /// Returns the header as bytes. The payload follows them on the wire, masked if `mask` is set.
@@ -133,108 +86,86 @@ impl FrameHeader {
     ///
     /// [`FrameError`] if [`decode`](Self::decode) would refuse the result.
     pub fn encode(&self) -> Result<EncodedHeader, FrameError> {
-        check_control(self.opcode, self.fin, self.len)?;
-        if self.len > MAX_LEN {
-            return Err(FrameError::LengthTopBit);
-        }
+        RawHeader::from(*self).check()?;
         Ok(self.encode_unchecked())
     }
 
-    /// The same as [`encode`](Self::encode), for a header that is known to be well-formed.
+    /// The same as [`encode`](Self::encode), for a header that is known to be legal.
     #[inline]
     pub(crate) fn encode_unchecked(&self) -> EncodedHeader {
-        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-        let code = length_code(self.len);
-        let mut header = EncodedHeader {
-            bytes: [0; Self::MAX_LEN],
-            len: 0,
-        };
-        header.push([
-            flag(self.fin, FIN)
-                | flag(self.rsv1, RSV1)
-                | flag(self.rsv2, RSV2)
-                | flag(self.rsv3, RSV3)
-                | self.opcode as u8,
-            flag(self.mask.is_some(), MASKED) | code,
-        ]);
-        match code {
-            LEN_16 => header.push((self.len as u16).to_be_bytes()),
-            LEN_64 => header.push(self.len.to_be_bytes()),
-            _ => {}
-        }
-        if let Some(key) = self.mask {
-            header.push(key);
-        }
-        header
+        RawHeader::from(*self).encode()
     }
 }
 
-/// The 7-bit length field for a payload of `len` bytes, in the minimal form.
-#[inline]
-const fn length_code(len: u64) -> u8 {
-    match len {
-        0..=125 => len as u8,
-        126..=0xFFFF => LEN_16,
-        _ => LEN_64,
-    }
-}
-
-/// "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be
-/// fragmented" (§5.5). The 7-bit length is enough to see that a payload is longer.
-const fn check_control(opcode: Opcode, fin: bool, len: u64) -> Result<(), FrameError> {
-    if opcode.is_control() && !fin {
-        return Err(FrameError::FragmentedControl);
-    }
-    if opcode.is_control() && len > MAX_CONTROL_PAYLOAD as u64 {
-        return Err(FrameError::ControlTooLong);
-    }
-    Ok(())
-}
-
-/// A frame header as bytes, at most [`FrameHeader::MAX_LEN`]. It dereferences to `[u8]` and has no
-/// heap memory.
-///
-/// ```
-/// use websocket_proto::frame::{FrameHeader, Opcode};
-///
-/// let header = FrameHeader::new(Opcode::Text, 5).encode()?;
-/// assert_eq!(&header[..], [0x81, 0x05]);
-/// # Ok::<(), websocket_proto::frame::FrameError>(())
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct EncodedHeader {
-    bytes: [u8; FrameHeader::MAX_LEN],
-    len: u8,
-}
-
-impl EncodedHeader {
-    #[inline(always)]
-    fn push<const N: usize>(&mut self, bytes: [u8; N]) {
-        let start = usize::from(self.len);
-        self.bytes[start..start + N].copy_from_slice(&bytes);
-        self.len += N as u8;
-    }
-}
-
-impl Deref for EncodedHeader {
-    type Target = [u8];
-
+impl From<FrameHeader> for RawHeader {
+    /// Uses the shortest form of the length.
     #[inline]
-    fn deref(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+    fn from(header: FrameHeader) -> Self {
+        Self {
+            fin: header.fin,
+            rsv1: header.rsv1,
+            rsv2: header.rsv2,
+            rsv3: header.rsv3,
+            mask: header.mask,
+            ..Self::new(header.opcode as u8, header.len)
+        }
     }
 }
 
-impl AsRef<[u8]> for EncodedHeader {
-    fn as_ref(&self) -> &[u8] {
-        self
+impl RawHeader {
+    /// Checks the rules that every frame must obey, and returns the header as one that is legal.
+    ///
+    /// Reserved bits are legal here, because an extension can give them a meaning.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError`] tells which rule is broken. If several are, it is the first one in this order:
+    /// the opcode, the rules of control frames, the length.
+    #[inline]
+    pub fn check(&self) -> Result<FrameHeader, FrameError> {
+        let opcode =
+            Opcode::from_bits(self.opcode).ok_or(FrameError::ReservedOpcode(self.opcode))?;
+        if opcode.is_control() {
+            // "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be
+            // fragmented" (§5.5). A longer form of the length is for longer payloads.
+            if !self.fin {
+                return Err(FrameError::FragmentedControl);
+            }
+            if self.form() != LengthForm::Bits7 {
+                return Err(FrameError::ControlTooLong);
+            }
+        }
+        // "the minimal number of bytes MUST be used to encode the length" (§5.2)
+        if self.form() != LengthForm::shortest(self.len) {
+            return Err(FrameError::NonMinimalLength);
+        }
+        if self.len > MAX_LEN {
+            return Err(FrameError::LengthTopBit);
+        }
+        Ok(FrameHeader {
+            fin: self.fin,
+            rsv1: self.rsv1,
+            rsv2: self.rsv2,
+            rsv3: self.rsv3,
+            opcode,
+            mask: self.mask,
+            len: self.len,
+        })
     }
 }
 
-impl fmt::Debug for EncodedHeader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, f)
+/// Checks two or more bytes of an incomplete header.
+///
+/// The missing bytes are set to 0x7F. This makes the length legal if any bytes can: with 0x7F as
+/// its next byte, a length has no leading zeros too many, and its top bit is not set.
+#[cold]
+fn check_start<T>(input: &[u8]) -> Result<Option<T>, FrameError> {
+    let mut header = [0x7F; MAX_HEADER];
+    header[..input.len()].copy_from_slice(input);
+    if let Some((header, _)) = RawHeader::decode(&header) {
+        header.check()?;
     }
+    Ok(None)
 }
 
 /// The bytes are not a frame header of RFC 6455, or the header cannot be encoded.

@@ -174,20 +174,22 @@ impl Reference {
             127 => 8,
             _ => 0,
         };
-        if header.len() < 2 + extended {
-            return Ok(None);
-        }
-        let mut len = u64::from(short);
-        if extended > 0 {
-            len = header[2..2 + extended]
-                .iter()
-                .fold(0, |len, byte| len * 256 + u64::from(*byte));
-        }
-        if (short == 126 && len < 126) || (short == 127 && len < 65_536) {
+        // The least and the largest length that the received bytes allow.
+        let given = |missing: u8| match extended {
+            0 => u64::from(short),
+            _ => (2..2 + extended)
+                .map(|at| header.get(at).copied().unwrap_or(missing))
+                .fold(0, |len, byte| len * 256 + u64::from(byte)),
+        };
+        let (len, most) = (given(0), given(0xFF));
+        if (short == 126 && most < 126) || (short == 127 && most < 65_536) {
             return Err(FrameError::NonMinimalLength.into());
         }
         if len >= 1 << 63 {
             return Err(FrameError::LengthTopBit.into());
+        }
+        if header.len() < 2 + extended {
+            return Ok(None);
         }
         let mut key = None;
         if masked {
