@@ -2,8 +2,9 @@
 //! client should try again.
 
 use crate::{
+    connection::{JoinError, JoinErrorKind},
     error::{ProtocolError, SendError},
-    frame::CloseCode,
+    frame::{CloseCode, InvalidCloseCode},
     handshake::{
         HeadError,
         client::{ResponseError, UrlError},
@@ -30,7 +31,7 @@ use crate::{
 /// | [`ResponseError`]: all others | peer | no |
 /// | [`RequestError`]: end of stream, timeout | transport | no, a server waits for the client |
 /// | [`RequestError`]: all others | peer | no |
-/// | [`UrlError`], [`HeadError`] | application | no |
+/// | [`UrlError`], [`HeadError`], [`InvalidCloseCode`], [`JoinError`] | application | no |
 /// | `NegotiationError` of `deflate` | peer | no |
 /// | [`Refused`](Self::Refused): status 408, 429, 500, 502, 503, 504 | peer | yes |
 /// | [`Refused`](Self::Refused): all others | peer | no |
@@ -89,6 +90,13 @@ pub enum Error {
     /// The text is not a WebSocket URI.
     #[error(transparent)]
     Url(#[from] UrlError),
+    /// The application asked for a close code that must not be sent.
+    #[error(transparent)]
+    CloseCode(#[from] InvalidCloseCode),
+    /// The application tried to join halves that cannot be joined. A [`JoinError`] is converted too,
+    /// which drops the halves.
+    #[error(transparent)]
+    Join(#[from] JoinErrorKind),
     /// The server's parameters of compression fit no offer.
     #[cfg(feature = "deflate")]
     #[error(transparent)]
@@ -116,6 +124,12 @@ pub enum Error {
     #[cfg(feature = "getrandom")]
     #[error(transparent)]
     Entropy(#[from] getrandom::Error),
+}
+
+impl From<JoinError> for Error {
+    fn from(error: JoinError) -> Self {
+        error.kind().into()
+    }
 }
 
 /// Whose fault an [`Error`] was.
@@ -171,7 +185,9 @@ impl Error {
                 (Transport, true)
             }
             Self::Response(_) => (Peer, false),
-            Self::Head(_) | Self::Url(_) => (Application, false),
+            Self::Head(_) | Self::Url(_) | Self::CloseCode(_) | Self::Join(_) => {
+                (Application, false)
+            }
             #[cfg(feature = "deflate")]
             Self::Negotiation(_) => (Peer, false),
             // RFC 9110 §15.5.9, §15.6; RFC 6585 §4.

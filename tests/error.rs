@@ -4,7 +4,7 @@
 use std::error::Error as _;
 
 use websocket_proto::{
-    CloseCode, Error, Fault, ProtocolError, SendError,
+    CloseCode, Config, Connection, Error, Fault, JoinErrorKind, ProtocolError, Role, SendError,
     frame::FrameError,
     handshake::{
         HeadError, HttpError,
@@ -58,6 +58,12 @@ fn errors_of_a_connection() {
         SendError::InvalidUtf8,
     ];
     judged(mistakes, Application, false);
+    judged([CloseCode::try_from(1005).unwrap_err()], Application, false);
+    let reasons = [JoinErrorKind::NotAPair, JoinErrorKind::MissingNotes];
+    judged(reasons, Application, false);
+    let halves = || Connection::assume_opened(Role::Server, Config::new()).split();
+    let error = Connection::join(halves().0, halves().1).unwrap_err();
+    judged([error], Application, false);
 }
 
 #[test]
