@@ -29,15 +29,34 @@
 //!
 //! | item | content |
 //! |---|---|
-//! | [`handshake`] | the handshakes of both roles; each returns a [`Connection`] |
+//! | [`handshake`] | the handshakes of both roles, over bytes, over the types of an HTTP library, and for HTTP/2 and HTTP/3; each returns a [`Connection`] |
 //! | [`Connection`] | receiving, sending, closing, time |
+//! | [`RecvHalf`], [`SendHalf`], [`Notes`] | a connection in two halves, for two threads or tasks |
 //! | [`Event`], [`CloseFrame`], [`MessageKind`], [`ReadyState`] | what a connection returns |
-//! | [`RecvBuf`], [`Output`] | the buffers for received bytes and for bytes to send |
+//! | [`RecvBuf`], [`Output`], [`OutQueue`] | the buffers for received bytes and for bytes to send |
+//! | [`Prepared`], [`Lent`], [`Delivery`] | broadcasts, and sending without a copy |
 //! | [`Config`] | every limit and timer, with its default |
-//! | [`ProtocolError`], [`SendError`] | the peer's mistakes, and the application's |
+//! | [`Error`], [`Fault`], [`ProtocolError`], [`SendError`] | what can fail, whose fault it is, and whether another try can help |
+//! | `Clock` (feature `std`), [`Deadlines`] | the time of one connection, and of many |
 //! | [`Role`], [`Seed`] | client or server, and the entropy of a client |
 //! | `deflate` | compression (feature `deflate`) |
 //! | [`frame`] | the wire format of frames alone, for tools and tests |
+//!
+//! # Which way is mine
+//!
+//! | your program | use | example |
+//! |---|---|---|
+//! | blocking sockets, a thread for each connection | [the loop](#the-loop) | `adapters/blocking.rs` |
+//! | tokio | [`Connection::poll`], or [halves](Connection::split) for two tasks | `adapters/tokio.rs` |
+//! | epoll or kqueue, thousands of connections in a thread | [`Connection::park`], [`Deadlines`] | `adapters/epoll.rs` |
+//! | io_uring | [`RecvBuf::swap`] | `io_uring_echo` |
+//! | hyper, axum or another HTTP library | [`handshake::values`], `handshake::http` | `hyper_upgrade`, `axum_handler` |
+//! | messages to many connections | [`Prepared`] | `broadcast` |
+//! | uploads, or a proxy | [`Config::parts_above`], [`Connection::send_fragment`] | `proxy` |
+//! | an inspector, a test tool or a fuzzer | [`frame`] | `inspect` |
+//! | no operating system | no features; see [Features](#features) | |
+//!
+//! The examples are in the folder `examples` of the repository.
 //!
 //! # The loop
 //!
@@ -54,18 +73,16 @@
 //! This is a complete echo server for one blocking socket:
 //!
 //! ```
-//! use std::error::Error;
 //! use std::io::{self, ErrorKind, Read, Write};
 //! use std::net::{Shutdown, TcpStream};
 //! use std::time::{Duration, Instant};
 //!
 //! use bytes::BytesMut;
 //! use websocket_proto::handshake::server::{Accept, Handshake, Origins};
-//! use websocket_proto::{Config, Connection, Event, ReadyState, RecvBuf};
+//! use websocket_proto::{Clock, Config, Connection, Error, Event};
+//! use websocket_proto::{ReadyState, RecvBuf};
 //!
-//! type Outcome = Result<(), Box<dyn Error>>;
-//!
-//! fn serve(mut socket: TcpStream) -> Outcome {
+//! fn serve(mut socket: TcpStream) -> Result<(), Error> {
 //!     // Otherwise a peer that does not read could block a write for ever.
 //!     socket.set_write_timeout(Some(Duration::from_secs(20)))?;
 //!     let mut out = BytesMut::new();
@@ -76,8 +93,8 @@
 //!     result
 //! }
 //!
-//! fn run(socket: &mut TcpStream, out: &mut BytesMut) -> Outcome {
-//!     let (start, mut input) = (Instant::now(), RecvBuf::new());
+//! fn run(socket: &mut TcpStream, out: &mut BytesMut) -> Result<(), Error> {
+//!     let (clock, mut input) = (Clock::start(), RecvBuf::new());
 //!     let mut handshake =
 //!         Handshake::new(Config::new(), Origins::SameOrigin);
 //!     let mut ws = loop {
@@ -87,22 +104,22 @@
 //!             println!("{} wants {}", request.host(), request.path());
 //!             break pending.accept(Accept::new(), out)?;
 //!         }
-//!         handshake.handle_timeout(start.elapsed(), out)?;
-//!         let deadline = handshake.deadline(start.elapsed());
-//!         if wait(socket, start, deadline, &mut input)? {
+//!         handshake.handle_timeout(clock.now(), out)?;
+//!         let deadline = handshake.deadline(clock.now());
+//!         if wait(socket, clock.timeout(deadline), &mut input)? {
 //!             handshake.end_of_stream();
 //!         }
 //!     };
 //!     loop {
 //!         take_events(&mut ws, &mut input, out)?;
-//!         ws.handle_timeout(start.elapsed(), out)?;
+//!         ws.handle_timeout(clock.now(), out)?;
 //!         socket.write_all(out)?;
 //!         out.clear();
 //!         if ws.is_done() {
 //!             return Ok(());
 //!         }
-//!         let deadline = ws.deadline(start.elapsed());
-//!         if wait(socket, start, deadline, &mut input)? {
+//!         let deadline = ws.deadline(clock.now());
+//!         if wait(socket, clock.timeout(deadline), &mut input)? {
 //!             ws.end_of_stream();
 //!         }
 //!     }
@@ -112,7 +129,7 @@
 //!     ws: &mut Connection,
 //!     input: &mut RecvBuf,
 //!     out: &mut BytesMut,
-//! ) -> Outcome {
+//! ) -> Result<(), Error> {
 //!     while let Some(event) = ws.next_event(input, out)? {
 //!         if ws.state() != ReadyState::Open {
 //!             continue; // Nothing can be sent any more.
@@ -126,19 +143,12 @@
 //!     Ok(())
 //! }
 //!
-//! /// Reads once, until the deadline at most. Returns whether the peer has
-//! /// ended the stream.
+//! /// Reads once. Returns whether the peer has ended the stream.
 //! fn wait(
 //!     socket: &mut TcpStream,
-//!     start: Instant,
-//!     deadline: Option<Duration>,
+//!     timeout: Option<Duration>,
 //!     input: &mut RecvBuf,
 //! ) -> io::Result<bool> {
-//!     // A deadline can be in the past. A read timeout must not be zero.
-//!     let timeout = deadline.map(|at| {
-//!         let left = at.saturating_sub(start.elapsed());
-//!         left.max(Duration::from_millis(1))
-//!     });
 //!     socket.set_read_timeout(timeout)?;
 //!     match socket.read(input.spare(16 << 10)) {
 //!         Ok(n) => {
