@@ -306,11 +306,11 @@ mod utf8;
 
 pub use buffer::RecvBuf;
 pub use config::Config;
-pub use connection::{CloseFrame, Connection, Event, ReadyState, Role};
+pub use connection::{CloseFrame, Connection, Delivery, Event, Lent, Prepared, ReadyState, Role};
 pub use error::{ProtocolError, SendError};
 pub use frame::CloseCode;
 pub use message::MessageKind;
-pub use output::Output;
+pub use output::{OutQueue, Output};
 pub use seed::Seed;
 
 /// The crate of [`BytesMut`](bytes::BytesMut), the buffer for bytes to send.
