@@ -51,7 +51,7 @@ impl Output for BytesMut {
 /// [`BytesMut`](bytes::BytesMut) is simpler and as fast.
 ///
 /// [`Connection::send_bytes`] and [`Connection::send_prepared`] of a server share payloads of
-/// 2 KiB and more. Shorter ones are copied, because copying them is cheaper. Everything else that a
+/// 1 KiB and more. Shorter ones are copied, because copying them is cheaper. Everything else that a
 /// connection appends is copied as well.
 ///
 /// To flush the queue, use it as a [`Buf`](bytes::Buf): [`chunks_vectored`] fills the slices for a
@@ -105,9 +105,9 @@ struct Shared {
 }
 
 impl OutQueue {
-    /// The length from which payloads are shared, in bytes. Below it a copy is cheaper:
-    /// `benches/broadcast.rs` compares the two.
-    const SHARED: usize = 2 << 10;
+    /// The length from which payloads are shared, in bytes. Below it a copy is cheaper: see
+    /// `benches/broadcast.rs`.
+    const SHARED: usize = 1 << 10;
 
     /// Makes an empty queue, which owns no heap memory.
     #[must_use]
@@ -115,8 +115,8 @@ impl OutQueue {
         Self::default()
     }
 
-    #[cfg(feature = "std")]
     /// The bytes in their order, in slices that are not empty.
+    #[cfg(feature = "std")]
     fn chunks(&self) -> impl Iterator<Item = &[u8]> {
         let mut copied = &self.copied[..];
         let shared = self.shared.iter().flat_map(move |shared| {

@@ -314,8 +314,8 @@ mod deflate {
                     let prepared = Prepared::binary(&message).compressed(&mut preparer);
                     (prepared, message)
                 };
-                for round in 0..100 {
-                    let [old, long] = [100, 200 << (round % 10)].map(|len| random.bytes(len));
+                for round in 0..10 {
+                    let [old, long] = [100, 200 << round].map(|len| random.bytes(len));
                     sent.own(&old);
                     let (first, plain) = prepare(&long);
                     assert_eq!(sent.prepared(&first, &plain)[0].rsv, 4);
@@ -465,9 +465,8 @@ mod deflate {
             !debug.contains("secret") && !debug.contains("97, 32"),
             "{debug}"
         );
-        assert_eq!(
-            measure(|| drop(prepare(&mut preparer))).count_total > 0,
-            true
-        );
+        // The compressor takes more than 100 kB.
+        let again = measure(|| drop(prepare(&mut preparer)));
+        assert!(again.bytes_total < 100_000, "{again:?}");
     }
 }

@@ -304,7 +304,7 @@ fn same(side: Side, way: Way, queue: bool, new: &dyn Fn() -> Connection, seed: u
 fn all_ways_of_sending_are_the_same() {
     for side in SIDES {
         for (way, queue) in WAYS.into_iter().flat_map(|way| [(way, false), (way, true)]) {
-            for seed in 0..60 {
+            for seed in 0..40 {
                 let config = config(|c| {
                     c.pong_backlog = 300;
                     c.ping_interval = Some(Duration::from_secs(2));
@@ -326,7 +326,7 @@ fn all_ways_of_sending_are_the_same() {
 fn all_ways_of_sending_are_the_same_with_compression() {
     for (side, takeover) in support::deflate::all() {
         for (way, queue) in WAYS.into_iter().flat_map(|way| [(way, false), (way, true)]) {
-            for seed in 0..5 {
+            for seed in 0..4 {
                 let config = config(|c| {
                     c.pong_backlog = 300;
                     if seed % 3 == 0 {
