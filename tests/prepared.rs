@@ -4,7 +4,7 @@
 //! each connection.
 
 use allocation_counter::measure;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use websocket_proto::{Config, Connection, MessageKind, OutQueue, Output, Prepared, SendError};
 
 mod support;
@@ -175,6 +175,7 @@ fn a_random_broadcast_arrives() {
 #[cfg(feature = "deflate")]
 mod deflate {
     use super::*;
+    use bytes::BufMut;
     use support::{
         Frame, OwnedEvent, Reference,
         deflate::{all, always, params, strict},

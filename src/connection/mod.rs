@@ -262,10 +262,10 @@ impl Connection {
     /// Sends a prepared message, unless more than `limit` bytes of `out` are unsent: then it drops
     /// the message for this peer. [`Delivery`] tells which.
     ///
-    /// Call it for broadcasts, so that a peer that does not read cannot fill the memory: `out` never
-    /// has more than `limit` bytes and one message. With a limit of 0, a peer gets a message only
-    /// when it has taken everything before. A peer that misses messages is your decision: count
-    /// them, tell the peer later, or close the connection.
+    /// Call it for broadcasts, so that a peer that does not read cannot fill the memory: broadcasts
+    /// fill `out` up to `limit` bytes and one message. With a limit of 0, a peer gets a message only
+    /// if the transport has taken everything before it. If a peer misses messages, decide what to
+    /// do: ignore it, send the current state later, or close the connection.
     ///
     /// # Errors
     ///
@@ -376,12 +376,14 @@ impl Connection {
 
 /// # Sending without a copy
 ///
-/// These methods are for one vectored write directly after them, to a socket that usually takes
-/// everything. They send the same bytes as the methods above. But the payload of a server stays
-/// where it is, and only the header is written to `out`. [`Lent`] has an example.
+/// These methods send the same bytes as the methods above. But the payload of a server stays where
+/// it is, and only the header is appended to `out`. Use them if you write to the transport directly
+/// afterwards, by one vectored write, and if the transport usually takes everything. [`Lent`] shows
+/// how.
 ///
-/// If the message is compressed or split into fragments, or if this side is a client, the message
-/// is copied to `out` as ever. The code that writes it is the same.
+/// If the message is compressed or split into fragments, or if this side is a client, the whole
+/// message is appended to `out`. You write it in the same way. If a method returns an error, it has
+/// appended nothing.
 impl Connection {
     /// Sends a text message whose payload is written from `text`.
     ///

@@ -200,7 +200,8 @@ impl Engine {
 
     /// Appends bytes to the window, so that the next message can refer to them.
     fn see(&mut self, history: Option<[&[u8]; 2]>) {
-        for piece in history.into_iter().flatten() {
+        let pieces = history.into_iter().flatten();
+        for piece in pieces.filter(|piece| !piece.is_empty()) {
             // This cannot fail: a stream without a zlib header accepts any number of
             // dictionaries between two flushes.
             let result = self.deflate.set_dictionary(piece);

@@ -7,16 +7,14 @@ use super::{DeflateConfig, Deflater, MAX_WINDOW_BITS, OWN_MIN_WINDOW_BITS};
 /// A compressor for [prepared messages](crate::Prepared::compressed). It compresses each message
 /// without context takeover, because the connections that send the message have different contexts.
 ///
-/// Make one, and use it for all messages. It takes the memory of one compressor, about 280 kB, at
-/// the first message.
+/// Make one, and use it for all messages. It keeps the memory of one compressor, about 280 kB, from
+/// the first message on, and the memory of the longest result.
 ///
-/// # Which connections can use the compressed form
-///
-/// Every connection that has negotiated compression. But a connection with **context takeover**
-/// must remember the message, so that its compressor knows the window of the peer: it copies the
-/// message into its history (up to 32 KiB), and shows it to its compressor before the next message
-/// that it compresses itself. A server that mainly broadcasts saves this memory and time by
-/// [`DeflateConfig::server_no_context_takeover`].
+/// With context takeover, a connection must remember each prepared message that it sends, because
+/// the peer has it in its window: it copies the message to its history of at most 32 KiB, which takes
+/// about 100 ns for 512 bytes. Its own compressor sees the message before it compresses the next one
+/// (about 1 µs). If a server mainly broadcasts, set
+/// [`DeflateConfig::server_no_context_takeover`]: a connection then keeps nothing.
 ///
 /// ```
 /// use websocket_proto::Prepared;
