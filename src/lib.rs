@@ -323,15 +323,15 @@ pub use buffer::RecvBuf;
 pub use clock::Clock;
 pub use config::Config;
 pub use connection::{
-    CloseFrame, Connection, Event, JoinError, JoinErrorKind, Notes, ReadyState, RecvHalf, Role,
-    SendHalf,
+    CloseFrame, Connection, Delivery, Event, JoinError, JoinErrorKind, Lent, Notes, Prepared,
+    ReadyState, RecvHalf, Role, SendHalf,
 };
 pub use deadlines::Deadlines;
 pub use error::{ProtocolError, SendError};
 pub use fault::{Error, Fault};
 pub use frame::CloseCode;
 pub use message::MessageKind;
-pub use output::Output;
+pub use output::{OutQueue, Output};
 pub use seed::Seed;
 
 /// The crate of [`BytesMut`](bytes::BytesMut), the buffer for bytes to send.

@@ -28,6 +28,17 @@ pub enum MessageKind {
     Binary,
 }
 
+impl MessageKind {
+    /// The opcode of the first frame of a message.
+    #[inline]
+    pub(crate) const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+        }
+    }
+}
+
 /// The rules and limits for received frames.
 #[derive(Debug)]
 pub(crate) struct Rules {

@@ -170,6 +170,56 @@ fn signs_of_life_and_round_trips_cross_by_the_notes() {
 }
 
 #[test]
+fn a_later_sign_of_life_is_not_lost_in_a_merged_note() {
+    for side in SIDES {
+        let (recv, mut send) = split(side);
+        let mut reader = Reader::new(recv);
+        let mut out = BytesMut::new();
+        let pings = [1, 2].map(|n| wire::ping([n]).to(side).bytes());
+        reader.read(&pings.concat()).expect("legal");
+        send.hear(reader.notes.remove(0), &mut out);
+        let ping_at = send.deadline(secs(0)).expect("keepalive");
+        send.handle_timeout(ping_at, &mut out).expect("alive");
+        // The first of these two tells of a ping, the other one of bytes that have arrived.
+        reader.read(&[pings[0][0]]).expect("legal");
+        assert_eq!(reader.notes.len(), 2);
+        send.hear(merged(&mut reader.notes), &mut out);
+        send.handle_timeout(ping_at + secs(20), &mut out)
+            .expect("it was heard");
+    }
+}
+
+#[test]
+fn an_end_and_a_failure_are_not_lost_in_merged_notes() {
+    for side in SIDES {
+        let (recv, mut send) = split(side);
+        let mut reader = Reader::new(recv);
+        let mut out = BytesMut::new();
+        reader.half.end_of_stream();
+        reader.notes.extend(reader.half.take_notes());
+        reader.half.end_of_stream();
+        assert!(reader.half.take_notes().is_none(), "it was noted");
+        // Events that arrived before the end.
+        reader
+            .input
+            .extend_from_slice(&wire::close(1000, "").to(side).bytes());
+        assert_eq!(reader.read(b""), Ok(()));
+        send.hear(merged(&mut reader.notes), &mut out);
+        assert!(send.is_done() && send.error().is_none());
+
+        let (recv, mut send) = split(side);
+        let mut reader = Reader::new(recv);
+        let error = reader.read(&frame(true, TEXT, [0xFF]).to(side).bytes());
+        assert_eq!(error, Err(ProtocolError::InvalidUtf8));
+        reader.half.end_of_stream();
+        reader.notes.extend(reader.half.take_notes());
+        assert_eq!(reader.notes.len(), 2);
+        send.hear(merged(&mut reader.notes), &mut out);
+        assert_eq!(send.error(), Some(ProtocolError::InvalidUtf8));
+    }
+}
+
+#[test]
 fn the_time_of_a_message_is_not_that_of_an_earlier_one() {
     for side in SIDES {
         let alone = config(|c| c.ping_interval = None);
@@ -276,9 +326,10 @@ fn halves_join_only_if_nothing_is_missing() {
 
     // The last note is missing, the first one, one in between, and two are in the wrong order.
     for heard in [&[0, 1][..], &[1, 2], &[0, 2], &[1, 0, 2]] {
-        let (reader, mut send) = read(3);
+        let (mut reader, mut send) = read(3);
+        let mut notes: Vec<_> = reader.notes.drain(..).map(Some).collect();
         for note in heard {
-            send.hear(reader.notes[*note].clone(), &mut out);
+            send.hear(notes[*note].take().expect("a note"), &mut out);
         }
         assert_eq!(
             kind(Connection::join(reader.half, send)),

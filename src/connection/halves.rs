@@ -1,24 +1,17 @@
-//! A connection in two halves, for two threads or tasks.
+//! A connection in two halves: splitting, joining, and the receiving half.
 
 use alloc::{boxed::Box, sync::Arc};
-use core::{fmt, time::Duration};
+use core::fmt;
 
 #[cfg(feature = "deflate")]
-use crate::deflate::{ByteCount, Compression, Params};
-use crate::{
-    buffer::RecvBuf,
-    error::{ProtocolError, SendError},
-    frame::{CloseCode, Opcode},
-    message::MessageKind,
-    output::Output,
-};
+use crate::deflate::{ByteCount, Params};
+use crate::{buffer::RecvBuf, error::ProtocolError};
 
 use super::{
-    CloseFrame, Connection, Event, ReadyState,
+    Connection, Event, SendHalf,
     heard::Heard,
     notes::{NoteTaker, Notes},
     receiving::Receiving,
-    sending::{Direct, Sending},
 };
 
 /// The receiving half of a [split](Connection::split) connection.
@@ -41,23 +34,6 @@ pub struct RecvHalf {
     noted: NoteTaker,
     /// How many notes were taken.
     taken: u32,
-    pair: Arc<()>,
-}
-
-/// The sending half of a [split](Connection::split) connection.
-///
-/// It sends messages, answers what the other half has heard, closes, and keeps the time. It decides
-/// when the connection is over: when [`is_done`](Self::is_done), flush `out` and shut the transport
-/// down. The thread of the receiving half notices the end of the stream.
-///
-/// [`RecvHalf`] lists the methods of both halves. [`Connection::split`] shows an example.
-#[derive(Debug)]
-pub struct SendHalf {
-    pub(super) sending: Sending,
-    /// How many notes were heard.
-    heard: u32,
-    /// Some notes were not heard, or not in order.
-    lost: bool,
     pair: Arc<()>,
 }
 
@@ -131,7 +107,6 @@ impl Connection {
         let send = SendHalf {
             sending: self.send,
             heard: 0,
-            lost: false,
             pair,
         };
         (recv, send)
@@ -146,7 +121,7 @@ impl Connection {
     pub fn join(recv: RecvHalf, send: SendHalf) -> Result<Self, JoinError> {
         let reason = if !Arc::ptr_eq(&recv.pair, &send.pair) {
             JoinErrorKind::NotAPair
-        } else if !recv.noted.notes.is_empty() || send.lost || recv.taken != send.heard {
+        } else if !recv.noted.notes.is_empty() || recv.taken != send.heard {
             JoinErrorKind::MissingNotes
         } else {
             let mut recv = recv.receiving;
@@ -249,143 +224,6 @@ impl RecvHalf {
     #[must_use]
     pub fn deflate_stats(&self) -> ByteCount {
         self.receiving.deflate_stats()
-    }
-}
-
-impl SendHalf {
-    /// Answers what the receiving half has heard: pings, Close frames, errors. Flush `out`
-    /// afterwards, and check [`is_done`](Self::is_done).
-    ///
-    /// Call it for all notes, in their order.
-    pub fn hear(&mut self, notes: Notes, out: &mut dyn Output) {
-        let expected = self.heard.wrapping_add(1);
-        match notes.numbers() {
-            Some((first, last)) if first == expected => self.heard = last,
-            _ => self.lost = true,
-        }
-        if notes.tell(&mut Direct(&mut self.sending, out)) {
-            self.sending.end_of_stream();
-        }
-    }
-
-    /// As [`Connection::send_text`].
-    #[inline]
-    pub fn send_text(&mut self, text: &str, out: &mut dyn Output) -> Result<(), SendError> {
-        (self.sending.open()?).message(Opcode::Text, text.as_bytes(), out.tail())
-    }
-
-    /// As [`Connection::send_binary`].
-    #[inline]
-    pub fn send_binary(&mut self, bytes: &[u8], out: &mut dyn Output) -> Result<(), SendError> {
-        (self.sending.open()?).message(Opcode::Binary, bytes, out.tail())
-    }
-
-    /// As [`Connection::start_message`].
-    pub fn start_message(&mut self, kind: MessageKind) -> Result<(), SendError> {
-        self.sending.open()?.start_message(kind)
-    }
-
-    /// As [`Connection::send_fragment`].
-    pub fn send_fragment(&mut self, piece: &[u8], out: &mut dyn Output) -> Result<(), SendError> {
-        (self.sending.open()?).continue_message(piece, false, out.tail())
-    }
-
-    /// As [`Connection::finish_message`].
-    pub fn finish_message(&mut self, piece: &[u8], out: &mut dyn Output) -> Result<(), SendError> {
-        (self.sending.open()?).continue_message(piece, true, out.tail())
-    }
-
-    /// As [`Connection::send_ping`].
-    pub fn send_ping(&mut self, payload: &[u8], out: &mut dyn Output) -> Result<(), SendError> {
-        (self.sending.open()?).control(Opcode::Ping, payload, out.tail())
-    }
-
-    /// As [`Connection::send_pong`].
-    pub fn send_pong(&mut self, payload: &[u8], out: &mut dyn Output) -> Result<(), SendError> {
-        (self.sending.open()?).control(Opcode::Pong, payload, out.tail())
-    }
-
-    /// As [`Connection::close`].
-    pub fn close(
-        &mut self,
-        code: CloseCode,
-        reason: &str,
-        out: &mut dyn Output,
-    ) -> Result<(), SendError> {
-        let code = Some(code);
-        self.sending.close(CloseFrame { code, reason }, out)
-    }
-
-    /// As [`Connection::deadline`].
-    pub fn deadline(&mut self, now: Duration) -> Option<Duration> {
-        self.sending.deadline(now)
-    }
-
-    /// As [`Connection::handle_timeout`]. Shut the transport down also after an error: the thread
-    /// of the receiving half does not know of it.
-    pub fn handle_timeout(
-        &mut self,
-        now: Duration,
-        out: &mut dyn Output,
-    ) -> Result<(), ProtocolError> {
-        self.sending.handle_timeout(now, out)
-    }
-
-    /// As [`Connection::is_done`].
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.state() == ReadyState::Closed
-    }
-
-    /// As [`Connection::state`].
-    #[must_use]
-    pub fn state(&self) -> ReadyState {
-        self.sending.state()
-    }
-
-    /// As [`Connection::close_sent`].
-    #[must_use]
-    pub fn close_sent(&self) -> Option<CloseFrame<'_>> {
-        self.sending.closing.sent_frame()
-    }
-
-    /// As [`Connection::close_received`].
-    #[must_use]
-    pub fn close_received(&self) -> Option<CloseFrame<'_>> {
-        self.sending.closing.received_frame()
-    }
-
-    /// As [`Connection::error`].
-    #[must_use]
-    pub fn error(&self) -> Option<ProtocolError> {
-        self.sending.closing.error
-    }
-
-    /// As [`Connection::round_trip_time`].
-    #[must_use]
-    pub fn round_trip_time(&self) -> Option<Duration> {
-        self.sending.liveness.round_trip()
-    }
-}
-
-#[cfg(feature = "deflate")]
-/// # Compression
-impl SendHalf {
-    /// As [`Connection::compression`].
-    #[must_use]
-    pub fn compression(&self) -> Compression {
-        self.sending.compression()
-    }
-
-    /// As [`Connection::set_compression`].
-    pub fn set_compression(&mut self, compression: Compression) {
-        self.sending.set_compression(compression);
-    }
-
-    /// The sent part of [`Connection::deflate_stats`].
-    #[must_use]
-    pub fn deflate_stats(&self) -> ByteCount {
-        self.sending.deflate_stats()
     }
 }
 

@@ -5,6 +5,8 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
+use bytes::{Bytes, BytesMut};
+
 #[cfg(feature = "deflate")]
 use crate::deflate::{Compression, DeflateConfig, Params, Stats};
 use crate::{
@@ -24,17 +26,23 @@ mod deflate;
 mod event;
 mod halves;
 mod heard;
+mod lent;
 mod liveness;
 mod notes;
+mod prepared;
 mod receive;
 mod receiving;
 mod send;
+mod send_half;
 mod sending;
 
 pub use closing::ReadyState;
 pub use event::{CloseFrame, Event};
-pub use halves::{JoinError, JoinErrorKind, RecvHalf, SendHalf};
+pub use halves::{JoinError, JoinErrorKind, RecvHalf};
+pub use lent::Lent;
 pub use notes::Notes;
+pub use prepared::{Delivery, Prepared};
+pub use send_half::SendHalf;
 
 use liveness::Liveness;
 use receive::Receiver;
@@ -334,6 +342,64 @@ impl Connection {
         (self.send.open()?).message(Opcode::Binary, bytes, out.tail())
     }
 
+    /// Sends a message whose payload is shared: an [`OutQueue`](crate::OutQueue) keeps a long
+    /// payload without copying it. A [`BytesMut`](bytes::BytesMut) copies it.
+    ///
+    /// The payload is also copied if this side is a client, which masks it, or if the message is
+    /// compressed or split into fragments.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NotOpen`], [`SendError::MessageInProgress`]; [`SendError::InvalidUtf8`] if
+    /// `kind` is text and `payload` is not valid UTF-8.
+    pub fn send_bytes(
+        &mut self,
+        kind: MessageKind,
+        payload: &Bytes,
+        out: &mut dyn Output,
+    ) -> Result<(), SendError> {
+        self.send.open()?.bytes(kind, payload, out)
+    }
+
+    /// Sends a prepared message, which is framed and compressed once for many connections. The peer
+    /// receives the same message as after [`send_text`](Self::send_text) or
+    /// [`send_binary`](Self::send_binary).
+    ///
+    /// An [`OutQueue`](crate::OutQueue) shares a long message with the other connections. A
+    /// [`BytesMut`](bytes::BytesMut) copies it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NotOpen`], [`SendError::MessageInProgress`].
+    #[inline]
+    pub fn send_prepared(
+        &mut self,
+        message: &Prepared,
+        out: &mut dyn Output,
+    ) -> Result<(), SendError> {
+        self.send.open()?.prepared(message, out)
+    }
+
+    /// Sends a prepared message, unless more than `limit` bytes of `out` are unsent: then it drops
+    /// the message for this peer. [`Delivery`] tells which.
+    ///
+    /// Call it for broadcasts, so that a peer that does not read cannot fill the memory: broadcasts
+    /// fill `out` up to `limit` bytes and one message. With a limit of 0, a peer gets a message only
+    /// if the transport has taken everything before it. If a peer misses messages, decide what to
+    /// do: ignore it, send the current state later, or close the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NotOpen`], [`SendError::MessageInProgress`], also above the limit.
+    pub fn send_prepared_within(
+        &mut self,
+        message: &Prepared,
+        limit: usize,
+        out: &mut dyn Output,
+    ) -> Result<Delivery, SendError> {
+        self.send.open()?.prepared_within(message, limit, out)
+    }
+
     /// Starts a message whose size is not known yet (RFC 6455 §5.4). It writes nothing.
     ///
     /// Send the message by [`send_fragment`](Self::send_fragment) and
@@ -426,6 +492,107 @@ impl Connection {
     ) -> Result<(), SendError> {
         let code = Some(code);
         self.send.close(CloseFrame { code, reason }, out)
+    }
+}
+
+/// # Sending without a copy
+///
+/// These methods send the same bytes as the methods above. But the payload of a server stays where
+/// it is, and only the header is appended to `out`. Use them if you write to the transport directly
+/// afterwards, by one vectored write, and if the transport usually takes everything. [`Lent`] shows
+/// how.
+///
+/// If the message is compressed or split into fragments, or if this side is a client, the whole
+/// message is appended to `out`. You write it in the same way. If a method returns an error, it has
+/// appended nothing.
+impl Connection {
+    /// Sends a text message whose payload is written from `text`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NotOpen`], [`SendError::MessageInProgress`].
+    #[inline]
+    pub fn lend_text<'a>(
+        &'a mut self,
+        text: &'a str,
+        out: &'a mut BytesMut,
+    ) -> Result<Lent<'a>, SendError> {
+        let (opcode, text) = (Opcode::Text, text.as_bytes());
+        (self.send).lend(out, |sender, out| sender.lend(opcode, text, out))
+    }
+
+    /// Sends a binary message whose payload is written from `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NotOpen`], [`SendError::MessageInProgress`].
+    #[inline]
+    pub fn lend_binary<'a>(
+        &'a mut self,
+        bytes: &'a [u8],
+        out: &'a mut BytesMut,
+    ) -> Result<Lent<'a>, SendError> {
+        (self.send).lend(out, |sender, out| sender.lend(Opcode::Binary, bytes, out))
+    }
+
+    /// Sends a binary message whose payload is written from `bytes`, also by a client: it masks the
+    /// payload where it is (RFC 6455 §5.3). Afterwards the content of `bytes` is not specified.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NotOpen`], [`SendError::MessageInProgress`]. After an error, `bytes` is
+    /// unchanged.
+    pub fn lend_binary_mut<'a>(
+        &'a mut self,
+        bytes: &'a mut [u8],
+        out: &'a mut BytesMut,
+    ) -> Result<Lent<'a>, SendError> {
+        (self.send).lend(out, |sender, out| {
+            sender.lend_mut(Opcode::Binary, bytes, out)
+        })
+    }
+
+    /// Sends a prepared message whose frame is written from the memory of `message`. A connection
+    /// whose `out` is empty needs no memory for it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NotOpen`], [`SendError::MessageInProgress`].
+    #[inline]
+    pub fn lend_prepared<'a>(
+        &'a mut self,
+        message: &'a Prepared,
+        out: &'a mut BytesMut,
+    ) -> Result<Lent<'a>, SendError> {
+        (self.send).lend(out, |sender, out| sender.lend_prepared(message, out))
+    }
+
+    /// Sends a piece of the message that was [started](Self::start_message). It is written from
+    /// `piece`. An empty piece writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`send_fragment`](Self::send_fragment).
+    pub fn lend_fragment<'a>(
+        &'a mut self,
+        piece: &'a [u8],
+        out: &'a mut BytesMut,
+    ) -> Result<Lent<'a>, SendError> {
+        (self.send).lend(out, |sender, out| sender.lend_piece(piece, false, out))
+    }
+
+    /// Sends the last piece of the message that was [started](Self::start_message). It is written
+    /// from `piece`, which may be empty.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`finish_message`](Self::finish_message).
+    pub fn lend_finish<'a>(
+        &'a mut self,
+        piece: &'a [u8],
+        out: &'a mut BytesMut,
+    ) -> Result<Lent<'a>, SendError> {
+        (self.send).lend(out, |sender, out| sender.lend_piece(piece, true, out))
     }
 }
 

@@ -36,7 +36,6 @@ use crate::{error::ProtocolError, frame::MAX_CONTROL_PAYLOAD};
 /// # Ok::<(), websocket_proto::ProtocolError>(())
 /// ```
 #[must_use = "the sending half must hear it"]
-#[derive(Clone)]
 pub struct Notes {
     /// The numbers of the first and the last of the notes that were merged.
     first: u32,

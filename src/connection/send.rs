@@ -17,6 +17,8 @@ use crate::{
     utf8::Utf8,
 };
 
+mod shared;
+
 #[derive(Debug)]
 pub(crate) struct Sender {
     /// The mask keys of a client. `None` for a server, which does not mask (RFC 6455 §5.1).
@@ -108,13 +110,9 @@ impl Sender {
         if self.message.is_some() {
             return Err(SendError::MessageInProgress);
         }
-        let next = match kind {
-            MessageKind::Text => Opcode::Text,
-            MessageKind::Binary => Opcode::Binary,
-        };
         self.message = Some(Outgoing {
             kind,
-            next,
+            next: kind.opcode(),
             compressed: self.compresses(None),
             utf8: Utf8::default(),
         });
@@ -128,9 +126,18 @@ impl Sender {
         fin: bool,
         out: &mut BytesMut,
     ) -> Result<(), SendError> {
+        if let Some((opcode, compressed)) = self.next_piece(piece, fin)? {
+            self.piece(opcode, compressed, piece, fin, out);
+        }
+        Ok(())
+    }
+
+    /// Checks the next piece of the started message. Returns its opcode and whether it is
+    /// compressed, or `None` if nothing is to be written.
+    fn next_piece(&mut self, piece: &[u8], fin: bool) -> Result<Option<(Opcode, bool)>, SendError> {
         let message = self.message.as_mut().ok_or(SendError::NoMessage)?;
         if piece.is_empty() && !fin {
-            return Ok(());
+            return Ok(None);
         }
         if message.kind == MessageKind::Text {
             let mut utf8 = message.utf8;
@@ -145,12 +152,22 @@ impl Sender {
         if fin {
             self.message = None;
         }
+        Ok(Some((opcode, compressed)))
+    }
+
+    fn piece(
+        &mut self,
+        opcode: Opcode,
+        compressed: bool,
+        piece: &[u8],
+        fin: bool,
+        out: &mut BytesMut,
+    ) {
         if compressed {
             self.compressed(opcode, piece, fin, out);
         } else {
             self.fragments(opcode, false, piece, fin, out);
         }
-        Ok(())
     }
 
     pub(crate) fn control(
@@ -292,7 +309,12 @@ impl Sender {
         if let Some(key) = mask {
             apply_mask(&mut out[payload..], key, 0);
         }
-        let len = out.len() - start;
+        self.count(out.len() - start);
+    }
+
+    /// Counts the bytes of a frame that was appended.
+    #[inline]
+    fn count(&mut self, len: usize) {
         self.since_ping = self
             .since_ping
             .saturating_add(u32::try_from(len).unwrap_or(u32::MAX));

@@ -4,8 +4,10 @@
 use alloc::string::ToString;
 use core::time::Duration;
 
+use bytes::BytesMut;
+
 use super::{
-    CloseFrame, ReadyState,
+    CloseFrame, Lent, ReadyState,
     closing::Closing,
     heard::Heard,
     liveness::{Due, Liveness},
@@ -46,6 +48,17 @@ impl Sending {
             return Err(SendError::NotOpen);
         }
         Ok(&mut self.sender)
+    }
+
+    /// Lends a payload. `put` puts what is in front of it into `out`, and returns the payload.
+    #[inline]
+    pub(super) fn lend<'a>(
+        &'a mut self,
+        out: &'a mut BytesMut,
+        put: impl FnOnce(&mut Sender, &mut BytesMut) -> Result<&'a [u8], SendError>,
+    ) -> Result<Lent<'a>, SendError> {
+        let payload = put(self.open()?, out)?;
+        Ok(Lent::new(payload, out, &mut self.closing.sent))
     }
 
     /// Starts the closing handshake. Does nothing if a Close frame was sent or an error happened.

@@ -41,24 +41,33 @@ impl Deflater {
     /// for a window of 8 bits, which zlib does not support: all messages are then sent
     /// uncompressed.
     pub(super) fn new(max_window_bits: u8, takeover: bool, config: &DeflateConfig) -> Option<Self> {
-        let deflater = Self {
+        (max_window_bits > 8).then(|| Self::with_window(max_window_bits, takeover, config))
+    }
+
+    /// Makes a compressor with a window of 9 to 15 bits.
+    pub(super) fn with_window(window_bits: u8, takeover: bool, config: &DeflateConfig) -> Self {
+        Self {
             engine: None,
             takeover,
             history: None,
             setup: Setup {
                 level: config.level.clamp(1, 9),
                 mem_level: config.mem_level.clamp(1, 9),
-                window_bits: max_window_bits,
+                window_bits,
             },
             compression: config.compression,
             stage: Stage::Unprepared,
             bytes: ByteCount::default(),
-        };
-        (max_window_bits > 8).then_some(deflater)
+        }
     }
 
     pub(crate) fn compression(&self) -> Compression {
         self.compression
+    }
+
+    /// The window of the compressor: N stands for 2^N bytes.
+    pub(crate) fn window_bits(&self) -> u8 {
+        self.setup.window_bits
     }
 
     pub(crate) fn set_compression(&mut self, compression: Compression) {
@@ -99,20 +108,40 @@ impl Deflater {
         };
     }
 
+    /// Counts a message that another compressor has compressed, without context takeover. It comes
+    /// between two messages of this compressor.
+    ///
+    /// With context takeover the message is in the window of the peer, so it enters the history. The
+    /// engine sees it before its next message.
+    pub(crate) fn bypass(&mut self, plain: &[u8], compressed: usize) {
+        self.bytes.plain += plain.len() as u64;
+        self.bytes.compressed += compressed as u64;
+        if let Some(history) = self.takeover() {
+            history.push_unseen(plain);
+        }
+    }
+
+    /// The history, if there is context takeover.
+    fn takeover(&mut self) -> Option<&mut History> {
+        let window_bits = self.setup.window_bits;
+        let history = || History::new(window_bits);
+        (self.takeover).then(|| &mut **self.history.get_or_insert_with(history))
+    }
+
     fn append(&mut self, piece: &[u8], out: &mut BytesMut) {
         let engine = self
             .engine
             .get_or_insert_with(|| Box::new(Engine::new(self.setup)));
-        if !self.stage.can_continue(self.takeover) {
-            engine.restart(self.history.as_deref());
+        let history = self.history.as_deref();
+        if self.stage.can_continue(self.takeover) {
+            engine.see(history.map(History::unseen));
+        } else {
+            engine.restart();
+            engine.see(history.map(History::slices));
         }
         self.stage = Stage::Inside;
         engine.run(piece, out);
-        if self.takeover {
-            let window_bits = self.setup.window_bits;
-            let history = self
-                .history
-                .get_or_insert_with(|| History::new(window_bits));
+        if let Some(history) = self.takeover() {
             history.push(piece);
         }
     }
@@ -164,13 +193,19 @@ impl Engine {
         }
     }
 
-    /// Starts a new stream that can refer to this history.
-    fn restart(&mut self, history: Option<&History>) {
+    /// Starts a new stream.
+    fn restart(&mut self) {
         self.deflate.reset();
-        for piece in history.into_iter().flat_map(History::slices) {
+    }
+
+    /// Appends bytes to the window, so that the next message can refer to them.
+    fn see(&mut self, history: Option<[&[u8]; 2]>) {
+        let pieces = history.into_iter().flatten();
+        for piece in pieces.filter(|piece| !piece.is_empty()) {
             // This cannot fail: a stream without a zlib header accepts any number of
             // dictionaries between two flushes.
-            let _ = self.deflate.set_dictionary(piece);
+            let result = self.deflate.set_dictionary(piece);
+            debug_assert!(result.is_ok(), "{result:?}");
         }
     }
 

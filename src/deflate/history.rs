@@ -12,6 +12,9 @@ use core::fmt;
 pub(crate) struct History {
     bytes: VecDeque<u8>,
     window: u16,
+    /// The number of bytes at the end that the codec has not seen, because another compressor made
+    /// their message.
+    unseen: u16,
 }
 
 impl History {
@@ -19,11 +22,26 @@ impl History {
         Box::new(Self {
             bytes: VecDeque::new(),
             window: 1 << window_bits,
+            unseen: 0,
         })
     }
 
-    /// Appends bytes, and drops the oldest ones beyond the window.
+    /// Appends bytes that the codec has processed, after all bytes before them.
     pub(crate) fn push(&mut self, piece: &[u8]) {
+        self.append(piece);
+        self.unseen = 0;
+    }
+
+    /// Appends bytes that the codec has not seen.
+    pub(crate) fn push_unseen(&mut self, piece: &[u8]) {
+        self.append(piece);
+        let unseen = piece.len().saturating_add(self.unseen.into());
+        // At most the window, which fits.
+        self.unseen = unseen.min(self.window.into()) as u16;
+    }
+
+    /// Appends bytes, and drops the oldest ones beyond the window.
+    fn append(&mut self, piece: &[u8]) {
         let window = usize::from(self.window);
         let piece = &piece[piece.len().saturating_sub(window)..];
         let len = self.bytes.len() + piece.len();
@@ -40,6 +58,14 @@ impl History {
     pub(crate) fn slices(&self) -> [&[u8]; 2] {
         let (older, newer) = self.bytes.as_slices();
         [older, newer]
+    }
+
+    /// The bytes that the codec has not seen, in two slices, oldest first.
+    pub(crate) fn unseen(&self) -> [&[u8]; 2] {
+        let [older, newer] = self.slices();
+        let seen = self.bytes.len() - usize::from(self.unseen);
+        let seen_of_newer = seen.saturating_sub(older.len());
+        [&older[seen.min(older.len())..], &newer[seen_of_newer..]]
     }
 }
 

@@ -285,6 +285,8 @@ mod params;
 #[cfg(feature = "deflate")]
 mod pool;
 #[cfg(feature = "deflate")]
+mod preparer;
+#[cfg(feature = "deflate")]
 mod stage;
 
 #[cfg(feature = "deflate")]
@@ -307,6 +309,7 @@ pub(crate) use {deflater::Deflater, history::History, inflated::Inflated, inflat
 pub use {
     params::NegotiationError,
     pool::{Pool, Pooled},
+    preparer::Preparer,
 };
 
 /// The largest window, in bytes (RFC 7692 §7.1.2).
