@@ -111,6 +111,7 @@ mod body;
 mod decision;
 mod origin;
 mod request;
+mod request_rules;
 mod target;
 // Client.
 mod response;
@@ -119,6 +120,15 @@ mod url;
 pub use fields::{HeadError, Header, Headers};
 pub use head::HttpError;
 pub use key::accept_key;
+
+/// How a handshake travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// An upgrade of HTTP/1.1 (RFC 6455 §4).
+    Upgrade,
+    /// An extended CONNECT of HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220).
+    Connect,
+}
 
 /// The deadline of a handshake. The first call of `deadline` or `is_due` fixes it.
 #[derive(Debug)]
