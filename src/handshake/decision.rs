@@ -274,8 +274,8 @@ impl<'a> Reject<'a> {
 /// gone.
 pub(super) fn response_to(error: RequestError, way: Way, text: &str) -> Option<Reject<'_>> {
     let status = match (error.status()?, way) {
-        // HTTP/2 "removes support for the 101 (Switching Protocols) informational status code"
-        // (RFC 9113 §8.6), so nothing can be upgraded.
+        // "HTTP/2 does not support the 101 (Switching Protocols) informational status code" (RFC
+        // 9113 §8.6), so nothing can be upgraded.
         (426, Way::Connect) => 400,
         (status, _) => status,
     };

@@ -100,7 +100,11 @@
 use core::time::Duration;
 
 pub mod client;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub mod http;
 pub mod server;
+pub mod values;
 
 // Both roles.
 mod fields;

@@ -17,6 +17,48 @@ use crate::{
     grammar::{Extension, is_token, list, lists},
 };
 
+/// The pseudo-header fields of an extended CONNECT (RFC 8441 §4, RFC 9220 §3) that another
+/// implementation has received by HTTP/2 or HTTP/3. A field that the request does not have is
+/// `None`.
+///
+/// ```
+/// use websocket_proto::Config;
+/// use websocket_proto::handshake::{Header, server, values::Connect};
+///
+/// let connect = Connect {
+///     method: "CONNECT",
+///     protocol: Some("websocket"),
+///     scheme: Some("https"),
+///     authority: Some("example.com"),
+///     path: Some("/chat"),
+/// };
+/// let fields = [
+///     Header { name: "sec-websocket-version", value: b"13" },
+///     Header { name: "origin", value: b"https://example.com" },
+/// ];
+/// let origins = server::Origins::SameOrigin;
+/// let pending = connect.check(fields, &origins, Config::new())?;
+///
+/// let (connection, response) = pending.accept(server::Accept::new())?;
+/// assert_eq!(response.status(), 200);
+/// # let _ = connection;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+// Exhaustive: RFC 8441 defines these five.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Connect<'a> {
+    /// `:method`.
+    pub method: &'a str,
+    /// `:protocol`. A request without it is another one than an extended CONNECT.
+    pub protocol: Option<&'a str>,
+    /// `:scheme`.
+    pub scheme: Option<&'a str>,
+    /// `:authority`. If it is missing, `Host` stands for it.
+    pub authority: Option<&'a str>,
+    /// `:path`, with the query.
+    pub path: Option<&'a str>,
+}
+
 /// What the response depends on.
 #[derive(Debug)]
 pub(super) struct Facts {
@@ -137,30 +179,30 @@ impl<'b> Found<'b> {
     /// `Connection` and `Sec-WebSocket-Key`.
     pub(super) fn check_connect(
         self,
-        pseudo: Pseudo<'_>,
+        request: Connect<'_>,
         origins: &Origins,
     ) -> Result<Facts, RequestError> {
-        if pseudo.method != "CONNECT" {
+        if request.method != "CONNECT" {
             return Err(RequestError::Method);
         }
         let is_websocket = |it: &str| it.eq_ignore_ascii_case("websocket");
-        if !pseudo.protocol.is_some_and(is_websocket) {
+        if !request.protocol.is_some_and(is_websocket) {
             return Err(RequestError::Protocol);
         }
         // "On requests that contain the :protocol pseudo-header field, the :scheme and :path
         // pseudo-header fields of the target URI (see Section 5) MUST also be included." (RFC
         // 8441 §4)
-        let default_port = match pseudo.scheme {
+        let default_port = match request.scheme {
             Some(scheme) if scheme.eq_ignore_ascii_case("https") => 443,
             Some(scheme) if scheme.eq_ignore_ascii_case("http") => 80,
             _ => return Err(RequestError::Target),
         };
-        let path = pseudo.path.unwrap_or_default();
+        let path = request.path.unwrap_or_default();
         Target::parse(path.as_bytes())
             .filter(|target| target.authority.is_none())
             .ok_or(RequestError::Target)?;
         self.check_body()?;
-        let host = match (pseudo.authority, self.sole_host()?) {
+        let host = match (request.authority, self.sole_host()?) {
             (None, None) => return Err(RequestError::Host),
             (None, Some(host)) => host,
             (Some(authority), host) => {
@@ -235,16 +277,6 @@ impl<'b> Found<'b> {
             deflate_offers: self.deflate_offers.into(),
         })
     }
-}
-
-/// The pseudo-header fields of an extended CONNECT (RFC 8441 §4).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pseudo<'a> {
-    pub(super) method: &'a str,
-    pub(super) protocol: Option<&'a str>,
-    pub(super) scheme: Option<&'a str>,
-    pub(super) authority: Option<&'a str>,
-    pub(super) path: Option<&'a str>,
 }
 
 fn check_origin(origin: Single<'_>, host: &str, origins: &Origins) -> Result<(), RequestError> {
