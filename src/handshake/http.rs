@@ -1,7 +1,7 @@
-//! Handshakes over the types of the crate [`http`](::http), as hyper and axum use them (feature
+//! Handshakes over the types of the crate [`http`], as hyper and axum use them (feature
 //! `http`).
 //!
-//! It is the same as [`values`](super::values), and that module explains what the HTTP
+//! It is the same as [`values`], and that module explains what the HTTP
 //! implementation does. The version of a message decides: HTTP/1.1 is an upgrade, HTTP/2 and HTTP/3
 //! are an extended CONNECT.
 //!
@@ -166,7 +166,8 @@ pub fn finish<B>(
 /// # Errors
 ///
 /// [`Error`] if the application has added more header fields, or longer names, than a
-/// [`HeaderMap`](::http::HeaderMap) can hold: about 24,000 fields, 64 KiB. Respond with status 500.
+/// [`HeaderMap`](::http::HeaderMap) can hold: about 24,000 names of up to 64 KiB. Respond with
+/// status 500.
 impl TryFrom<values::Response> for Response<Bytes> {
     type Error = Error;
 

@@ -79,7 +79,7 @@ impl<'b> Request<'b> {
     }
 
     /// The origin of the web page that connects (RFC 6454 §7). `None` means that the client is not
-    /// a browser. The [`Origins`] have accepted it.
+    /// a browser. The [`Origins`](super::server::Origins) have accepted it.
     pub fn origin(&self) -> Option<&'b str> {
         self.text("Origin")
     }
@@ -229,7 +229,7 @@ pub enum RequestError {
     /// `Origin` occurs several times, is empty, or is not ASCII. 400.
     #[error("there is more than one Origin, or it is not text (RFC 6454 §7.3)")]
     InvalidOrigin,
-    /// The [`Origins`] do not accept the web page. 403.
+    /// The [`Origins`](super::server::Origins) do not accept the web page. 403.
     #[error("this Origin is not allowed to connect (RFC 6455 §10.2)")]
     OriginNotAllowed,
     /// An offered subprotocol is not a token. 400.

@@ -8,7 +8,7 @@ use crate::{
     connection::Connection,
     deflate::Agreed,
     handshake::{
-        HeadError, Header, Way, key,
+        HeadError, Header, HttpError, Way, key,
         response::{Found, Offer, ResponseError},
         url,
     },
@@ -131,7 +131,7 @@ impl Handshake {
             way,
             // `HTTP/1.1`, the status between two spaces, and the end of the line.
             size: 15,
-            is_valid: (100..=999).contains(&status),
+            is_valid: status <= 999,
         };
         let mut found = Found::default();
         start.read(fields, &self.config, |field| found.add(field))?;
@@ -139,7 +139,12 @@ impl Handshake {
             (Way::Upgrade, 1, 101) if version.1 == 0 => return Err(ResponseError::HttpVersion),
             (Way::Upgrade, 1, 101) | (Way::Connect, 2.., 200) => {}
             (Way::Upgrade, 1, 200..) | (Way::Connect, 2.., 201..) => return Ok(None),
-            (Way::Upgrade, 1, _) | (Way::Connect, 2.., _) => return Err(ResponseError::Interim),
+            (Way::Upgrade, 1, 100..) | (Way::Connect, 2.., 100..) => {
+                return Err(ResponseError::Interim);
+            }
+            (Way::Upgrade, 1, _) | (Way::Connect, 2.., _) => {
+                return Err(HttpError::StartLine.into());
+            }
             _ => return Err(ResponseError::HttpVersion),
         }
         let agreed = found.check(&self.offer)?.zip(self.config.deflate());

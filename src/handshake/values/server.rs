@@ -302,6 +302,11 @@ pub struct Response {
 impl Response {
     fn new(response: &Reject<'_>, way: Way) -> Self {
         let mut fields = Fields::new(way);
+        if way == Way::Upgrade && response.status() == 426 {
+            // "A sender of Upgrade MUST also send an "Upgrade" connection option in the Connection
+            // header field" (RFC 9110 §7.8).
+            fields.push("Connection", "Upgrade");
+        }
         response.each_field(way, &mut |name, value| fields.push(name, value));
         Self {
             status: response.status(),

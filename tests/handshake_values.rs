@@ -1,0 +1,800 @@
+//! Proves that a handshake over values (`handshake::values`) keeps to the same rules as the parser:
+//! a table of requests and responses goes through both. And that an extended CONNECT of HTTP/2 and
+//! HTTP/3 keeps to RFC 8441 and RFC 9220.
+
+use bytes::BytesMut;
+use websocket_proto::handshake::{
+    HeadError, Header, HttpError,
+    client::{self, ResponseError},
+    server::{Accept, Origins, Reject, RequestError},
+    values::{Connect, Handshake, Pending, Upgrade},
+};
+use websocket_proto::{Config, Connection, Event, RecvBuf, Seed};
+
+mod support;
+
+use support::{
+    client::started,
+    config,
+    doors::{
+        Parsed, Verdict, answer_by_bytes, answer_by_values, by_bytes, by_values, configs, connect,
+        request, requests, responses, upgrade, verdict, version,
+    },
+    http::Head,
+    server,
+};
+
+fn field<'f>(name: &'f str, value: &'f str) -> Header<'f> {
+    let value = value.as_bytes();
+    Header { name, value }
+}
+
+// --- the same as the parser --------------------------------------------------------------------
+
+#[test]
+fn requests_get_the_same_verdict_and_response_as_from_the_parser() {
+    let listed = Origins::listed(["https://evil.example"]).unwrap();
+    let (mut accepted, mut errors) = (0, Vec::new());
+    for request in requests() {
+        for config in configs() {
+            for origins in [&Origins::SameOrigin, &Origins::Any, &listed] {
+                let verdict = by_bytes(&request, origins, config);
+                assert_eq!(by_values(&request, origins, config), verdict, "{request:?}");
+                match verdict.error {
+                    None => accepted += 1,
+                    Some(error) if errors.contains(&error) => {}
+                    Some(error) => errors.push(error),
+                }
+            }
+        }
+    }
+    // The table reaches each rule, except for those about bytes, limits, time and CONNECT.
+    assert!(accepted > 100, "{accepted}");
+    assert_eq!(errors.len(), 17, "{errors:?}");
+}
+
+#[test]
+fn responses_get_the_same_verdict_as_from_the_parser() {
+    let (mut accepted, mut refused, mut errors) = (0, 0, Vec::new());
+    for response in responses() {
+        for config in configs() {
+            let answer = answer_by_bytes(&response, config);
+            assert_eq!(answer_by_values(&response, config), answer, "{response:?}");
+            match answer {
+                Ok(Some(_)) => accepted += 1,
+                Ok(None) => refused += 1,
+                Err(error) if errors.contains(&error) => {}
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+    assert!(accepted > 50 && refused > 50, "{accepted} {refused}");
+    let deflate = usize::from(cfg!(feature = "deflate"));
+    assert_eq!(errors.len(), 8 + deflate, "{errors:?}");
+}
+
+#[test]
+fn the_request_of_a_client_is_the_one_that_the_parser_reads() {
+    for config in configs() {
+        let (_, text) = started(&request(), config);
+        let lines = text.trim_end().split("\r\n").map(Into::into).collect();
+        let head = Head { lines };
+        let parsed = Parsed::new(&head);
+        let (_, sent) = upgrade(config);
+        assert_eq!(parsed.start, [sent.method(), sent.target(), "HTTP/1.1"]);
+        assert_eq!(sent.protocol(), None);
+        let fields: Vec<_> = sent.fields().collect();
+        assert_eq!(parsed.headers().collect::<Vec<_>>(), fields);
+    }
+}
+
+/// `max_head_size` is the size that the head would have as text.
+#[test]
+fn the_limits_are_those_of_the_parser() {
+    let request = server::request().with(&["Cookie: a", "cookie: b"]);
+    let response = support::client::response().with(&["Set-Cookie: a"]);
+    let (len, answer_len) = (request.bytes().len(), response.bytes().len());
+    for max in 0..=len + 1 {
+        let config = config(|config| config.max_head_size = max);
+        let verdict = by_bytes(&request, &Origins::Any, config);
+        assert_eq!(by_values(&request, &Origins::Any, config), verdict, "{max}");
+        let too_long = (max < len).then_some(RequestError::Http(HttpError::HeadTooLong));
+        assert_eq!(verdict.error, too_long, "{max}");
+    }
+    // Without the reason phrase, which is no value.
+    let response = response.edited(|lines| lines[0] = "HTTP/1.1 101 ".into());
+    let answer_len = answer_len - "Switching Protocols".len();
+    for max in 0..=answer_len + 1 {
+        let config = config(|config| config.max_head_size = max);
+        let answer = answer_by_values(&response, config);
+        assert_eq!(answer.is_ok(), max >= answer_len, "{max}");
+        assert_eq!(answer, answer_by_bytes(&response, config), "{max}");
+    }
+    // A field that is malformed counts before one that is too many, if it is not behind it.
+    for lines in [&["X y: 1", "Z: 1"], &["Z: 1", "X y: 1"]] {
+        let request = request.clone().with(lines);
+        for max in 0..12 {
+            let config = config(|config| config.max_headers = max);
+            let verdict = by_bytes(&request, &Origins::Any, config);
+            assert_eq!(by_values(&request, &Origins::Any, config), verdict, "{max}");
+            let is_too_many = verdict.error == Some(HttpError::TooManyFields.into());
+            let valid = if lines[0] == "Z: 1" { 8 } else { 7 };
+            assert_eq!(is_too_many, max < valid, "{max}");
+        }
+    }
+    // Values above 128 count as 128.
+    let many = vec!["X: 1"; 124];
+    for (fields, is_too_many) in [(&many[..123], false), (&many, true)] {
+        let request = server::request().with(fields);
+        let config = config(|config| config.max_headers = usize::MAX);
+        let verdict = by_values(&request, &Origins::Any, config);
+        assert_eq!(verdict.error.is_some(), is_too_many);
+        assert_eq!(by_bytes(&request, &Origins::Any, config), verdict);
+    }
+}
+
+#[test]
+fn fields_without_end_are_not_read_for_ever() {
+    let mut read = 0;
+    let fields = core::iter::repeat_with(|| {
+        read += 1;
+        field("Sec-WebSocket-Protocol", "chat")
+    });
+    let upgrade = Upgrade {
+        method: "GET",
+        target: "/",
+        version: (1, 1),
+    };
+    let refusal = upgrade
+        .check(fields, &Origins::Any, Config::new())
+        .unwrap_err();
+    assert_eq!(refusal.error(), HttpError::HeadTooLong.into());
+    assert_eq!(refusal.response().status(), 431);
+    assert!(read < 16_384 / 28 + 2, "{read}");
+}
+
+#[test]
+fn values_are_bytes() {
+    let latin = Header {
+        name: "Cookie",
+        value: b"\xE9\xFF",
+    };
+    assert_eq!(h2([latin]).error, None);
+    let not_text = Header {
+        name: "Origin",
+        value: b"\xE9",
+    };
+    assert_eq!(h2([not_text]).error, Some(RequestError::InvalidOrigin));
+}
+
+// --- what the application adds -----------------------------------------------------------------
+
+/// A valid request, as an upgrade and as a CONNECT.
+fn pendings() -> [Pending; 2] {
+    let head = server::request().with(&["Sec-WebSocket-Protocol: chat, b"]);
+    let parsed = Parsed::new(&head);
+    let upgrade = Upgrade {
+        method: "GET",
+        target: "/",
+        version: (1, 1),
+    };
+    let fields = [
+        field("sec-websocket-version", "13"),
+        field("sec-websocket-protocol", "chat, b"),
+    ];
+    [
+        upgrade
+            .check(parsed.headers(), &Origins::Any, Config::new())
+            .unwrap(),
+        CONNECT.check(fields, &Origins::Any, Config::new()).unwrap(),
+    ]
+}
+
+#[test]
+fn fields_of_the_application_cannot_change_the_handshake() {
+    let cases = [
+        ("X", "a\r\nSet-Cookie: id=7", HeadError::InvalidHeaderValue),
+        ("X", "a\0", HeadError::InvalidHeaderValue),
+        ("X: a\r\nY", "b", HeadError::InvalidHeaderName),
+        (":status", "200", HeadError::InvalidHeaderName),
+        ("", "a", HeadError::InvalidHeaderName),
+        ("Upgrade", "h2c", HeadError::ReservedHeader),
+        ("content-length", "5", HeadError::ReservedHeader),
+        ("Transfer-Encoding", "chunked", HeadError::ReservedHeader),
+        ("sec-websocket-extensions", "x", HeadError::ReservedHeader),
+    ];
+    for (name, value, error) in cases {
+        for pending in pendings() {
+            let accept = Accept::new().header(name, value);
+            assert_eq!(pending.accept(accept).unwrap_err(), error, "{name}");
+        }
+        for pending in pendings() {
+            let reject = Reject::new(403).header(name, value);
+            assert_eq!(pending.reject(reject).unwrap_err(), error, "{name}");
+        }
+        let request = client::Request::new("ws://example.com/")
+            .unwrap()
+            .header(name, value);
+        for start in [Handshake::upgrade, Handshake::connect] {
+            let started = start(&request, Seed::from([7; 32]), Config::new());
+            assert_eq!(started.unwrap_err(), error, "{name}");
+        }
+    }
+    for pending in pendings() {
+        let accept = Accept::new().subprotocol("c");
+        assert_eq!(
+            pending.accept(accept).unwrap_err(),
+            HeadError::SubprotocolNotOffered
+        );
+    }
+    for status in [101, 200, 299, 600] {
+        for pending in pendings() {
+            let error = pending.reject(Reject::new(status)).unwrap_err();
+            assert_eq!(error, HeadError::InvalidStatus);
+        }
+    }
+}
+
+#[test]
+fn the_offers_can_be_read_before_the_decision() {
+    for pending in pendings() {
+        assert_eq!(pending.subprotocols().collect::<Vec<_>>(), ["chat", "b"]);
+        assert!(pending.offers("b") && !pending.offers("B") && !pending.offers("chat, b"));
+        // A name that the request lends can be chosen, too.
+        let last = pending.subprotocols().last().unwrap().to_owned();
+        let (_, response) = pending.accept(Accept::new().subprotocol(&last)).unwrap();
+        assert!(
+            response
+                .fields()
+                .any(|it| it.is("Sec-WebSocket-Protocol") && it.value == b"b")
+        );
+    }
+}
+
+#[test]
+fn a_rejection_has_the_fields_that_its_status_requires() {
+    for (pending, is_upgrade) in pendings().into_iter().zip([true, false]) {
+        let response = pending.reject(Reject::new(426).body(b"no")).unwrap();
+        let names: Vec<_> = response.fields().map(|it| it.name.to_lowercase()).collect();
+        match is_upgrade {
+            true => assert_eq!(names, ["connection", "upgrade", "sec-websocket-version"]),
+            false => assert_eq!(names, ["sec-websocket-version"]),
+        }
+        assert_eq!((response.status(), &response.body()[..]), (426, &b"no"[..]));
+    }
+    for pending in pendings() {
+        let reject = Reject::new(304).header("ETag", "\"7\"").body(b"no");
+        let response = pending.reject(reject).unwrap();
+        assert_eq!((response.fields().count(), response.body().len()), (1, 0));
+    }
+}
+
+#[test]
+fn debug_shows_no_value_of_a_field() {
+    for pending in pendings() {
+        let accept = Accept::new().header("Set-Cookie", "secret");
+        let (_, response) = pending.accept(accept).unwrap();
+        let text = format!("{response:?}").to_lowercase();
+        assert!(
+            text.contains("set-cookie") && !text.contains("secret"),
+            "{text}"
+        );
+    }
+    for (_, sent) in [upgrade(Config::new()), connect(Config::new())] {
+        let text = format!("{sent:?}").to_lowercase();
+        assert!(text.contains("cookie") && !text.contains("id=7"), "{text}");
+    }
+}
+
+// --- extended CONNECT, the server --------------------------------------------------------------
+
+const CONNECT: Connect<'_> = Connect {
+    method: "CONNECT",
+    protocol: Some("websocket"),
+    scheme: Some("https"),
+    authority: Some("example.com"),
+    path: Some("/chat?room=7"),
+};
+
+fn connected<'f>(request: Connect<'_>, fields: impl IntoIterator<Item = Header<'f>>) -> Verdict {
+    verdict(request.check(fields, &Origins::SameOrigin, Config::new()))
+}
+
+/// A valid CONNECT with further fields.
+fn h2<'f>(fields: impl IntoIterator<Item = Header<'f>>) -> Verdict {
+    let version = [field("sec-websocket-version", "13")];
+    connected(CONNECT, version.into_iter().chain(fields))
+}
+
+#[test]
+fn a_connect_is_accepted_with_200_and_without_fields_of_http_1() {
+    let verdict = h2([
+        field("origin", "https://example.com"),
+        field("sec-websocket-protocol", "chat"),
+    ]);
+    assert_eq!(
+        (verdict.error, verdict.status, &verdict.body[..]),
+        (None, 200, "")
+    );
+    let fields = verdict
+        .fields
+        .iter()
+        .map(|(name, value)| (&name[..], &value[..]));
+    let expected = [("sec-websocket-protocol", "chat"), ("set-cookie", "id=7")];
+    assert_eq!(fields.collect::<Vec<_>>(), expected);
+
+    // "Field names MUST be converted to lowercase" (RFC 9113 §8.2).
+    let [_, pending] = pendings();
+    let (_, response) = pending
+        .accept(Accept::new().header("Set-Cookie", "ID=7"))
+        .unwrap();
+    let sole = response.fields().next().unwrap();
+    assert_eq!((sole.name, sole.value), ("set-cookie", &b"ID=7"[..]));
+}
+
+#[test]
+fn a_connect_needs_its_pseudo_header_fields() {
+    let cases = [
+        (
+            Connect {
+                method: "GET",
+                ..CONNECT
+            },
+            RequestError::Method,
+            405,
+        ),
+        (
+            Connect {
+                method: "connect",
+                ..CONNECT
+            },
+            RequestError::Method,
+            405,
+        ),
+        (
+            Connect {
+                method: "",
+                ..CONNECT
+            },
+            HttpError::StartLine.into(),
+            400,
+        ),
+        // A CONNECT for a proxy.
+        (
+            Connect {
+                protocol: None,
+                scheme: None,
+                path: None,
+                ..CONNECT
+            },
+            RequestError::Protocol,
+            501,
+        ),
+        (
+            Connect {
+                protocol: Some("webtransport"),
+                ..CONNECT
+            },
+            RequestError::Protocol,
+            501,
+        ),
+        (
+            Connect {
+                protocol: Some(""),
+                ..CONNECT
+            },
+            RequestError::Protocol,
+            501,
+        ),
+        (
+            Connect {
+                scheme: None,
+                ..CONNECT
+            },
+            RequestError::Target,
+            400,
+        ),
+        (
+            Connect {
+                scheme: Some("wss"),
+                ..CONNECT
+            },
+            RequestError::Target,
+            400,
+        ),
+        (
+            Connect {
+                path: None,
+                ..CONNECT
+            },
+            RequestError::Target,
+            400,
+        ),
+        (
+            Connect {
+                path: Some(""),
+                ..CONNECT
+            },
+            RequestError::Target,
+            400,
+        ),
+        (
+            Connect {
+                path: Some("*"),
+                ..CONNECT
+            },
+            RequestError::Target,
+            400,
+        ),
+        (
+            Connect {
+                path: Some("/#a"),
+                ..CONNECT
+            },
+            RequestError::Target,
+            400,
+        ),
+        (
+            Connect {
+                path: Some("/a b"),
+                ..CONNECT
+            },
+            RequestError::Target,
+            400,
+        ),
+        (
+            Connect {
+                path: Some("https://example.com/"),
+                ..CONNECT
+            },
+            RequestError::Target,
+            400,
+        ),
+        (
+            Connect {
+                authority: None,
+                ..CONNECT
+            },
+            RequestError::Host,
+            400,
+        ),
+        (
+            Connect {
+                authority: Some(""),
+                ..CONNECT
+            },
+            RequestError::Host,
+            400,
+        ),
+        (
+            Connect {
+                authority: Some("user@example.com"),
+                ..CONNECT
+            },
+            RequestError::Host,
+            400,
+        ),
+    ];
+    let version = [field("sec-websocket-version", "13")];
+    for (request, error, status) in cases {
+        let verdict = connected(request, version);
+        assert_eq!(
+            (verdict.error, verdict.status),
+            (Some(error), status),
+            "{request:?}"
+        );
+        assert_eq!(verdict.body, format!("{error}\n"));
+        let allow = verdict.fields.iter().find(|(name, _)| name == "allow");
+        let allow = allow.map(|(_, value)| &value[..]);
+        assert_eq!(allow, (status == 405).then_some("CONNECT"));
+    }
+    let valid = [
+        Connect {
+            protocol: Some("WebSocket"),
+            ..CONNECT
+        },
+        Connect {
+            scheme: Some("HTTP"),
+            ..CONNECT
+        },
+        Connect {
+            path: Some("/"),
+            ..CONNECT
+        },
+        Connect {
+            authority: Some("[::1]:8080"),
+            ..CONNECT
+        },
+    ];
+    for request in valid {
+        assert_eq!(connected(request, version).error, None, "{request:?}");
+    }
+}
+
+/// "A server SHOULD treat a request as malformed if it contains a Host header field that identifies
+/// an entity that differs from the entity in the ":authority" pseudo-header field." (RFC 9113
+/// §8.3.1)
+#[test]
+fn host_stands_for_a_missing_authority_and_must_not_differ_from_it() {
+    let cases: [(Option<&str>, &[&str], bool); 12] = [
+        (Some("example.com"), &[], true),
+        (Some("example.com"), &["example.com"], true),
+        (Some("example.com"), &["EXAMPLE.com:443"], true),
+        (Some("example.com:443"), &["example.com"], true),
+        (Some("example.com"), &["example.com:80"], false),
+        (Some("example.com"), &["evil.example"], false),
+        (Some("example.com"), &["example.com", "example.com"], false),
+        (Some("example.com"), &[""], false),
+        (None, &["example.com"], true),
+        (None, &["example.com", "example.com"], false),
+        (None, &["a b"], false),
+        (None, &[], false),
+    ];
+    for (authority, hosts, is_valid) in cases {
+        let request = Connect {
+            authority,
+            ..CONNECT
+        };
+        let fields = hosts.iter().map(|host| field("host", host));
+        // The origin is compared with the host that counts.
+        let others = [
+            field("sec-websocket-version", "13"),
+            field("origin", "https://example.com"),
+        ];
+        let verdict = connected(request, fields.chain(others));
+        let error = (!is_valid).then_some(RequestError::Host);
+        assert_eq!(verdict.error, error, "{authority:?} {hosts:?}");
+    }
+}
+
+/// The fields of the handshake have the meaning that they have in HTTP/1.1 (RFC 8441 §5).
+#[test]
+fn a_connect_keeps_to_the_rules_of_the_handshake() {
+    let error = |name, value| h2([field(name, value)]).error;
+    let origin = |value| error("origin", value);
+    assert_eq!(
+        origin("https://evil.example"),
+        Some(RequestError::OriginNotAllowed)
+    );
+    assert_eq!(origin(""), Some(RequestError::InvalidOrigin));
+    let version = error("sec-websocket-version", "13");
+    assert_eq!(version, Some(RequestError::DuplicateVersion));
+    let subprotocol = error("sec-websocket-protocol", "a b");
+    assert_eq!(subprotocol, Some(RequestError::Subprotocols));
+    let extension = error("sec-websocket-extensions", ";");
+    assert_eq!(extension, Some(RequestError::Extensions));
+    assert_eq!(error("content-length", "5"), Some(RequestError::Body));
+    assert_eq!(error("content-length", "x"), Some(RequestError::Framing));
+    assert_eq!(error("content-length", "0"), None);
+    assert_eq!(error("x y", "0"), Some(HttpError::Field.into()));
+
+    // There is no upgrade in HTTP/2, so the status is not 426.
+    for fields in [&[][..], &[field("sec-websocket-version", "8")]] {
+        let verdict = connected(CONNECT, fields.iter().copied());
+        assert_eq!(
+            (verdict.error, verdict.status),
+            (Some(RequestError::Version), 400)
+        );
+        let version = ("sec-websocket-version".into(), "13".into());
+        assert!(verdict.fields.contains(&version));
+        assert!(!verdict.fields.iter().any(|(name, _)| name == "upgrade"));
+    }
+}
+
+#[test]
+fn a_connect_has_no_key_and_no_field_of_a_connection() {
+    // "Implementations using this extended CONNECT to bootstrap WebSockets do not do the processing
+    // of the Sec-WebSocket-Key and Sec-WebSocket-Accept header fields" (RFC 8441 §5).
+    let keys = [
+        field("sec-websocket-key", "x"),
+        field("sec-websocket-key", ""),
+    ];
+    assert_eq!(h2(keys).error, None);
+
+    let specific = [
+        "Connection",
+        "proxy-connection",
+        "keep-alive",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    for name in specific {
+        let verdict = h2([field(name, "")]);
+        let error = RequestError::Http(HttpError::ConnectionSpecific);
+        assert_eq!(
+            (verdict.error, verdict.status),
+            (Some(error), 400),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_connect_has_the_limits_of_an_upgrade() {
+    // All that arrives counts.
+    let size = "CONNECT /chat?room=7 HTTP/1.1\r\n\r\n".len() + "websockethttpsexample.com".len();
+    let size = size + "sec-websocket-version: 13\r\n".len();
+    for (max_head_size, max_headers, error) in [
+        (size, 1, None),
+        (size - 1, 1, Some(HttpError::HeadTooLong)),
+        (size, 0, Some(HttpError::TooManyFields)),
+    ] {
+        let config = config(|config| {
+            config.max_head_size = max_head_size;
+            config.max_headers = max_headers;
+        });
+        let version = [field("sec-websocket-version", "13")];
+        let result = CONNECT.check(version, &Origins::Any, config);
+        let found = result.err().map(|refusal| refusal.error());
+        assert_eq!(found, error.map(RequestError::Http));
+    }
+}
+
+// --- extended CONNECT, the client --------------------------------------------------------------
+
+#[test]
+fn the_connect_of_a_client_has_no_fields_of_http_1() {
+    let (_, sent) = connect(Config::new());
+    assert_eq!(
+        (sent.method(), sent.protocol()),
+        ("CONNECT", Some("websocket"))
+    );
+    assert_eq!(
+        (sent.scheme(), sent.authority(), sent.target()),
+        ("http", "example.com", "/chat?room=7")
+    );
+    let fields: Vec<_> = sent.fields().collect();
+    let expected = [
+        field("sec-websocket-version", "13"),
+        field("origin", "http://example.com"),
+        field("sec-websocket-protocol", "chat, superchat"),
+        field("cookie", "id=7"),
+    ];
+    assert_eq!(fields, expected);
+}
+
+#[test]
+fn the_response_to_a_connect() {
+    let finish = |version, status, fields: &[Header<'static>]| {
+        let (handshake, _) = connect(Config::new());
+        let finished = handshake.finish(version, status, fields.iter().copied());
+        finished.map(|connection| connection.is_some())
+    };
+    for version in [(2, 0), (3, 0)] {
+        assert_eq!(finish(version, 200, &[]), Ok(true));
+        assert_eq!(
+            finish(version, 200, &[field("sec-websocket-protocol", "chat")]),
+            Ok(true)
+        );
+        // Ignored (RFC 8441 §5).
+        assert_eq!(
+            finish(version, 200, &[field("sec-websocket-accept", "x")]),
+            Ok(true)
+        );
+        for status in [201, 204, 302, 404, 501, 999] {
+            assert_eq!(finish(version, status, &[]), Ok(false));
+        }
+        for status in [100, 101, 103, 199] {
+            assert_eq!(finish(version, status, &[]), Err(ResponseError::Interim));
+        }
+        for status in [0, 99, 1000, u16::MAX] {
+            let error = HttpError::StartLine.into();
+            assert_eq!(finish(version, status, &[]), Err(error));
+        }
+        let cases = [
+            (
+                "sec-websocket-protocol",
+                "other",
+                ResponseError::Subprotocol,
+            ),
+            (
+                "sec-websocket-extensions",
+                "permessage-deflate",
+                ResponseError::Extension,
+            ),
+            ("sec-websocket-extensions", "x", ResponseError::Extension),
+            (
+                "connection",
+                "upgrade",
+                HttpError::ConnectionSpecific.into(),
+            ),
+            ("x y", "", HttpError::Field.into()),
+        ];
+        for (name, value, error) in cases {
+            assert_eq!(
+                finish(version, 200, &[field(name, value)]),
+                Err(error),
+                "{name}"
+            );
+        }
+    }
+    // The response came by another version than the request.
+    for version in [(1, 0), (1, 1)] {
+        for status in [101, 200, 404] {
+            assert_eq!(
+                finish(version, status, &[]),
+                Err(ResponseError::HttpVersion)
+            );
+        }
+    }
+}
+
+#[test]
+fn the_response_to_an_upgrade_is_final_and_of_http_1() {
+    let valid = support::client::response();
+    let parsed = Parsed::new(&valid);
+    let finish = |version, status| {
+        let (handshake, _) = upgrade(Config::new());
+        let finished = handshake.finish(version, status, parsed.headers());
+        finished.map(|connection| connection.is_some())
+    };
+    assert_eq!(finish(version("HTTP/1.1"), 101), Ok(true));
+    assert_eq!(finish((1, 1), 200), Ok(false));
+    assert_eq!(finish((1, 0), 404), Ok(false));
+    assert_eq!(finish((1, 1), 103), Err(ResponseError::Interim));
+    for status in [101, 200] {
+        assert_eq!(finish((2, 0), status), Err(ResponseError::HttpVersion));
+    }
+}
+
+// --- both roles --------------------------------------------------------------------------------
+
+/// Both sides over values: `None` is an upgrade, otherwise the version of the CONNECT.
+fn joined(connect_version: Option<(u8, u8)>, config: Config) -> (Connection, Connection) {
+    let (handshake, sent) = match connect_version {
+        None => upgrade(config),
+        Some(_) => connect(config),
+    };
+    let checked = match connect_version {
+        None => {
+            let (method, target) = (sent.method(), sent.target());
+            let version = (1, 1);
+            let upgrade = Upgrade {
+                method,
+                target,
+                version,
+            };
+            upgrade.check(sent.fields(), &Origins::SameOrigin, config)
+        }
+        Some(_) => {
+            let connect = Connect {
+                method: sent.method(),
+                protocol: sent.protocol(),
+                scheme: Some(sent.scheme()),
+                authority: Some(sent.authority()),
+                path: Some(sent.target()),
+            };
+            connect.check(sent.fields(), &Origins::SameOrigin, config)
+        }
+    };
+    let accept = Accept::new().subprotocol("superchat");
+    let (server, response) = checked.unwrap().accept(accept).unwrap();
+    let version = connect_version.unwrap_or((1, 1));
+    let client = handshake.finish(version, response.status(), response.fields());
+    (client.unwrap().expect("accepted"), server)
+}
+
+#[test]
+fn both_roles_over_values_exchange_messages() {
+    let text = "Hello, Hello, Hello! ".repeat(100);
+    for config in configs() {
+        for version in [None, Some((2, 0)), Some((3, 0))] {
+            let (mut client, mut server) = joined(version, config);
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            client.send_text(&text, &mut out).unwrap();
+            #[cfg(feature = "deflate")]
+            assert_eq!(out.len() < 200, config.deflate.is_some(), "compressed");
+            // The frames of a client are masked in HTTP/2, too.
+            assert_eq!(out[1] & 0x80, 0x80);
+            input.extend_from_slice(&out.split());
+            let event = server.next_event(&mut input, &mut out).unwrap();
+            assert_eq!(event, Some(Event::Text(&text)));
+
+            server.send_text(&text, &mut out).unwrap();
+            let mut input = RecvBuf::new();
+            input.extend_from_slice(&out.split());
+            let event = client.next_event(&mut input, &mut out).unwrap();
+            assert_eq!(event, Some(Event::Text(&text)));
+        }
+    }
+}
