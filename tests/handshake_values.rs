@@ -3,6 +3,7 @@
 //! HTTP/3 keeps to RFC 8441 and RFC 9220.
 
 use bytes::BytesMut;
+use proptest::{collection::vec, prelude::*};
 use websocket_proto::handshake::{
     HeadError, Header, HttpError,
     client::{self, ResponseError},
@@ -72,6 +73,36 @@ fn responses_get_the_same_verdict_as_from_the_parser() {
     let deflate = usize::from(cfg!(feature = "deflate"));
     assert_eq!(errors.len(), 8 + deflate, "{errors:?}");
 }
+
+proptest! {
+    #[test]
+    fn any_fields_get_the_same_verdict_as_from_the_parser(
+        fields in vec((0..NAMES.len(), "[ -~\t\u{1}\u{e9}]{0,20}"), 0..4),
+        lists in vec((0..NAMES.len(), "([a-c;=,\" ]|chat|permessage-deflate){0,6}"), 0..4),
+    ) {
+        let line = |(at, value): &(usize, String)| format!("{}: {value}", NAMES[*at]);
+        let lines: Vec<_> = fields.iter().chain(&lists).map(line).collect();
+        let lines: Vec<_> = lines.iter().map(|line| &line[..]).collect();
+        let (request, response) = (server::request(), support::client::response());
+        let (request, response) = (request.with(&lines), response.with(&lines));
+        for config in configs() {
+            let verdict = by_bytes(&request, &Origins::SameOrigin, config);
+            prop_assert_eq!(by_values(&request, &Origins::SameOrigin, config), verdict);
+            let answer = answer_by_bytes(&response, config);
+            prop_assert_eq!(answer_by_values(&response, config), answer);
+        }
+    }
+}
+
+const NAMES: [&str; 7] = [
+    "Cookie",
+    "Origin",
+    "Content-Length",
+    "Transfer-Encoding",
+    "Connection",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Extensions",
+];
 
 #[test]
 fn the_request_of_a_client_is_the_one_that_the_parser_reads() {

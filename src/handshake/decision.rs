@@ -221,9 +221,14 @@ impl<'a> Reject<'a> {
         self.status
     }
 
-    /// "A 304 response [...] cannot contain content or trailers" (RFC 9110 §15.4.5).
+    /// The body that is sent.
     pub(super) fn content(&self) -> &'a [u8] {
-        if self.status == 304 { b"" } else { self.body }
+        if self.has_content() { self.body } else { b"" }
+    }
+
+    /// "A 304 response [...] cannot contain content or trailers" (RFC 9110 §15.4.5).
+    const fn has_content(&self) -> bool {
+        self.status != 304
     }
 
     /// Calls `put` with the name and the value of each field of the response, except for those
@@ -244,7 +249,7 @@ impl<'a> Reject<'a> {
     /// Writes the response. Writes nothing if it must not be sent.
     pub(super) fn write(&self, out: &mut BytesMut) -> Result<(), HeadError> {
         self.check()?;
-        self.write_checked(self.status != 304, out);
+        self.write_checked(self.has_content(), out);
         Ok(())
     }
 

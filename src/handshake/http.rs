@@ -52,9 +52,12 @@
 //! ```
 //!
 //! With hyper, spawn a task that waits for `hyper::upgrade::on(request)` and runs the connection,
-//! and return the response. The task copies `Parts::read_buf` into the
-//! [`RecvBuf`](crate::RecvBuf) before its first read. For HTTP/2, call `enable_connect_protocol` on
-//! the builder of the server.
+//! and return the response: `response.map(Full::new)`, or `response.map(Body::from)` with axum. If
+//! the task takes `Upgraded` apart by `downcast`, it copies `Parts::read_buf` into the
+//! [`RecvBuf`](crate::RecvBuf) before its first read.
+//!
+//! For HTTP/2, call `enable_connect_protocol` on the builder of the server. A route that takes only
+//! GET does not see a CONNECT.
 
 use alloc::string::ToString;
 

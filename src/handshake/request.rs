@@ -158,7 +158,8 @@ impl fmt::Debug for Request<'_> {
 ///
 /// When the error is returned, `out` contains the response to the client: flush it and close the
 /// stream. The response has the status of [`status`](Self::status), and its body is the text of the
-/// error. Each variant ends with its status here. Later calls return the same error.
+/// error. Each variant ends with its status here. Later calls return the same error. Over
+/// [`values`](super::values), the response is in the [`Refusal`](super::values::Refusal).
 ///
 /// If a request breaks several rules, one error is reported: errors of syntax first, and otherwise
 /// the first one in the order of this list.

@@ -202,28 +202,39 @@ impl<'b> Found<'b> {
             .filter(|target| target.authority.is_none())
             .ok_or(RequestError::Target)?;
         self.check_body()?;
-        let host = match (request.authority, self.sole_host()?) {
-            (None, None) => return Err(RequestError::Host),
-            (None, Some(host)) => host,
-            (Some(authority), host) => {
-                // A request is malformed if its Host "identifies an entity that differs from the
-                // entity in the ":authority" pseudo-header field" (RFC 9113 §8.3.1).
-                let entity = |authority| {
-                    let (host, port) = split_authority(authority)?;
-                    Some((host, port.unwrap_or(default_port)))
-                };
-                let (name, port) = entity(authority).ok_or(RequestError::Host)?;
-                let is_same = |(other, other_port): (&str, u16)| {
-                    name.eq_ignore_ascii_case(other) && port == other_port
-                };
-                if !host.is_none_or(|host| entity(host).is_some_and(is_same)) {
-                    return Err(RequestError::Host);
-                }
-                authority
-            }
-        };
+        let host = self.connect_host(request.authority, default_port)?;
         self.check_version()?;
         self.check_offers(host, None, origins)
+    }
+
+    /// The host of a CONNECT: the `:authority`, or the `Host` if there is no `:authority`.
+    fn connect_host<'a>(
+        &self,
+        authority: Option<&'a str>,
+        default_port: u16,
+    ) -> Result<&'a str, RequestError>
+    where
+        'b: 'a,
+    {
+        let host = self.sole_host()?;
+        let Some(authority) = authority else {
+            return host.ok_or(RequestError::Host);
+        };
+        let entity = |text| {
+            let (name, port) = split_authority(text)?;
+            Some((name, port.unwrap_or(default_port)))
+        };
+        let (name, port) = entity(authority).ok_or(RequestError::Host)?;
+        // A request is malformed if its Host "identifies an entity that differs from the entity in
+        // the ":authority" pseudo-header field" (RFC 9113 §8.3.1).
+        match host.and_then(entity) {
+            Some((other, other_port))
+                if !name.eq_ignore_ascii_case(other) || port != other_port =>
+            {
+                Err(RequestError::Host)
+            }
+            _ => Ok(authority),
+        }
     }
 
     fn check_body(&self) -> Result<(), RequestError> {

@@ -123,10 +123,7 @@ impl Handshake {
         status: u16,
         fields: impl IntoIterator<Item = Header<'f>>,
     ) -> Result<Option<Connection>, ResponseError> {
-        let way = match self.offer.accept_key {
-            Some(_) => Way::Upgrade,
-            None => Way::Connect,
-        };
+        let way = Way::of(self.offer.accept_key.as_ref());
         let start = Start {
             way,
             // `HTTP/1.1`, the status between two spaces, and the end of the line.

@@ -189,12 +189,14 @@ impl Pending {
         response.check(&facts.subprotocols)?;
         let agreed = response.agree(&facts.deflate_offers, config.deflate());
         let params = agreed.map(|agreed| agreed.params);
-        let (way, status) = match facts.accept_key {
-            Some(_) => (Way::Upgrade, 101),
-            None => (Way::Connect, 200),
+        let accept_key = facts.accept_key.as_ref();
+        let way = Way::of(accept_key);
+        let status = match way {
+            Way::Upgrade => 101,
+            Way::Connect => 200,
         };
         let mut fields = Fields::new(way);
-        response.each_field(facts.accept_key.as_ref(), params, &mut |name, value| {
+        response.each_field(accept_key, params, &mut |name, value| {
             fields.push(name, value);
         });
         let body = Bytes::new();
@@ -213,10 +215,7 @@ impl Pending {
     /// [`HeadError`] if the response must not be sent. Respond with status 500.
     pub fn reject(self, response: Reject<'_>) -> Result<Response, HeadError> {
         response.check()?;
-        let way = match self.facts.accept_key {
-            Some(_) => Way::Upgrade,
-            None => Way::Connect,
-        };
+        let way = Way::of(self.facts.accept_key.as_ref());
         Ok(Response::new(&response, way))
     }
 }
@@ -334,3 +333,14 @@ impl Response {
         &self.body
     }
 }
+
+/// The response to a CONNECT cannot be written as text of HTTP/1.1:
+///
+/// ```compile_fail,E0061
+/// # use websocket_proto::handshake::{server::Accept, values::Pending};
+/// # fn decide(pending: Pending, out: &mut bytes::BytesMut) {
+/// pending.accept(Accept::new(), out);
+/// # }
+/// ```
+#[cfg(doctest)]
+struct MustNotCompile;
