@@ -1,6 +1,8 @@
 //! Proves that a handshake over the types of the crate `http` keeps to the same rules as the
 //! parser, and that its requests and responses are those of `handshake::values`.
 
+#![cfg(feature = "http")]
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use websocket_proto::handshake::{
