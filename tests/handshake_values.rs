@@ -751,6 +751,27 @@ fn the_response_to_a_connect() {
 }
 
 #[test]
+fn the_response_to_an_upgrade_names_one_protocol_and_one_extension() {
+    let finish = |lines: &[&str]| {
+        let response = support::client::response().replaced("Upgrade", None);
+        let config = configs().pop().unwrap();
+        let answer = answer_by_values(&response.with(lines), config);
+        answer.map(|connection| connection.is_some())
+    };
+    assert_eq!(finish(&["Upgrade: , WebSocket ,"]), Ok(true));
+    for lines in [
+        &["Upgrade: websocket, h2c"][..],
+        &["Upgrade: websocket", "Upgrade: websocket"],
+    ] {
+        assert_eq!(finish(lines), Err(ResponseError::Upgrade), "{lines:?}");
+    }
+    let extension = "Sec-WebSocket-Extensions: permessage-deflate";
+    let lines = ["Upgrade: websocket", extension, extension];
+    assert_eq!(finish(&lines[..2]).is_ok(), cfg!(feature = "deflate"));
+    assert_eq!(finish(&lines), Err(ResponseError::Extension));
+}
+
+#[test]
 fn the_response_to_an_upgrade_is_final_and_of_http_1() {
     let valid = support::client::response();
     let parsed = Parsed::new(&valid);
