@@ -6,7 +6,7 @@ use websocket_proto::handshake::{
     Header,
     client::{self, ResponseError},
     server::{Accept, Handshake, Origins, RequestError},
-    values::{self, Pending, Refusal, Upgrade},
+    values::{self, Connect, Pending, Refusal, Upgrade},
 };
 use websocket_proto::{Config, RecvBuf, Seed};
 
@@ -39,6 +39,12 @@ impl<'h> Parsed<'h> {
             value: value.as_bytes(),
         })
     }
+}
+
+/// A field of text.
+pub fn field<'f>(name: &'f str, value: &'f str) -> Header<'f> {
+    let value = value.as_bytes();
+    Header { name, value }
 }
 
 /// `HTTP/1.1` as numbers.
@@ -324,6 +330,36 @@ pub fn by_values(request: &Head, origins: &Origins, config: Config) -> Verdict {
         version: version(parsed.start[2]),
     };
     verdict(upgrade.check(parsed.headers(), origins, config))
+}
+
+/// A valid CONNECT, but for its fields.
+pub const CONNECT: Connect<'_> = Connect {
+    method: "CONNECT",
+    protocol: Some("websocket"),
+    scheme: Some("https"),
+    authority: Some("example.com"),
+    path: Some("/chat?room=7"),
+};
+
+/// A valid request, as an upgrade and as a CONNECT.
+pub fn pendings() -> [Pending; 2] {
+    let head = requests::request().with(&["Sec-WebSocket-Protocol: chat, b"]);
+    let parsed = Parsed::new(&head);
+    let upgrade = Upgrade {
+        method: "GET",
+        target: "/",
+        version: (1, 1),
+    };
+    let fields = [
+        field("sec-websocket-version", "13"),
+        field("sec-websocket-protocol", "chat, b"),
+    ];
+    [
+        upgrade
+            .check(parsed.headers(), &Origins::Any, Config::new())
+            .unwrap(),
+        CONNECT.check(fields, &Origins::Any, Config::new()).unwrap(),
+    ]
 }
 
 // --- the client --------------------------------------------------------------------------------
