@@ -9,6 +9,7 @@ use crate::{
         HeadError,
         client::{ResponseError, UrlError},
         server::RequestError,
+        values::Refusal,
     },
 };
 
@@ -124,6 +125,12 @@ pub enum Error {
     #[cfg(feature = "getrandom")]
     #[error(transparent)]
     Entropy(#[from] getrandom::Error),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        refusal.error().into()
+    }
 }
 
 impl From<JoinError> for Error {

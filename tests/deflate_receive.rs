@@ -55,7 +55,7 @@ fn refused(mut peer: Endpoint, side: Side, frames_in: &[Frame], error: ProtocolE
     assert_eq!(peer.error, Some(error), "{side:?}: {frames_in:?}");
     let events = peer.events.len();
     let sent = frames(&peer.out);
-    let code = error.close_code().expect("a close code").into();
+    let code: u16 = error.close_code().expect("a close code").into();
     assert_eq!(sent.last().expect("a Close frame").close_code(), code);
     peer.feed(&compressed(alone(b"more")).to(side).bytes());
     Pool::new().hibernate(&mut peer.ws);

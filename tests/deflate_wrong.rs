@@ -43,7 +43,7 @@ fn refused(config: Config, frames_in: &[Frame], error: ProtocolError) {
             peer.feed(&[*last]);
             assert_eq!(peer.error, Some(error), "{side:?}: {frames_in:?}");
             let sent = frames(&peer.out);
-            let code = error.close_code().expect("a close code").into();
+            let code: u16 = error.close_code().expect("a close code").into();
             assert_eq!(sent.last().expect("a Close frame").close_code(), code);
             // The same in one read.
             let mut whole = endpoint(side, config, takeover);

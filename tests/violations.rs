@@ -37,7 +37,7 @@ fn is_over(mut peer: Endpoint, error: ProtocolError) {
     let sent = frames(&peer.out);
     if let Some(code) = error.close_code() {
         let last = sent.last().expect("a Close frame");
-        assert_eq!(last.close_code(), code.into());
+        assert_eq!(last.close_code(), u16::from(code));
         assert_eq!(last.payload[2..], *error.to_string().as_bytes());
     }
     assert!(

@@ -119,9 +119,11 @@ pub enum Role {
 
 /// # Construction
 impl Connection {
-    /// Makes a connection over a stream whose handshake was done elsewhere: by an HTTP server
-    /// that upgraded the connection, or by an extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441,
-    /// RFC 9220).
+    /// Makes a connection over a stream whose handshake was done elsewhere.
+    ///
+    /// If another implementation does only the HTTP, use
+    /// [`handshake::values`](crate::handshake::values) instead: it checks the handshake and
+    /// negotiates compression, also for HTTP/2 and HTTP/3.
     ///
     /// The caller guarantees that the handshake succeeded. If bytes arrived together with it, copy
     /// them into the `RecvBuf` first. Handshake settings in `config` are ignored. If compression

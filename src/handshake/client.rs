@@ -52,14 +52,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::{
     HeadError, HttpError, Timer,
     head::{HeadScan, Kind, ResponseHead},
-    key::{self, AcceptKey},
-    response::check,
+    key,
+    response::{Offer, check},
 };
 use crate::{
     buffer::RecvBuf,
@@ -105,11 +105,7 @@ pub use super::{
 #[derive(Debug)]
 pub struct Handshake {
     config: Config,
-    expected: AcceptKey,
-    /// The offered subprotocols, as a list.
-    offered: String,
-    /// The offers of permessage-deflate.
-    deflate_offers: Vec<Params>,
+    offer: Offer,
     /// `None` after the connection has taken them.
     mask_keys: Option<Box<MaskKeys>>,
     scan: HeadScan,
@@ -157,12 +153,10 @@ impl Handshake {
         let mut mask_keys = Box::new(MaskKeys::new(seed));
         // "The nonce MUST be selected randomly for each connection." (§4.1, item 7)
         let key = key::encode_key(mask_keys.nonce());
-        let deflate_offers = request.deflate_offers(&config);
-        request.write(&key, &deflate_offers, out.tail());
+        let offer = request.offer(Some(&key), &config);
+        request.write(&key, &offer, out.tail());
         Ok(Self {
-            expected: key::accept_key(&key),
-            offered: request.offers(),
-            deflate_offers,
+            offer,
             mask_keys: Some(mask_keys),
             scan: HeadScan::new(Kind::Response),
             skipped: 0,
@@ -280,8 +274,7 @@ impl Handshake {
             let head = ResponseHead::parse(&unread[..len], self.config.max_headers)?;
             match head.status {
                 101 => {
-                    let deflate =
-                        check(&head, &self.expected, &self.offered, &self.deflate_offers)?;
+                    let deflate = check(head, &self.offer)?;
                     return Ok(Some((len, Verdict::Accepts(deflate))));
                 }
                 // "A client MUST be able to parse one or more 1xx responses received prior to a

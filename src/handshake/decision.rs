@@ -1,14 +1,15 @@
 //! The responses of a server: the head of a 101, or a complete response that rejects.
 
-use alloc::format;
+use alloc::{format, string::ToString};
 
 use bytes::BytesMut;
 
 use super::{
-    HeadError,
-    fields::{OwnFields, write},
+    HeadError, Way,
+    fields::{OwnFields, write, write_field},
     key::AcceptKey,
     request::RequestError,
+    request_rules::Facts,
 };
 use crate::{
     deflate::{Agreed, DeflateConfig, Params},
@@ -102,33 +103,54 @@ impl<'a> Accept<'a> {
         Some(Agreed { params, config })
     }
 
-    /// Writes the response. Writes nothing if it must not be sent.
+    /// Checks what the application has chosen and added.
+    pub(super) fn check(&self, offered: &str) -> Result<(), HeadError> {
+        self.fields.check()?;
+        match self.subprotocol {
+            Some(name) if !list(offered.as_bytes()).any(|offer| offer == name.as_bytes()) => {
+                Err(HeadError::SubprotocolNotOffered)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Calls `put` with the name and the value of each field of the response. It has passed
+    /// [`check`](Self::check).
+    pub(super) fn each_field(
+        &self,
+        key: Option<&AcceptKey>,
+        deflate: Option<Params>,
+        put: &mut dyn FnMut(&str, &str),
+    ) {
+        if let Some(key) = key {
+            put("Upgrade", "websocket");
+            put("Connection", "Upgrade");
+            put(
+                "Sec-WebSocket-Accept",
+                core::str::from_utf8(key).unwrap_or_default(),
+            );
+        }
+        if let Some(name) = self.subprotocol {
+            put("Sec-WebSocket-Protocol", name);
+        }
+        if let Some(params) = deflate {
+            put("Sec-WebSocket-Extensions", &params.to_string());
+        }
+        self.fields.each(put);
+    }
+
+    /// Writes the response to an upgrade. Writes nothing if it must not be sent.
     pub(super) fn write(
         &self,
-        key: &AcceptKey,
-        offered: &str,
+        facts: &Facts,
         deflate: Option<Params>,
         out: &mut BytesMut,
     ) -> Result<(), HeadError> {
-        self.fields.check()?;
-        if let Some(name) = self.subprotocol
-            && !list(offered.as_bytes()).any(|offer| offer == name.as_bytes())
-        {
-            return Err(HeadError::SubprotocolNotOffered);
-        }
+        self.check(&facts.subprotocols)?;
         write_status(101, out);
-        out.extend_from_slice(
-            b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
-        );
-        out.extend_from_slice(key);
-        out.extend_from_slice(b"\r\n");
-        if let Some(name) = self.subprotocol {
-            write(out, format_args!("Sec-WebSocket-Protocol: {name}\r\n"));
-        }
-        if let Some(params) = deflate {
-            write(out, format_args!("Sec-WebSocket-Extensions: {params}\r\n"));
-        }
-        self.fields.write(out);
+        self.each_field(facts.accept_key.as_ref(), deflate, &mut |name, value| {
+            write_field(out, name, value);
+        });
         out.extend_from_slice(b"\r\n");
         Ok(())
     }
@@ -187,29 +209,60 @@ impl<'a> Reject<'a> {
         self
     }
 
-    /// Writes the response. Writes nothing if it must not be sent.
-    pub(super) fn write(&self, out: &mut BytesMut) -> Result<(), HeadError> {
+    /// Checks what the application has chosen and added.
+    pub(super) fn check(&self) -> Result<(), HeadError> {
         if !(300..=599).contains(&self.status) {
             return Err(HeadError::InvalidStatus);
         }
-        self.fields.check()?;
-        // "A 304 response [...] cannot contain content or trailers" (RFC 9110 §15.4.5).
-        self.write_checked(self.status != 304, out);
+        self.fields.check()
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The body that is sent.
+    pub(super) fn content(&self) -> &'a [u8] {
+        if self.has_content() { self.body } else { b"" }
+    }
+
+    /// "A 304 response [...] cannot contain content or trailers" (RFC 9110 §15.4.5).
+    const fn has_content(&self) -> bool {
+        self.status != 304
+    }
+
+    /// Calls `put` with the name and the value of each field of the response, except for those
+    /// that say how long the body and the stream last.
+    pub(super) fn each_field(&self, way: Way, put: &mut dyn FnMut(&str, &str)) {
+        // "The server MUST send an Upgrade header field in a 426 response" (RFC 9110 §15.5.22);
+        // a "|Sec-WebSocket-Version| header field indicating the version(s) the server is capable
+        // of understanding" (RFC 6455 §4.2.2).
+        if self.status == 426 {
+            if way == Way::Upgrade {
+                put("Upgrade", "websocket");
+            }
+            put("Sec-WebSocket-Version", "13");
+        }
+        self.fields.each(put);
+    }
+
+    /// Writes the response. Writes nothing if it must not be sent.
+    pub(super) fn write(&self, out: &mut BytesMut) -> Result<(), HeadError> {
+        self.check()?;
+        self.write_checked(self.has_content(), out);
         Ok(())
     }
 
     fn write_checked(&self, has_body: bool, out: &mut BytesMut) {
         write_status(self.status, out);
-        // "The server MUST send an Upgrade header field in a 426 response" (RFC 9110 §15.5.22);
-        // a "|Sec-WebSocket-Version| header field indicating the version(s) the server is capable
-        // of understanding" (RFC 6455 §4.2.2).
-        if self.status == 426 {
-            out.extend_from_slice(b"Connection: Upgrade, close\r\nUpgrade: websocket\r\n");
-            out.extend_from_slice(b"Sec-WebSocket-Version: 13\r\n");
-        } else {
-            out.extend_from_slice(b"Connection: close\r\n");
-        }
-        self.fields.write(out);
+        let connection = match self.status {
+            426 => "Upgrade, close",
+            _ => "close",
+        };
+        write_field(out, "Connection", connection);
+        self.each_field(Way::Upgrade, &mut |name, value| {
+            write_field(out, name, value)
+        });
         // A response without a body does not name a length: it would have to be the length of a
         // 200 (OK) response, or of the response to a GET request (RFC 9110 §8.6).
         if has_body {
@@ -222,23 +275,40 @@ impl<'a> Reject<'a> {
     }
 }
 
-/// Writes the response to a request that is in error. Writes nothing if the peer is gone.
-pub(super) fn write_error(error: RequestError, is_head: bool, out: &mut BytesMut) {
-    let Some(status) = error.status() else {
-        return;
+/// The response to a request that is in error, with this text as its body; `None` if the peer is
+/// gone.
+pub(super) fn response_to(error: RequestError, way: Way, text: &str) -> Option<Reject<'_>> {
+    let status = match (error.status()?, way) {
+        // "HTTP/2 does not support the 101 (Switching Protocols) informational status code" (RFC
+        // 9113 §8.6), so nothing can be upgraded.
+        (426, Way::Connect) => 400,
+        (status, _) => status,
     };
-    let text = format!("{error}\n");
     let mut response = Reject::new(status)
         .header("Content-Type", "text/plain; charset=utf-8")
         .body(text.as_bytes());
-    // "The origin server MUST generate an Allow header field in a 405 response" (RFC 9110
-    // §15.5.6).
-    if error == RequestError::Method {
-        response = response.header("Allow", "GET");
+    match (error, way) {
+        // "The origin server MUST generate an Allow header field in a 405 response" (RFC 9110
+        // §15.5.6).
+        (RequestError::Method, Way::Upgrade) => response = response.header("Allow", "GET"),
+        (RequestError::Method, Way::Connect) => response = response.header("Allow", "CONNECT"),
+        // `each_field` adds it to a 426 only.
+        (RequestError::Version, Way::Connect) => {
+            response = response.header("Sec-WebSocket-Version", "13");
+        }
+        _ => {}
     }
-    // "The HEAD method is identical to GET except that the server MUST NOT send content in the
-    // response" (RFC 9110 §9.3.2).
-    response.write_checked(!is_head, out);
+    Some(response)
+}
+
+/// Writes the response to a request that is in error. Writes nothing if the peer is gone.
+pub(super) fn write_error(error: RequestError, is_head: bool, out: &mut BytesMut) {
+    let text = format!("{error}\n");
+    if let Some(response) = response_to(error, Way::Upgrade, &text) {
+        // "The HEAD method is identical to GET except that the server MUST NOT send content in
+        // the response" (RFC 9110 §9.3.2).
+        response.write_checked(!is_head, out);
+    }
 }
 
 /// Writes a response in place of one that must not be sent. It does not tell the peer why.

@@ -138,9 +138,10 @@ impl<'a> OwnFields<'a> {
         Ok(())
     }
 
-    pub(super) fn write(&self, out: &mut BytesMut) {
+    /// Calls `put` with the name and the value of each field.
+    pub(super) fn each(&self, put: &mut dyn FnMut(&str, &str)) {
         for (name, value) in &self.0 {
-            write(out, format_args!("{name}: {value}\r\n"));
+            put(name, value);
         }
     }
 }
@@ -216,9 +217,34 @@ pub enum HeadError {
     InvalidHost,
 }
 
+/// The value of a field that must not occur twice.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) enum Single<'b> {
+    #[default]
+    Missing,
+    One(&'b [u8]),
+    Many,
+}
+
+impl<'b> Single<'b> {
+    pub(super) fn add(&mut self, value: &'b [u8]) {
+        *self = match self {
+            Self::Missing => Self::One(value),
+            _ => Self::Many,
+        };
+    }
+}
+
 /// The characters of a `field-value` (RFC 9110 §5.5).
 pub(super) const fn is_value_char(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
+}
+
+/// Appends a field line of HTTP/1.1 to `out`.
+pub(super) fn write_field(out: &mut BytesMut, name: &str, value: &str) {
+    for part in [name, ": ", value, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// Appends text to `out`.

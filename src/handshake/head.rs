@@ -47,6 +47,11 @@ pub enum HttpError {
     /// colon, or the value contains a control character. 400.
     #[error("a header field is malformed (RFC 9112 §5)")]
     Field,
+    /// A message of HTTP/2 or HTTP/3 contains a header field that only HTTP/1.1 has: `Connection`,
+    /// `Proxy-Connection`, `Keep-Alive`, `Transfer-Encoding` or `Upgrade`. Only a handshake over
+    /// [`values`](super::values) reports it. 400.
+    #[error("a header field is specific to a connection of HTTP/1.1 (RFC 9113 §8.2.2)")]
+    ConnectionSpecific,
     /// The head is longer than [`Config::max_head_size`](crate::Config::max_head_size). 431.
     #[error("the head is longer than this endpoint accepts (RFC 6585 §5)")]
     HeadTooLong,
@@ -276,7 +281,7 @@ fn http_version(text: &[u8]) -> Option<(u8, u8)> {
 }
 
 /// Limits the stack space for header fields, here and in `Config::max_headers`.
-const MAX_FIELDS: usize = 128;
+pub(super) const MAX_FIELDS: usize = 128;
 
 fn check_fields(fields: &[u8], max_fields: usize) -> Result<(), ParseError> {
     let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];

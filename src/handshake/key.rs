@@ -24,8 +24,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Computes the `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 §4.2.2).
 ///
-/// Use it for a server whose handshake happens elsewhere. [`server`](super::server) does it by
-/// itself. The key is not checked.
+/// Use it for a server that does the whole handshake itself. [`server`](super::server) and
+/// [`values`](super::values) call it. The key is not checked.
 ///
 /// ```
 /// use websocket_proto::handshake::accept_key;

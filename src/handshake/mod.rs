@@ -17,6 +17,9 @@
 //! 0 bytes, `deadline` before each wait, and `handle_timeout` when the deadline has passed. They
 //! use the same input and output buffers as the connection that follows.
 //!
+//! If another implementation does the HTTP, such as hyper, and for HTTP/2 and HTTP/3, use
+//! [`values`]: the same rules over names and values of header fields.
+//!
 //! This example runs both sides in one program:
 //!
 //! ```
@@ -85,6 +88,7 @@
 //! |---|---|---|
 //! | [`RequestError`] | server | client |
 //! | [`ResponseError`] | client | server |
+//! | [`Refusal`], a `RequestError` with its response | server over [`values`] | client |
 //! | [`HttpError`], a part of both | server, client | peer: syntax and size of the head |
 //! | [`HeadError`] | server, client | own application |
 //! | [`UrlError`] | client | own application |
@@ -92,6 +96,7 @@
 //! [`Config::max_head_size`]: crate::Config::max_head_size
 //! [`Config::max_headers`]: crate::Config::max_headers
 //! [`Config::handshake_timeout`]: crate::Config::handshake_timeout
+//! [`Refusal`]: values::Refusal
 //! [`RequestError`]: server::RequestError
 //! [`ResponseError`]: client::ResponseError
 //! [`ResponseError::Timeout`]: client::ResponseError::Timeout
@@ -100,7 +105,11 @@
 use core::time::Duration;
 
 pub mod client;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub mod http;
 pub mod server;
+pub mod values;
 
 // Both roles.
 mod fields;
@@ -111,6 +120,7 @@ mod body;
 mod decision;
 mod origin;
 mod request;
+mod request_rules;
 mod target;
 // Client.
 mod response;
@@ -119,6 +129,25 @@ mod url;
 pub use fields::{HeadError, Header, Headers};
 pub use head::HttpError;
 pub use key::accept_key;
+
+/// How a handshake travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// An upgrade of HTTP/1.1 (RFC 6455 §4).
+    Upgrade,
+    /// An extended CONNECT of HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220).
+    Connect,
+}
+
+impl Way {
+    /// Only an upgrade has an accept key.
+    const fn of(accept_key: Option<&key::AcceptKey>) -> Self {
+        match accept_key {
+            Some(_) => Self::Upgrade,
+            None => Self::Connect,
+        }
+    }
+}
 
 /// The deadline of a handshake. The first call of `deadline` or `is_due` fixes it.
 #[derive(Debug)]

@@ -1,21 +1,15 @@
-//! The request of a handshake as the server sees it, and its rules (RFC 6455 §4.2.1).
+//! The request of a handshake as the server sees it (RFC 6455 §4.2.1).
 
-use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 use super::{
     HttpError,
-    body::Body,
-    fields::{Header, Headers},
+    fields::Headers,
     head::{ParseError, RequestHead},
-    key::{self, AcceptKey},
-    origin::{Origins, split_authority},
     target::Target,
 };
-use crate::{
-    deflate::Params,
-    grammar::{Extension, is_token, list, lists},
-};
+#[cfg(feature = "deflate")]
+use crate::{deflate::Params, grammar::Extension};
 
 /// A valid request of a handshake. It borrows the receive buffer.
 ///
@@ -51,7 +45,7 @@ pub struct Request<'b> {
 }
 
 impl<'b> Request<'b> {
-    /// `head` has passed [`check`].
+    /// `head` has passed [`check`](super::request_rules::check).
     pub(super) fn new(head: &'b [u8]) -> Self {
         let head = RequestHead::split(head);
         Self {
@@ -85,7 +79,7 @@ impl<'b> Request<'b> {
     }
 
     /// The origin of the web page that connects (RFC 6454 §7). `None` means that the client is not
-    /// a browser. The [`Origins`] have accepted it.
+    /// a browser. The [`Origins`](super::server::Origins) have accepted it.
     pub fn origin(&self) -> Option<&'b str> {
         self.text("Origin")
     }
@@ -164,7 +158,8 @@ impl fmt::Debug for Request<'_> {
 ///
 /// When the error is returned, `out` contains the response to the client: flush it and close the
 /// stream. The response has the status of [`status`](Self::status), and its body is the text of the
-/// error. Each variant ends with its status here. Later calls return the same error.
+/// error. Each variant ends with its status here. Later calls return the same error. Over
+/// [`values`](super::values), the response is in the [`Refusal`](super::values::Refusal).
 ///
 /// If a request breaks several rules, one error is reported: errors of syntax first, and otherwise
 /// the first one in the order of this list.
@@ -191,13 +186,17 @@ pub enum RequestError {
     /// The bytes are not the head of a request, or they exceed a limit. 400 or 431.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The version of HTTP is 1.0, or its major version is not 1. 505.
+    /// The version of HTTP is 1.0, or the major version of an upgrade is not 1. 505.
     #[error("the version of HTTP must be 1.1 (RFC 6455 §4.2.1)")]
     HttpVersion,
-    /// The method is not GET. 405.
-    #[error("the method of a handshake must be GET (RFC 6455 §4.2.1)")]
+    /// The method is not GET. In HTTP/2 and HTTP/3: it is not CONNECT. 405.
+    #[error("the method must be GET, in HTTP/2 and 3 CONNECT (RFC 6455 §4.2.1, RFC 8441 §4)")]
     Method,
-    /// The target is neither in origin form nor in absolute form, or it has a fragment. 400.
+    /// The `:protocol` of a CONNECT is missing or is not `websocket`. 501.
+    #[error("the :protocol of a CONNECT must be websocket (RFC 8441 §5, RFC 9220 §3)")]
+    Protocol,
+    /// The target is neither in origin form nor in absolute form, or it has a fragment. In a
+    /// CONNECT: the `:scheme` is neither `http` nor `https`, or the `:path` is not a path. 400.
     #[error("the target must be a path, without a fragment (RFC 9112 §3.2, RFC 6455 §3)")]
     Target,
     /// It is not clear whether the request has a body. `Content-Length` is malformed, or occurs
@@ -209,7 +208,8 @@ pub enum RequestError {
     /// One side could read these bytes as a body and the other as frames. 413.
     #[error("a handshake must not have a body (RFC 6455 §4.1, RFC 9110 §9.3.1)")]
     Body,
-    /// `Host` is missing, occurs several times, or is not a host. 400.
+    /// `Host` is missing, occurs several times, or is not a host. In a CONNECT, an `:authority`
+    /// stands for it, and is no host or differs from it. 400.
     #[error("there must be one valid Host (RFC 9112 §3.2)")]
     Host,
     /// `Upgrade` does not contain `websocket`. 426.
@@ -230,7 +230,7 @@ pub enum RequestError {
     /// `Origin` occurs several times, is empty, or is not ASCII. 400.
     #[error("there is more than one Origin, or it is not text (RFC 6454 §7.3)")]
     InvalidOrigin,
-    /// The [`Origins`] do not accept the web page. 403.
+    /// The [`Origins`](super::server::Origins) do not accept the web page. 403.
     #[error("this Origin is not allowed to connect (RFC 6455 §10.2)")]
     OriginNotAllowed,
     /// An offered subprotocol is not a token. 400.
@@ -249,7 +249,8 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// The status of the response in `out`; `None` if no response is written.
+    /// The status of the response in `out`; `None` if no response is written. A CONNECT is refused
+    /// with 400 where this is 426: HTTP/2 and HTTP/3 have no upgrade.
     pub fn status(&self) -> Option<u16> {
         Some(match self {
             Self::Http(HttpError::HeadTooLong | HttpError::TooManyFields) => 431,
@@ -268,6 +269,7 @@ impl RequestError {
             Self::Timeout => 408,
             Self::Body => 413,
             Self::Upgrade | Self::Version => 426,
+            Self::Protocol => 501,
             Self::HttpVersion => 505,
             Self::EndOfStream => return None,
         })
@@ -280,189 +282,5 @@ impl From<ParseError> for RequestError {
             ParseError::Http(error) => Self::Http(error),
             ParseError::Version => Self::HttpVersion,
         }
-    }
-}
-
-/// What the response depends on.
-#[derive(Debug)]
-pub(super) struct Facts {
-    pub(super) accept_key: AcceptKey,
-    /// The offered subprotocols, as a list.
-    pub(super) subprotocols: Box<str>,
-    /// The valid offers of permessage-deflate.
-    pub(super) deflate_offers: Box<[Params]>,
-}
-
-/// Checks a complete head.
-pub(super) fn check(
-    head: &[u8],
-    max_fields: usize,
-    origins: &Origins,
-) -> Result<Facts, RequestError> {
-    let RequestHead {
-        method,
-        target,
-        fields,
-    } = RequestHead::parse(head, max_fields)?;
-    if method != b"GET" {
-        return Err(RequestError::Method);
-    }
-    let target = Target::parse(target).ok_or(RequestError::Target)?;
-    check_fields(target, fields, origins)
-}
-
-/// The header fields of the handshake, collected in one pass.
-#[derive(Default)]
-struct Found<'b> {
-    host: Single<'b>,
-    key: Single<'b>,
-    version: Single<'b>,
-    origin: Single<'b>,
-    upgrade: bool,
-    connection: bool,
-    body: Body<'b>,
-    malformed_subprotocol: bool,
-    malformed_extension: bool,
-    subprotocols: String,
-    deflate_offers: Vec<Params>,
-}
-
-/// The value of a field that must not occur twice.
-#[derive(Debug, Default, Clone, Copy)]
-enum Single<'b> {
-    #[default]
-    Missing,
-    One(&'b [u8]),
-    Many,
-}
-
-impl<'b> Single<'b> {
-    fn add(&mut self, value: &'b [u8]) {
-        *self = match self {
-            Self::Missing => Self::One(value),
-            _ => Self::Many,
-        };
-    }
-}
-
-impl<'b> Found<'b> {
-    fn collect(fields: impl Iterator<Item = Header<'b>>) -> Self {
-        let mut found = Self::default();
-        for field in fields {
-            found.add(field);
-        }
-        found
-    }
-
-    fn add(&mut self, field: Header<'b>) {
-        let value = field.value;
-        if field.is("Host") {
-            self.host.add(value);
-        } else if field.is("Sec-WebSocket-Key") {
-            self.key.add(value);
-        } else if field.is("Sec-WebSocket-Version") {
-            self.version.add(value);
-        } else if field.is("Origin") {
-            self.origin.add(value);
-        } else if field.is("Upgrade") {
-            self.upgrade |= lists(value, "websocket");
-        } else if field.is("Connection") {
-            self.connection |= lists(value, "upgrade");
-        } else if field.is("Content-Length") {
-            self.body.add_content_length(value);
-        } else if field.is("Transfer-Encoding") {
-            self.body.add_transfer_encoding(value);
-        } else if field.is("Sec-WebSocket-Protocol") {
-            for name in list(value) {
-                match core::str::from_utf8(name) {
-                    Ok(name) if is_token(name.as_bytes()) => {
-                        self.subprotocols.push_str(name);
-                        self.subprotocols.push(',');
-                    }
-                    _ => self.malformed_subprotocol = true,
-                }
-            }
-        } else if field.is("Sec-WebSocket-Extensions") {
-            for element in list(value) {
-                match Extension::parse(element) {
-                    None => self.malformed_extension = true,
-                    Some(extension) if cfg!(feature = "deflate") => {
-                        self.deflate_offers.extend(Params::offered(extension));
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-    }
-}
-
-/// Checks the header fields, in the order of [`RequestError`].
-fn check_fields<'b>(
-    target: Target<'b>,
-    fields: impl Iterator<Item = Header<'b>>,
-    origins: &Origins,
-) -> Result<Facts, RequestError> {
-    let found = Found::collect(fields);
-    match found.body.exists() {
-        None => return Err(RequestError::Framing),
-        Some(true) => return Err(RequestError::Body),
-        Some(false) => {}
-    }
-    // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
-    // that lacks a Host header field and to any request message that contains more than one Host
-    // header field line or a Host header field with an invalid field value" (RFC 9112 §3.2).
-    let Single::One(host) = found.host else {
-        return Err(RequestError::Host);
-    };
-    let host = core::str::from_utf8(host).map_err(|_| RequestError::Host)?;
-    split_authority(host).ok_or(RequestError::Host)?;
-    let host = target.authority.unwrap_or(host);
-
-    if !found.upgrade {
-        return Err(RequestError::Upgrade);
-    }
-    if !found.connection {
-        return Err(RequestError::Connection);
-    }
-    match found.version {
-        Single::One(b"13") => {}
-        Single::Many => return Err(RequestError::DuplicateVersion),
-        _ => return Err(RequestError::Version),
-    }
-    let accept_key = match found.key {
-        Single::One(key) if key::is_key(key) => key::accept_key(key),
-        _ => return Err(RequestError::Key),
-    };
-
-    check_origin(found.origin, host, origins)?;
-    if found.malformed_subprotocol {
-        return Err(RequestError::Subprotocols);
-    }
-    // "If a value is received by either the client or the server during negotiation that does
-    // not conform to the ABNF below, the recipient of such malformed data MUST immediately _Fail
-    // the WebSocket Connection_" (§9.1).
-    if found.malformed_extension {
-        return Err(RequestError::Extensions);
-    }
-    Ok(Facts {
-        accept_key,
-        subprotocols: found.subprotocols.into(),
-        deflate_offers: found.deflate_offers.into(),
-    })
-}
-
-fn check_origin(origin: Single<'_>, host: &str, origins: &Origins) -> Result<(), RequestError> {
-    let origin = match origin {
-        // "A connection attempt lacking this header field SHOULD NOT be interpreted as coming
-        // from a browser client." (§4.2.1, item 7)
-        Single::Missing => return Ok(()),
-        // `Request::origin` would return `None` for it, as if the client was not a browser. So it
-        // is an error even if any origin is accepted.
-        Single::One(origin) if !origin.is_empty() && origin.is_ascii() => origin,
-        Single::One(_) | Single::Many => return Err(RequestError::InvalidOrigin),
-    };
-    match core::str::from_utf8(origin) {
-        Ok(origin) if origins.allow(origin, host) => Ok(()),
-        _ => Err(RequestError::OriginNotAllowed),
     }
 }

@@ -1,10 +1,11 @@
 //! The response of a handshake as the client sees it, and its rules (RFC 6455 §4.1).
 
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use super::{
     HttpError,
-    fields::Headers,
+    fields::{Header, Headers, Single},
     head::{ParseError, ResponseHead},
     key::AcceptKey,
 };
@@ -134,9 +135,14 @@ pub enum ResponseError {
     /// The bytes are not the head of a response, or they exceed a limit.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The major version of HTTP is not 1, or the version is 1.0 and the status is 101.
-    #[error("the version of HTTP must be 1.1 (RFC 6455 §4.1)")]
+    /// The major version of HTTP is not 1, or the version is 1.0 and the status is 101. For a
+    /// CONNECT: the major version is 1.
+    #[error("the version of HTTP must be that of the request, and not 1.0 (RFC 6455 §4.1)")]
     HttpVersion,
+    /// The status is that of an interim response, 100 to 199, but not 101; or it is 101 in response
+    /// to a CONNECT. Only a handshake over [`values`](super::values) reports it.
+    #[error("the status is not that of a final response (RFC 9110 §15.2, RFC 9113 §8.6)")]
+    Interim,
     /// `Upgrade` is missing or is not `websocket`.
     #[error("the Upgrade field of the response must be websocket (RFC 6455 §4.1)")]
     Upgrade,
@@ -175,49 +181,96 @@ impl From<ParseError> for ResponseError {
     }
 }
 
-/// Checks a response with status 101 (§4.1, items 2 to 6 on the server's response), in the order of
-/// [`ResponseError`]. Returns the compression that is agreed on.
+/// What the response must agree with.
+#[derive(Debug)]
+pub(super) struct Offer {
+    /// `None` for a CONNECT.
+    pub(super) accept_key: Option<AcceptKey>,
+    /// The offered subprotocols, as a list.
+    pub(super) subprotocols: String,
+    /// The offers of permessage-deflate.
+    pub(super) deflate: Vec<Params>,
+}
+
+/// The header fields of a response that accepts, collected in one pass.
+#[derive(Debug, Default)]
+pub(super) struct Found<'b> {
+    upgrade: Single<'b>,
+    connection: bool,
+    accept: Single<'b>,
+    extensions: Single<'b>,
+    subprotocol: Single<'b>,
+}
+
+impl<'b> Found<'b> {
+    pub(super) fn add(&mut self, field: Header<'b>) {
+        let value = field.value;
+        if field.is("Upgrade") {
+            list(value).for_each(|protocol| self.upgrade.add(protocol));
+        } else if field.is("Connection") {
+            self.connection |= lists(value, "upgrade");
+        } else if field.is("Sec-WebSocket-Accept") {
+            self.accept.add(value);
+        } else if field.is("Sec-WebSocket-Extensions") {
+            self.extensions.add(value);
+        } else if field.is("Sec-WebSocket-Protocol") {
+            self.subprotocol.add(value);
+        }
+    }
+
+    /// Checks a response with status 101, or with status 200 to a CONNECT (§4.1, items 2 to 6 on
+    /// the server's response; RFC 8441 §5), in the order of [`ResponseError`]. Returns the
+    /// compression that is agreed on.
+    pub(super) fn check(&self, offer: &Offer) -> Result<Option<Params>, ResponseError> {
+        if let Some(accept_key) = &offer.accept_key {
+            match self.upgrade {
+                Single::One(upgrade) if upgrade.eq_ignore_ascii_case(b"websocket") => {}
+                _ => return Err(ResponseError::Upgrade),
+            }
+            if !self.connection {
+                return Err(ResponseError::Connection);
+            }
+            match self.accept {
+                Single::One(accept) if accept == accept_key => {}
+                _ => return Err(ResponseError::Accept),
+            }
+        }
+        let deflate = match self.extensions {
+            Single::Missing => None,
+            Single::One(value) => Some(agree(&offer.deflate, value)?),
+            Single::Many => return Err(ResponseError::Extension),
+        };
+        let is_offered = |name: &[u8]| list(offer.subprotocols.as_bytes()).any(|it| it == name);
+        match self.subprotocol {
+            Single::Missing => Ok(deflate),
+            Single::One(name) if is_offered(name) => Ok(deflate),
+            _ => Err(ResponseError::Subprotocol),
+        }
+    }
+}
+
+/// "[If] this header field indicates the use of an extension that was not present in the client's
+/// handshake [...], the client MUST _Fail the WebSocket Connection_" (§4.1, item 5). No extension
+/// but permessage-deflate is ever offered.
+fn agree(offers: &[Params], value: &[u8]) -> Result<Params, ResponseError> {
+    let chosen = sole(list(value))
+        .and_then(Extension::parse)
+        .filter(|it| is_deflate(*it) && !offers.is_empty())
+        .ok_or(ResponseError::Extension)?;
+    Params::negotiate(offers, chosen).ok_or(ResponseError::DeflateParameters)
+}
+
+/// Checks the head of a response with status 101.
 pub(super) fn check(
-    head: &ResponseHead<'_>,
-    expected: &AcceptKey,
-    offered: &str,
-    deflate_offers: &[Params],
+    head: ResponseHead<'_>,
+    offer: &Offer,
 ) -> Result<Option<Params>, ResponseError> {
-    let values = |name: &'static str| {
-        let fields = head.fields.clone().filter(move |field| field.is(name));
-        fields.map(|field| field.value)
-    };
     if head.version == b"HTTP/1.0" {
         return Err(ResponseError::HttpVersion);
     }
-    let upgrade = sole(values("Upgrade").flat_map(list));
-    if !upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket")) {
-        return Err(ResponseError::Upgrade);
+    let mut found = Found::default();
+    for field in head.fields {
+        found.add(field);
     }
-    if !values("Connection").any(|value| lists(value, "upgrade")) {
-        return Err(ResponseError::Connection);
-    }
-    if sole(values("Sec-WebSocket-Accept")) != Some(&expected[..]) {
-        return Err(ResponseError::Accept);
-    }
-    let mut deflate = None;
-    if values("Sec-WebSocket-Extensions").next().is_some() {
-        // "[If] this header field indicates the use of an extension that was not present in the
-        // client's handshake [...], the client MUST _Fail the WebSocket Connection_" (item 5). No
-        // other extension is ever offered.
-        let chosen = sole(values("Sec-WebSocket-Extensions"))
-            .and_then(|value| sole(list(value)))
-            .and_then(Extension::parse)
-            .filter(|it| is_deflate(*it) && !deflate_offers.is_empty())
-            .ok_or(ResponseError::Extension)?;
-        let agreed = Params::negotiate(deflate_offers, chosen);
-        deflate = Some(agreed.ok_or(ResponseError::DeflateParameters)?);
-    }
-    let is_offered = |name: &[u8]| list(offered.as_bytes()).any(|offer| offer == name);
-    if values("Sec-WebSocket-Protocol").next().is_some()
-        && !sole(values("Sec-WebSocket-Protocol")).is_some_and(is_offered)
-    {
-        return Err(ResponseError::Subprotocol);
-    }
-    Ok(deflate)
+    found.check(offer)
 }

@@ -60,19 +60,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::{
     HeadError, Timer,
     decision::{write_error, write_internal_error},
     head::{HeadScan, Kind},
-    key::AcceptKey,
-    request::{Facts, check},
+    request_rules::{Facts, check},
 };
-use crate::{
-    buffer::RecvBuf, config::Config, connection::Connection, deflate::Params, output::Output,
-};
+use crate::{buffer::RecvBuf, config::Config, connection::Connection, output::Output};
 
 pub use super::{
     decision::{Accept, Reject},
@@ -173,12 +169,8 @@ impl Handshake {
         };
         self.state = State::Requested;
         let head = input.consume(len);
-        let pending = Pending {
-            accept_key: facts.accept_key,
-            offered: facts.subprotocols,
-            deflate_offers: facts.deflate_offers,
-            config: self.config,
-        };
+        let config = self.config;
+        let pending = Pending { facts, config };
         Ok(Some((Request::new(input.get(head)), pending)))
     }
 
@@ -275,9 +267,7 @@ impl Handshake {
 #[derive(Debug)]
 #[must_use = "the client waits for `accept` or `reject`"]
 pub struct Pending {
-    accept_key: AcceptKey,
-    offered: Box<str>,
-    deflate_offers: Box<[Params]>,
+    facts: Facts,
     config: Config,
 }
 
@@ -294,9 +284,9 @@ impl Pending {
         response: Accept<'_>,
         out: &mut dyn Output,
     ) -> Result<Connection, HeadError> {
-        let agreed = response.agree(&self.deflate_offers, self.config.deflate());
+        let agreed = response.agree(&self.facts.deflate_offers, self.config.deflate());
         let params = agreed.map(|agreed| agreed.params);
-        match response.write(&self.accept_key, &self.offered, params, out.tail()) {
+        match response.write(&self.facts, params, out.tail()) {
             Ok(()) => Ok(Connection::opened(None, &self.config, agreed)),
             Err(error) => {
                 write_internal_error(out.tail());

@@ -1,14 +1,21 @@
 //! The request of a client: a WebSocket URI (RFC 6455 §3), offers and header fields.
 
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
 
 use bytes::BytesMut;
 use fluent_uri::Uri;
 
 use super::{
     HeadError,
-    fields::{OwnFields, write},
+    fields::{OwnFields, write, write_field},
+    key,
     origin::{Origin, split_authority},
+    response::Offer,
 };
 use crate::{config::Config, deflate::Params, grammar::is_token};
 
@@ -199,56 +206,75 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    /// The subprotocols as a list.
-    pub(super) fn offers(&self) -> String {
-        self.subprotocols.join(", ")
-    }
-
-    /// The offers of permessage-deflate.
-    pub(super) fn deflate_offers(&self, config: &Config) -> Vec<Params> {
-        match config.deflate() {
-            None => Vec::new(),
-            Some(config) if self.deflate_offers.is_empty() => vec![config.offer()],
-            Some(_) => self.deflate_offers.clone(),
+    /// What the response must agree with. A CONNECT has no key.
+    pub(super) fn offer(&self, key: Option<&[u8]>, config: &Config) -> Offer {
+        Offer {
+            accept_key: key.map(key::accept_key),
+            subprotocols: self.subprotocols.join(", "),
+            deflate: match config.deflate() {
+                None => Vec::new(),
+                Some(config) if self.deflate_offers.is_empty() => vec![config.offer()],
+                Some(_) => self.deflate_offers.clone(),
+            },
         }
     }
 
-    /// Writes the request (RFC 6455 §4.1), which has passed [`check`](Self::check).
-    pub(super) fn write(&self, key: &[u8], deflate: &[Params], out: &mut BytesMut) {
+    /// The path and the query.
+    pub(super) fn target(&self) -> String {
         let path = if self.path.is_empty() { "/" } else { self.path };
-        write(out, format_args!("GET {path}"));
-        if let Some(query) = self.query {
-            write(out, format_args!("?{query}"));
+        match self.query {
+            None => path.into(),
+            Some(query) => format!("{path}?{query}"),
         }
-        write(out, format_args!(" HTTP/1.1\r\nHost: {}", self.host));
-        if self.port != default_port(self.secure) {
-            write(out, format_args!(":{}", self.port));
+    }
+
+    /// The host, and the port if it is not the default.
+    pub(super) fn authority(&self) -> String {
+        match self.port {
+            port if port == default_port(self.secure) => self.host.into(),
+            port => format!("{}:{port}", self.host),
         }
-        out.extend_from_slice(
-            b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ",
-        );
-        out.extend_from_slice(key);
-        out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
+    }
+
+    /// Calls `put` with the name and the value of each field of the request (RFC 6455 §4.1), which
+    /// has passed [`check`](Self::check). A CONNECT has no key, and none of the fields that only
+    /// HTTP/1.1 has (RFC 8441 §5).
+    pub(super) fn each_field(
+        &self,
+        key: Option<&[u8]>,
+        offer: &Offer,
+        put: &mut dyn FnMut(&str, &str),
+    ) {
+        if let Some(key) = key {
+            put("Host", &self.authority());
+            put("Upgrade", "websocket");
+            put("Connection", "Upgrade");
+            put(
+                "Sec-WebSocket-Key",
+                core::str::from_utf8(key).unwrap_or_default(),
+            );
+        }
+        put("Sec-WebSocket-Version", "13");
         if let Some(origin) = self.origin {
-            write(out, format_args!("Origin: {origin}\r\n"));
+            put("Origin", origin);
         }
-        if !self.subprotocols.is_empty() {
-            let offers = self.offers();
-            write(out, format_args!("Sec-WebSocket-Protocol: {offers}\r\n"));
+        if !offer.subprotocols.is_empty() {
+            put("Sec-WebSocket-Protocol", &offer.subprotocols);
         }
-        for (at, offer) in deflate.iter().enumerate() {
+        if !offer.deflate.is_empty() {
             // "An element preceding another element has higher preference." (RFC 7692 §5)
-            let before = if at == 0 {
-                "Sec-WebSocket-Extensions: "
-            } else {
-                ", "
-            };
-            write(out, format_args!("{before}{offer}"));
+            let offers: Vec<_> = offer.deflate.iter().map(Params::to_string).collect();
+            put("Sec-WebSocket-Extensions", &offers.join(", "));
         }
-        if !deflate.is_empty() {
-            out.extend_from_slice(b"\r\n");
-        }
-        self.fields.write(out);
+        self.fields.each(put);
+    }
+
+    /// Writes the request of an upgrade.
+    pub(super) fn write(&self, key: &[u8], offer: &Offer, out: &mut BytesMut) {
+        write(out, format_args!("GET {} HTTP/1.1\r\n", self.target()));
+        self.each_field(Some(key), offer, &mut |name, value| {
+            write_field(out, name, value);
+        });
         out.extend_from_slice(b"\r\n");
     }
 }

@@ -3,7 +3,8 @@
 //! - two connections joined in memory, with a virtual clock: [`Pair`];
 //! - valid and invalid bytes of a peer: [`wire`], [`deflate`], [`http`];
 //! - decoders that tell the expected result: [`reference`], [`inflate`];
-//! - the results of handshakes: [`server`], [`client`].
+//! - the results of handshakes: [`server`], [`client`];
+//! - the same handshakes over bytes and over values: [`doors`].
 //!
 //! Nothing here reads a clock, a socket or entropy.
 
@@ -18,6 +19,7 @@ use websocket_proto::{
 
 pub mod client;
 pub mod deflate;
+pub mod doors;
 pub mod http;
 pub mod inflate;
 pub mod reference;
