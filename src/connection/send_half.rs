@@ -18,6 +18,8 @@ use super::{
     CloseFrame, Delivery, Lent, Notes, Prepared, ReadyState,
     sending::{Direct, Sending},
 };
+#[cfg(doc)]
+use super::{Connection, RecvHalf};
 
 /// The sending half of a [split](Connection::split) connection.
 ///

@@ -104,9 +104,7 @@ impl Inflated {
     ) -> Result<(impl Iterator<Item = &[u8]> + Clone, &mut [u8]), InvalidUtf8> {
         let left = limit.saturating_sub(self.len());
         if left > 0 && self.filled == self.end() {
-            if self.filled > MAX_INCOMPLETE {
-                self.store(limit)?;
-            }
+            self.store(limit)?;
             let len = match self.fresh.is_empty() {
                 true => input.saturating_mul(8).clamp(FIRST, ROOM),
                 false => ROOM,
