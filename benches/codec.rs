@@ -1,5 +1,5 @@
 //! Benchmarks of frames: mask, header, receive and send, for payloads from a chat line to a file.
-//! Each checks its result before it is timed. `cargo bench -- --test` runs each once.
+//! Each checks its result before it is timed. `cargo bench -p benches -- --test` runs each once.
 //!
 //! The receive benchmarks work like a server under load: a read copies up to 16 KiB of a stream of
 //! frames into the buffer. The stream itself stays masked.

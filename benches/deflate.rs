@@ -1,6 +1,6 @@
 //! Benchmarks of compressed messages: JSON from a chat line to a page of chat lines, with and without
 //! context takeover; the gain of the pool; and the cost of hibernation. Each checks its result before
-//! it is timed. `cargo bench --features deflate -- --test` runs each once.
+//! it is timed. `cargo bench -p benches -- --test` runs each once.
 //!
 //! `zlib-rs` is the library alone with the same messages, into memory that exists already: without
 //! frames, masks, UTF-8 and history. The difference to `connection` is the cost of this crate.

@@ -1,6 +1,6 @@
 //! What a peer can cost: the most expensive input of each kind, as a server receives it. The times
 //! are those for one MiB on the wire, frame headers included. Each row checks its result before it
-//! is timed, and `cargo bench --features deflate --bench worst_case -- --test` runs each once.
+//! is timed, and `cargo bench -p benches --bench worst_case -- --test` runs each once.
 //!
 //! The manual of `deflate` has a table of these times.
 

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use std::{env, error::Error, process::ExitCode};
 
 use bytes::BytesMut;
+use examples::options;
 use websocket_proto::handshake::client::{Handshake, Outcome, Request};
 use websocket_proto::{Config, Connection, Event, ReadyState, RecvBuf, Seed};
-
-mod options;
 
 const USAGE: &str = "usage: autobahn_client [OPTIONS] URL [AGENT]
 

@@ -3,6 +3,7 @@ use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 use std::{env, error::Error, future, pin::pin, process::ExitCode, thread, time::Duration};
 
 use bytes::{Buf, BytesMut};
+use examples::options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -12,8 +13,6 @@ use websocket_proto::handshake::client::{Handshake, Outcome, Request, Response};
 use websocket_proto::{
     CloseCode, CloseFrame, Config, Connection, Event, ReadyState, RecvBuf, Seed,
 };
-
-mod options;
 
 const USAGE: &str = "usage: client [OPTIONS] URL
 

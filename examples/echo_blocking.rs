@@ -6,8 +6,7 @@ use std::{env, error::Error, thread, time::Duration, time::Instant};
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
 use websocket_proto::{Config, Event, RecvBuf};
 
-mod options;
-use options::HELP;
+use examples::options::{self, HELP};
 
 type Outcome = Result<(), Box<dyn Error>>;
 

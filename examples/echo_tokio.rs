@@ -10,8 +10,7 @@ use websocket_proto::deflate::Pool;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
 use websocket_proto::{CloseCode, Config, Connection, Event, ReadyState, RecvBuf};
 
-mod options;
-use options::HELP;
+use examples::options::{self, HELP};
 
 /// Bytes of unsent output above which no events are taken and nothing is read: a peer that does
 /// not read has to wait.

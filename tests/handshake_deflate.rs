@@ -17,9 +17,6 @@ use websocket_proto::handshake::{
 };
 use websocket_proto::{Config, RecvBuf, Seed};
 
-#[allow(dead_code)]
-#[path = "../examples/options/mod.rs"]
-mod options;
 mod support;
 
 use support::{
@@ -683,49 +680,6 @@ fn fixed_04_white_space_around_the_equals_sign() {
             Some(offer("s=10")),
             "{text:?}"
         );
-    }
-}
-
-/// Servers such as tornado and Mojolicious accept an offer of permessage-deflate, but leave
-/// `server_no_context_takeover` out of the response. The example client accepts that.
-#[test]
-fn fixed_16_the_example_client_offers_no_context_takeover_twice() {
-    for bits in [None, Some("10")] {
-        let mut args = vec!["--no-context-takeover".to_owned()];
-        args.extend(
-            bits.iter()
-                .flat_map(|bits| ["--window-bits".into(), bits.to_string()]),
-        );
-        let (config, others) = options::parse(args).unwrap();
-        assert_eq!(others, [""; 0]);
-        let config = config.deflate;
-        let request = options::offer(Request::new(URL).unwrap(), config);
-        let (_, text) = started(&request, with_deflate(config));
-        let (strict, plain, agreed) = match bits {
-            None => ("sn cn c", "cn c", "cn"),
-            Some(_) => ("sn cn s=10 c=10", "cn s=10 c=10", "cn s=10 c=10"),
-        };
-        let sent = value(&text, EXTENSIONS).unwrap();
-        assert_eq!(sent, format!("{}, {}", full(strict), full(plain)));
-
-        // A server that keeps to RFC 7692 §7.1.1.1 chooses the strict offer.
-        let chosen = DeflateConfig::new().accept([sent]).unwrap();
-        assert!(chosen.server_no_context_takeover && chosen.client_no_context_takeover);
-        // The response of other servers fits the plain offer. The client still does what it
-        // offered about itself.
-        let silent = if bits.is_none() { "" } else { "s=10" };
-        let response = with_fields(support::client::response(), &[&full(silent)]);
-        let outcome = outcome([&response[..]], &request, with_deflate(config));
-        assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
-        let offers = [strict, plain].map(offer);
-        assert_eq!(Params::agree(&offers, &full(silent)), Ok(offer(agreed)));
-    }
-    // Otherwise there is one offer at most.
-    for (arg, offers) in [("--no-deflate", None), ("", Some(DEFAULT_OFFER))] {
-        let config = options::parse([arg.to_owned()]).unwrap().0.deflate;
-        let request = options::offer(Request::new(URL).unwrap(), config);
-        let (_, text) = started(&request, with_deflate(config));
-        assert_eq!(value(&text, EXTENSIONS), offers);
     }
 }
 

@@ -6,8 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 
-# Tests, benches and examples are left out: what they depend on could ask for higher versions.
-awk '/^\[/ { keep = !/^\[(dev-dependencies|\[bench|\[example|profile)/ } keep' Cargo.toml |
+# Tests and the other packages are left out: what they depend on could ask for higher versions.
+awk '/^\[/ { keep = !/^\[(workspace|dev-dependencies|profile)/ } keep' Cargo.toml |
   sed -E '/^\[dependencies\]/,/^\[/ {
     s/"([0-9]+)"/"\1.0"/
     s/"([0-9]+\.[0-9]+)"/"\1.0"/

@@ -6,7 +6,7 @@
   tests/autobahn/run.sh server COMMAND...     test a server; {port} in the command is replaced
   tests/autobahn/run.sh client COMMAND...     test a client; {url} and {agent} are replaced
 
-For example `run.sh --cases '3.*' server target/release/examples/echo_tokio 127.0.0.1:{port}`.
+For example `run.sh --cases '3.*' server target/release/echo_tokio 127.0.0.1:{port}`.
 
 A case passes if the suite calls its behavior and its close OK or INFORMATIONAL and did not have to
 fail the connection itself. NON-STRICT, UNIMPLEMENTED and a case without a result fail. Failed cases
@@ -76,8 +76,8 @@ def main():
     if options.role:
         runs = [(Path(options.command[0]).name, options.role, options.command)]
     else:
-        subprocess.run(["cargo", "build", "--release", "--all-features", "--examples"], cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
-        examples = TARGET / "release" / "examples"
+        subprocess.run(["cargo", "build", "--release", "-p", "examples"], cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
+        examples = TARGET / "release"
         runs = [
             ("echo_tokio", "server", [examples / "echo_tokio", *LIMIT, "127.0.0.1:{port}"]),
             ("echo_blocking", "server", [examples / "echo_blocking", *LIMIT, "127.0.0.1:{port}"]),

@@ -12,8 +12,8 @@ websockets=17.4
 ws=8.23.0
 
 if [ $# = 0 ]; then
-  cargo build --release --all-features --examples --manifest-path "$here/../../Cargo.toml"
-  set -- "$target/release/examples"
+  cargo build --release -p examples --manifest-path "$here/../../Cargo.toml"
+  set -- "$target/release"
 fi
 mkdir -p "$target/interop"
 target=$(cd "$target" && pwd)/interop

@@ -2,7 +2,7 @@
 use websocket_proto::deflate::{DeflateConfig, Params};
 use websocket_proto::{Config, handshake::client::Request};
 
-pub(crate) const HELP: &str = "\
+pub const HELP: &str = "\
 Options of all examples:
   --max-message-size SIZE  largest message to accept, in bytes or as in 64M; default: 1M
   --no-deflate             do not use compression (permessage-deflate)
@@ -11,9 +11,7 @@ Options of all examples:
   --window-bits N          compress with windows of at most 2^N bytes, in both directions; 9 to 15";
 
 /// Takes these options out of the arguments. Returns the configuration and the other arguments.
-pub(crate) fn parse(
-    args: impl IntoIterator<Item = String>,
-) -> Result<(Config, Vec<String>), String> {
+pub fn parse(args: impl IntoIterator<Item = String>) -> Result<(Config, Vec<String>), String> {
     let (mut config, mut deflate) = (Config::new(), DeflateConfig::new());
     let (mut args, mut others, mut wanted) = (args.into_iter(), Vec::new(), true);
     while let Some(arg) = args.next() {
@@ -55,8 +53,7 @@ fn bytes(size: &str) -> Option<usize> {
 ///
 /// tornado and Mojolicious do not agree to `server_no_context_takeover`. The second offer accepts
 /// such a server.
-#[allow(dead_code)] // servers make no offers
-pub(crate) fn offer<'a>(request: Request<'a>, deflate: Option<DeflateConfig>) -> Request<'a> {
+pub fn offer<'a>(request: Request<'a>, deflate: Option<DeflateConfig>) -> Request<'a> {
     let Some(offer) = deflate.map(|config| config.offer()) else {
         return request;
     };

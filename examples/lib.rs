@@ -1,0 +1,2 @@
+//! What several examples use.
+pub mod options;
