@@ -1,2 +1,5 @@
 //! What several examples use.
+pub mod adapters;
+pub mod echo;
 pub mod options;
+pub mod stdin;
