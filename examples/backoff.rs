@@ -51,6 +51,7 @@ impl Closed {
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.code {
+            Some(code) if self.reason.is_empty() => write!(f, "the server closed with {code}"),
             Some(code) => write!(f, "the server closed with {code} {}", self.reason),
             None => write!(f, "the server closed without a code"),
         }

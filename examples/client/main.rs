@@ -39,7 +39,7 @@ async fn run(options: &Options) -> Result<ExitCode, Failure> {
     let look = |response: &Response<'_>| print::response(response, options.verbose);
     let mut socket = Socket::connect(stream, &request, config, look).await?;
     if io::stdin().is_terminal() && !options.echo {
-        eprintln!("connected: each line is sent as a message, Ctrl-D ends the input");
+        eprintln!("connected: each line is a message, Ctrl-D ends the input; see also --help");
     }
     let result = match options.echo {
         true => echo_all(&mut socket).await.map(|()| false),
