@@ -1,2 +1,6 @@
 //! What several examples use.
+pub mod adapters;
+pub mod backoff;
+pub mod echo;
 pub mod options;
+pub mod stdin;

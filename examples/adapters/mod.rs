@@ -1,0 +1,6 @@
+//! The glue between the engine and a transport: copy the files that you need.
+pub mod dial;
+#[cfg(feature = "tls")]
+pub mod tls;
+pub mod tokio;
+pub mod transport;
