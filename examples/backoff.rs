@@ -1,11 +1,6 @@
-//! Whether another try can help, and how long to wait before it: exponential back-off with full
-//! jitter.
-use std::{error::Error, fmt, io, time::Duration};
-
-use websocket_proto::handshake::client::ResponseError;
-use websocket_proto::{CloseCode, CloseFrame, ProtocolError};
-
-use crate::adapters::tokio::Refused;
+//! How long to wait before another try: exponential back-off with full jitter (RFC 6455 §7.2.3).
+//! `Error::can_retry` tells whether to try at all.
+use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
@@ -32,62 +27,6 @@ impl Backoff {
         self.failures += 1;
         limit.mul_f64(random as f64 / u64::MAX as f64)
     }
-}
-
-/// The server closed the connection.
-#[derive(Debug)]
-pub struct Closed {
-    code: Option<CloseCode>,
-    reason: String,
-}
-
-impl Closed {
-    pub fn new(close: CloseFrame<'_>) -> Self {
-        let (code, reason) = (close.code, close.reason.escape_debug().to_string());
-        Self { code, reason }
-    }
-}
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.code {
-            Some(code) if self.reason.is_empty() => write!(f, "the server closed with {code}"),
-            Some(code) => write!(f, "the server closed with {code} {}", self.reason),
-            None => write!(f, "the server closed without a code"),
-        }
-    }
-}
-
-impl Error for Closed {}
-
-/// Whether the same can succeed later. It cannot if this end, or what it asks for, is wrong.
-pub fn retry_helps(error: &(dyn Error + 'static)) -> bool {
-    if let Some(closed) = error.downcast_ref::<Closed>() {
-        // Going away; an internal error; a restart; try again later; a bad gateway. An application
-        // adds those of its own codes, 3000 to 4999, that pass.
-        return matches!(closed.code.map(u16::from), Some(1001 | 1011..=1014));
-    }
-    if let Some(refused) = error.downcast_ref::<Refused>() {
-        return matches!(refused.status, 408 | 425 | 429 | 500..);
-    }
-    if let Some(error) = error.downcast_ref::<ResponseError>() {
-        return matches!(error, ResponseError::Timeout | ResponseError::EndOfStream);
-    }
-    if let Some(error) = error.downcast_ref::<ProtocolError>() {
-        return matches!(
-            error,
-            ProtocolError::EndOfStream | ProtocolError::PongTimeout | ProtocolError::MessageTimeout
-        );
-    }
-    if let Some(error) = error.downcast_ref::<io::Error>() {
-        // TLS: the certificate is not accepted, or this is no TLS. A file is not there.
-        use io::ErrorKind::{InvalidData, InvalidInput, Other, Unsupported};
-        return !matches!(
-            error.kind(),
-            InvalidData | InvalidInput | Other | Unsupported
-        );
-    }
-    false
 }
 
 #[cfg(test)]

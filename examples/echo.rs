@@ -1,15 +1,14 @@
 //! Sends every message back: what all echo servers do.
 use tokio::task::yield_now;
-use websocket_proto::{Event, ReadyState};
+use websocket_proto::{Error, Event, ReadyState};
 
-use crate::adapters::tokio::{Failure, HIGH_WATER, Socket};
-use crate::adapters::transport::Stream;
+use crate::adapters::tokio::{HIGH_WATER, Socket, Stream};
 
 /// Runs an open connection until it is done. It can be dropped and called again.
-pub async fn echo(socket: &mut Socket<impl Stream>) -> Result<(), Failure> {
+pub async fn echo(socket: &mut Socket<impl Stream>) -> Result<(), Error> {
     loop {
         let Socket { ws, input, out, .. } = &mut *socket;
-        while out.len() < HIGH_WATER
+        while out.len() <= HIGH_WATER
             && let Some(event) = ws.next_event(input, out)?
         {
             match event {
@@ -23,7 +22,6 @@ pub async fn echo(socket: &mut Socket<impl Stream>) -> Result<(), Failure> {
         if ws.is_done() {
             return Ok(());
         }
-        let receive = out.len() < HIGH_WATER;
-        socket.wait(receive).await?;
+        socket.wait().await;
     }
 }

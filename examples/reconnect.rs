@@ -2,12 +2,11 @@
 use std::{collections::VecDeque, env, process::ExitCode};
 
 use examples::adapters::dial::{self, Trust, dial};
-use examples::adapters::{tokio::Failure, tokio::Socket, transport::Stream};
-use examples::backoff::{Backoff, Closed, retry_helps};
-use examples::{options, stdin::Lines};
+use examples::adapters::tokio::{Socket, Stream};
+use examples::{Failure, backoff::Backoff, options, stdin::Lines};
 use tokio::time::{Instant, sleep};
 use websocket_proto::handshake::client::Request;
-use websocket_proto::{CloseCode, Config, Event, ReadyState};
+use websocket_proto::{CloseCode, Config, Error, Event, ReadyState};
 
 const USAGE: &str = "usage: reconnect [OPTIONS] URL
 
@@ -51,7 +50,7 @@ async fn run() -> Result<(), Failure> {
         let mut opened = None;
         let error = match attempt(&request, &trust, config, &mut session, &mut opened).await {
             Ok(()) => return Ok(()),
-            Err(error) if !retry_helps(&*error) => return Err(error),
+            Err(error) if !error.can_retry() => return Err(error.into()),
             Err(error) => error,
         };
         let pause = backoff.pause(opened.map(|at: Instant| at.elapsed()), getrandom::u64()?);
@@ -67,7 +66,7 @@ async fn attempt(
     config: Config,
     session: &mut Session,
     opened: &mut Option<Instant>,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let stream = dial(request, trust, config.handshake_timeout).await?;
     let mut socket = Socket::connect(stream, request, config, |_| {}).await?;
     *opened = Some(Instant::now());
@@ -77,7 +76,7 @@ async fn attempt(
         socket.ws.send_text(text, &mut socket.out)?;
     }
     let result = converse(&mut socket, session).await;
-    socket.close(CloseCode::GOING_AWAY, "")?; // if this end gave up
+    (socket.ws).close(CloseCode::GOING_AWAY, "", &mut socket.out)?; // if this end gave up
     socket.finish().await;
     match session.lines.ended() && session.unanswered.is_empty() {
         true => Ok(()),
@@ -85,7 +84,7 @@ async fn attempt(
     }
 }
 
-async fn converse(socket: &mut Socket<impl Stream>, session: &mut Session) -> Result<(), Failure> {
+async fn converse(socket: &mut Socket<impl Stream>, session: &mut Session) -> Result<(), Error> {
     let Session { lines, unanswered } = session;
     loop {
         let Socket { ws, input, out, .. } = &mut *socket;
@@ -100,16 +99,17 @@ async fn converse(socket: &mut Socket<impl Stream>, session: &mut Session) -> Re
         }
         let answered = lines.ended() && unanswered.is_empty();
         if ws.is_done() {
-            return ws
-                .close_received()
-                .map_or(Ok(()), |close| Err(Closed::new(close).into()));
+            return match ws.close_received() {
+                Some(close) if !answered => Err(Error::Closed(close.code)),
+                _ => Ok(()),
+            };
         }
         if answered {
             ws.close(CloseCode::NORMAL, "", out)?;
         }
         let may_send = ws.state() == ReadyState::Open && unanswered.len() < UNANSWERED;
         tokio::select! {
-            result = socket.wait(true) => result?,
+            () = socket.wait() => {}
             line = lines.next(), if may_send => if let Some(line) = line? {
                 socket.ws.send_text(&line, &mut socket.out)?;
                 unanswered.push_back(line);

@@ -2,14 +2,14 @@
 use std::{env, time::Duration};
 
 use examples::adapters::tls::{ServerStream, acceptor};
-use examples::adapters::tokio::{Failure, Socket};
-use examples::echo::echo;
 use examples::options::{self, HELP};
+use examples::{Failure, adapters::tokio::Socket, echo::echo};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use websocket_proto::{Config, handshake::server::Origins};
+use websocket_proto::Config;
+use websocket_proto::handshake::server::{Accept, Handshake, Origins};
 
 const USAGE: &str = "usage: tls [OPTIONS] [ADDRESS:PORT]
 
@@ -77,11 +77,12 @@ async fn accept(tcp: TcpStream, acceptor: TlsAcceptor) -> Result<Option<ServerSt
 }
 
 async fn talk(stream: ServerStream, config: Config) -> Result<(), Failure> {
-    let origins = Origins::Any; // an echo protects no user data
-    let Some(mut socket) = Socket::accept(stream, config, origins).await? else {
+    let handshake = Handshake::new(config, Origins::Any); // an echo protects no user data
+    let accepted = Socket::accept(stream, handshake, |_| Ok(Accept::new())).await?;
+    let Some(mut socket) = accepted else {
         return Ok(());
     };
     let result = echo(&mut socket).await;
     socket.finish().await; // also after an error: the Close frame is in `out`
-    result
+    Ok(result?)
 }

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 use websocket_proto::handshake::client::Request;
 
-use super::{tokio::Failure, transport::Stream};
+use super::tokio::Stream;
 
 /// The certificates that a client accepts. Default: those of Mozilla's list of authorities.
 #[derive(Default)]
@@ -40,7 +40,7 @@ pub async fn dial(
     request: &Request<'_>,
     trust: &Trust,
     limit: Duration,
-) -> Result<Box<dyn Stream>, Failure> {
+) -> io::Result<Box<dyn Stream>> {
     let (host, port) = (request.host(), request.port());
     let open = async {
         let tcp = TcpStream::connect((host, port)).await?;
@@ -55,7 +55,7 @@ pub async fn dial(
     let opened = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     opened.map_err(|error: io::Error| {
         let text = format!("cannot connect to {host}:{port}: {error}");
-        io::Error::new(error.kind(), text).into()
+        io::Error::new(error.kind(), text)
     })
 }
 

@@ -3,4 +3,3 @@ pub mod dial;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod tokio;
-pub mod transport;

@@ -65,7 +65,10 @@ fn read(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
         Ok(certificates) if certificates.is_empty() => Err("there is no certificate in it".into()),
         result => result.map_err(|error| error.to_string()),
     }
-    .map_err(|error: String| io::Error::other(format!("{}: {error}", path.display())))
+    .map_err(|error: String| {
+        let text = format!("{}: {error}", path.display());
+        io::Error::new(io::ErrorKind::InvalidInput, text)
+    })
 }
 
 /// Adds what to do about the usual errors.

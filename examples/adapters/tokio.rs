@@ -1,20 +1,39 @@
-//! A WebSocket over any stream of tokio: TCP, TLS, a pipe. One task owns it and both directions, so
-//! no lock is needed and no waker gets lost.
-use std::{error::Error, fmt};
+//! WebSockets over any `AsyncRead + AsyncWrite` of tokio: TCP, TLS, an upgraded HTTP connection. Copy
+//! this file and the folder `tokio` unchanged. They need the crates `websocket-proto`, `bytes`,
+//! `tokio` (`time`), and for `messages.rs` also `futures-util` (`sink`).
+//!
+//! [`Socket::accept`] and [`Socket::connect`] do the handshake. Then there are three ways to use it:
+//!
+//! - [`recv`](Socket::recv) returns events that borrow the receive buffer.
+//! - To reply to an event without copying it, take events from `ws` yourself, and [`wait`](Socket::wait)
+//!   when there are none: see `echo.rs`.
+//! - [`Messages`] is a `Stream` and a `Sink` of messages that own their memory, and can be split for
+//!   two tasks.
+//!
+//! While one of its futures waits, the socket writes, answers pings and keeps the time limits.
+//! **Cancel safety:** all state is in the socket, so each future can be dropped at any time and called
+//! again: nothing is lost, and nothing is sent twice.
+//!
+//! What it does not do: open TCP or TLS streams; share codecs between connections (`deflate::Pool`);
+//! answer pings while no future of it waits; put parts together (`Config::parts_above`).
+use std::future::poll_fn;
+use std::task::{Context, Poll, Poll::Ready, ready};
 
 use bytes::BytesMut;
-use websocket_proto::handshake::{client, server};
-use websocket_proto::{CloseCode, Config, Connection, RecvBuf, Seed, SendError};
+use websocket_proto::{CloseCode, Connection, Error, Event, RecvBuf};
 
-use super::transport::{Stream, Transport, Wake};
+mod handshake;
+mod messages;
+mod transport;
 
-pub type Failure = Box<dyn Error + Send + Sync>;
+pub use messages::{Message, Messages};
+pub use transport::Stream;
+use transport::{Transport, Wake};
 
-/// Bytes of unsent output above which a program takes no more events or sends no more of its own.
-pub const HIGH_WATER: usize = 1 << 20;
+/// Above this many bytes of unsent output, take no more events and send nothing of your own.
+pub const HIGH_WATER: usize = 64 << 10;
 
-/// Take all events from `ws`, with `input` and `out`. Then call [`wait`](Self::wait), and repeat.
-/// When `ws` is done, and after every error, call [`finish`](Self::finish).
+/// An open connection, its buffers and its stream.
 pub struct Socket<S> {
     pub ws: Connection,
     pub input: RecvBuf,
@@ -23,137 +42,99 @@ pub struct Socket<S> {
 }
 
 impl<S: Stream> Socket<S> {
-    /// Opens a connection as a client. `look` sees the response of the server.
-    pub async fn connect(
-        stream: S,
-        request: &client::Request<'_>,
-        config: Config,
-        look: impl FnOnce(&client::Response<'_>),
-    ) -> Result<Self, Failure> {
-        let mut transport = Transport::new(stream);
-        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-        let mut handshake = client::Handshake::start(request, Seed::from_os()?, config, &mut out)?;
-        let ws = loop {
-            match handshake.next(&mut input)? {
-                Some(client::Outcome::Accepted(ws, response)) => {
-                    look(&response);
-                    break ws;
-                }
-                Some(client::Outcome::Refused(response)) => {
-                    look(&response);
-                    return Err(Refused::new(&response).into());
-                }
-                None => {}
+    /// For a handshake that was done elsewhere. `input` has the bytes that arrived with it.
+    pub fn new(stream: S, ws: Connection, input: RecvBuf) -> Self {
+        Self {
+            ws,
+            input,
+            out: BytesMut::new(),
+            transport: Transport::new(stream),
+        }
+    }
+
+    /// Returns the next event. `None` or an error comes once, after the orderly end.
+    pub async fn recv(&mut self) -> Result<Option<Event<'_>>, Error> {
+        if !poll_fn(|cx| self.poll_event(cx)).await {
+            return Ok(None);
+        }
+        match self.ws.next_event(&mut self.input, &mut self.out) {
+            Ok(event) => Ok(event),
+            Err(error) => {
+                poll_fn(|cx| self.transport.poll_finish(cx, &mut self.out)).await;
+                Err(self.transport.cause(error))
             }
-            let deadline = handshake.deadline(transport.now());
-            match transport.wait(&mut input, &mut out, true, deadline).await? {
-                Wake::Progress => {}
-                Wake::End => handshake.end_of_stream(),
-                Wake::Deadline => handshake.handle_timeout(transport.now())?,
+        }
+    }
+
+    /// Sends, receives, or does what is due, and returns when something has happened. Above
+    /// [`HIGH_WATER`], and while an event is ready, it does not read.
+    ///
+    /// When `ws` is done, and after an error of it, call [`finish`](Self::finish).
+    pub async fn wait(&mut self) {
+        poll_fn(|cx| self.poll_wait(cx)).await;
+    }
+
+    /// Sends the rest of `out`, which has the Close frame also after an error, and ends the stream.
+    pub async fn finish(&mut self) {
+        poll_fn(|cx| self.transport.poll_finish(cx, &mut self.out)).await;
+    }
+
+    /// Does the whole closing handshake. Messages that still arrive are dropped.
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.ws.close(code, reason, &mut self.out)?;
+        while poll_fn(|cx| self.poll_take(cx, |_| ())).await?.is_some() {}
+        Ok(())
+    }
+
+    /// Waits until `next_event` has an event or an error. `false`: the connection is over.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        // One read can contain thousands of messages. Let other tasks run in between.
+        ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
+        while !self.transport.is_over() {
+            let takes = self.out.len() <= HIGH_WATER || self.ws.error().is_some();
+            if takes && self.ws.poll(&mut self.input, &mut self.out) {
+                return Ready(true);
             }
-        };
-        Ok(Self {
+            ready!(match self.ws.is_done() {
+                true => self.transport.poll_finish(cx, &mut self.out),
+                false => self.poll_wait(cx),
+            });
+        }
+        Ready(false)
+    }
+
+    fn poll_take<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(Event<'_>) -> T,
+    ) -> Poll<Result<Option<T>, Error>> {
+        if !ready!(self.poll_event(cx)) {
+            return Ready(Ok(None));
+        }
+        match self.ws.next_event(&mut self.input, &mut self.out) {
+            Ok(event) => Ready(Ok(event.map(take))),
+            Err(error) => {
+                ready!(self.transport.poll_finish(cx, &mut self.out));
+                Ready(Err(self.transport.cause(error)))
+            }
+        }
+    }
+
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self {
             ws,
             input,
             out,
             transport,
-        })
-    }
-
-    /// Opens a connection as a server. `None`: the stream ended before its first byte, as with the
-    /// health checks of load balancers.
-    pub async fn accept(
-        stream: S,
-        config: Config,
-        origins: server::Origins,
-    ) -> Result<Option<Self>, Failure> {
-        let mut transport = Transport::new(stream);
-        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-        let mut handshake = server::Handshake::new(config, origins);
-        let result = loop {
-            match handshake.next(&mut input, &mut out) {
-                Ok(Some((_request, pending))) => {
-                    break pending
-                        .accept(server::Accept::new(), &mut out)
-                        .map_err(Failure::from);
-                }
-                Ok(None) => {}
-                Err(error) => break Err(error.into()),
-            }
-            let deadline = handshake.deadline(transport.now());
-            match transport.wait(&mut input, &mut out, true, deadline).await? {
-                Wake::Progress => {}
-                Wake::End if input.unread().is_empty() => return Ok(None),
-                Wake::End => handshake.end_of_stream(),
-                Wake::Deadline => {
-                    if let Err(error) = handshake.handle_timeout(transport.now(), &mut out) {
-                        break Err(error.into());
-                    }
-                }
-            }
-        };
-        match result {
-            Ok(ws) => Ok(Some(Self {
-                ws,
-                input,
-                out,
-                transport,
-            })),
-            Err(error) => {
-                transport.finish(&mut out).await; // the response that refuses
-                Err(error)
-            }
-        }
-    }
-
-    /// Sends, receives, or does what is due, and returns when something happened. It can be
-    /// dropped before that, so it can be a branch of `select!`.
-    ///
-    /// Pass `receive: false` if events were left in `input` because `out` is above [`HIGH_WATER`].
-    pub async fn wait(&mut self, receive: bool) -> Result<(), Failure> {
-        let (transport, input, out) = (&mut self.transport, &mut self.input, &mut self.out);
-        let deadline = self.ws.deadline(transport.now());
-        match transport.wait(input, out, receive, deadline).await? {
+        } = self;
+        let reads = out.len() <= HIGH_WATER && !ws.poll(input, out);
+        let deadline = ws.deadline(transport.now());
+        match ready!(transport.poll(cx, reads.then_some(&mut *input), out, deadline)) {
             Wake::Progress => {}
-            Wake::End => self.ws.end_of_stream(),
-            Wake::Deadline => self.ws.handle_timeout(transport.now(), out)?,
+            Wake::End => ws.end_of_stream(),
+            // What has arrived is a sign of life, so `ws` sees it first. The error is in `ws.error`.
+            Wake::Deadline => _ = (ws.poll(input, out), ws.handle_timeout(transport.now(), out)),
         }
-        Ok(())
-    }
-
-    /// Starts the closing handshake. Go on until `ws` is done. Does nothing if it was started before.
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.ws.close(code, reason, &mut self.out)
-    }
-
-    /// Sends the rest of `out`, which holds the Close frame also after an error, and ends the stream.
-    pub async fn finish(&mut self) {
-        self.transport.finish(&mut self.out).await;
+        Ready(())
     }
 }
-
-/// The server answered the handshake with another status than 101.
-#[derive(Debug)]
-pub struct Refused {
-    pub status: u16,
-    text: String,
-}
-
-impl Refused {
-    fn new(response: &client::Response<'_>) -> Self {
-        let status = response.status();
-        let mut text = format!("the server refused: {status} {}", response.reason());
-        if let Some(location) = response.header("Location") {
-            text += &format!("; it points to {}", location.escape_ascii());
-        }
-        Self { status, text }
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl Error for Refused {}

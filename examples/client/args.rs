@@ -1,8 +1,8 @@
 //! The command line.
 use std::time::Duration;
 
-use examples::adapters::{dial::Trust, tokio::Failure};
 use examples::options;
+use examples::{Failure, adapters::dial::Trust};
 use websocket_proto::{Config, handshake::client::Request};
 
 pub const USAGE: &str = "usage: client [OPTIONS] URL

@@ -1,7 +1,7 @@
 //! The commands in the lines of standard input.
 use std::fs;
 
-use examples::adapters::tokio::{Failure, Socket};
+use examples::{Failure, adapters::tokio::Socket};
 use websocket_proto::CloseCode;
 
 /// What a line asks for.

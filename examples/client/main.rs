@@ -2,9 +2,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::{env, pin::pin, process::ExitCode};
 
-use examples::adapters::tokio::{Failure, HIGH_WATER, Socket};
-use examples::adapters::{dial::HELP as TRUST, dial::dial, transport::Stream};
-use examples::{echo::echo, options::HELP as OPTIONS, stdin::Lines};
+use examples::adapters::tokio::{HIGH_WATER, Socket, Stream};
+use examples::adapters::{dial::HELP as TRUST, dial::dial};
+use examples::{Failure, echo::echo, options::HELP as OPTIONS, stdin::Lines};
 use tokio::time::{Instant, sleep_until};
 use tokio::{select, signal};
 use websocket_proto::{CloseCode, Event, ReadyState, handshake::client::Response};
@@ -47,7 +47,7 @@ async fn run(options: &Options) -> Result<ExitCode, Failure> {
     };
     if result.is_err() {
         // Tells the server also about errors of this end. Does nothing if a Close frame was sent.
-        socket.close(CloseCode::GOING_AWAY, "")?;
+        (socket.ws).close(CloseCode::GOING_AWAY, "", &mut socket.out)?;
     }
     socket.finish().await;
     if options.verbose {
@@ -83,7 +83,7 @@ async fn converse(socket: &mut Socket<impl Stream>, options: &Options) -> Result
         // Above the limit it still reads: if both ends stop reading, they deadlock.
         let may_send = out.len() < HIGH_WATER && ws.state() == ReadyState::Open;
         select! {
-            result = socket.wait(true) => result?,
+            () = socket.wait() => {}
             line = lines.next(), if may_send => match line? {
                 Some(line) => {
                     let command = input::command(line, options.raw);
@@ -99,11 +99,11 @@ async fn converse(socket: &mut Socket<impl Stream>, options: &Options) -> Result
             },
             () = sleep_until(silent_at.unwrap_or_else(Instant::now)), if silent_at.is_some() => {
                 silent_at = None;
-                socket.close(CloseCode::NORMAL, "")?;
+                (socket.ws).close(CloseCode::NORMAL, "", &mut socket.out)?;
             }
             _ = &mut interrupt, if !interrupted => {
                 interrupted = true;
-                socket.close(CloseCode::GOING_AWAY, "interrupted")?;
+                (socket.ws).close(CloseCode::GOING_AWAY, "interrupted", &mut socket.out)?;
             }
         }
     }
@@ -112,9 +112,9 @@ async fn converse(socket: &mut Socket<impl Stream>, options: &Options) -> Result
 /// Sends every message back until the connection is done.
 async fn echo_all(socket: &mut Socket<impl Stream>) -> Result<(), Failure> {
     select! {
-        result = echo(socket) => return result,
+        result = echo(socket) => return Ok(result?),
         _ = signal::ctrl_c() => {}
     }
-    socket.close(CloseCode::GOING_AWAY, "interrupted")?;
-    echo(socket).await
+    (socket.ws).close(CloseCode::GOING_AWAY, "interrupted", &mut socket.out)?;
+    Ok(echo(socket).await?)
 }

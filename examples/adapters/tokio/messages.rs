@@ -1,0 +1,146 @@
+//! `Stream` and `Sink` of messages that own their memory.
+use std::io::ErrorKind::Unsupported;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Poll::Ready, Wake, Waker, ready};
+
+use bytes::Bytes;
+use futures_util::{Sink, Stream as Items, task::AtomicWaker};
+use websocket_proto::{CloseCode, CloseFrame, Error, Event};
+
+use super::{HIGH_WATER, Socket, Stream};
+
+/// A message or control frame with its own memory. A `Close` without a code is sent as 1000.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    Text(String),
+    Binary(Bytes),
+    Ping(Bytes),
+    Pong(Bytes),
+    Close(Option<CloseCode>, String),
+}
+
+/// A `Stream<Item = Result<Message, Error>>` and `Sink<Message>`.
+///
+/// - The `Stream` also returns pings, which are answered. It ends with `None` or an error, after the
+///   orderly end of the connection.
+/// - The `Sink` takes messages while at most [`HIGH_WATER`] bytes are unsent. To close it does the
+///   whole closing handshake. To go on receiving instead, send a `Message::Close`.
+/// - Poll the `Stream` also if you only send: otherwise pings are not answered.
+/// - `StreamExt::split` makes two halves, for two tasks.
+/// - **Cancel safety:** as for [`Socket`]. But `SinkExt::send` can drop its message.
+pub struct Messages<S> {
+    pub socket: Socket<S>,
+    wakers: Arc<Wakers>,
+}
+
+/// The tasks of the `Stream` and of the `Sink`. A stream keeps only the waker of the task that polled
+/// it last, so two tasks would replace each other's. It gets one waker that wakes both.
+#[derive(Default)]
+struct Wakers {
+    items: AtomicWaker,
+    sink: AtomicWaker,
+}
+
+impl Wake for Wakers {
+    fn wake(self: Arc<Self>) {
+        self.items.wake();
+        self.sink.wake();
+    }
+}
+
+impl<S: Stream> Messages<S> {
+    pub fn new(socket: Socket<S>) -> Self {
+        let wakers = Arc::default();
+        Self { socket, wakers }
+    }
+
+    fn waker(&self) -> Waker {
+        Arc::clone(&self.wakers).into()
+    }
+
+    /// Waits until at most `limit` bytes are unsent.
+    fn poll_unsent(&mut self, cx: &Context<'_>, limit: usize) -> Poll<Result<(), Error>> {
+        self.wakers.sink.register(cx.waker());
+        let waker = self.waker();
+        let cx = &mut Context::from_waker(&waker);
+        let socket = &mut self.socket;
+        while socket.out.len() > limit || limit == 0 && socket.transport.unflushed {
+            if socket.ws.is_done() {
+                ready!(socket.transport.poll_finish(cx, &mut socket.out));
+                break;
+            }
+            ready!(socket.poll_wait(cx));
+        }
+        match &socket.transport.error {
+            Some(error) => Ready(Err(std::io::Error::from(error.kind()).into())),
+            None => Ready(Ok(())),
+        }
+    }
+}
+
+impl<S: Stream> Items for Messages<S> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.wakers.items.register(cx.waker());
+        let waker = self.waker();
+        let cx = &mut Context::from_waker(&waker);
+        loop {
+            match ready!(self.socket.poll_take(cx, message)) {
+                Ok(None) => return Ready(None),
+                Ok(Some(Some(message))) => return Ready(Some(message)),
+                Ok(Some(None)) => {}
+                Err(error) => return Ready(Some(Err(error))),
+            }
+        }
+    }
+}
+
+/// `None` for [`Event::Progress`], after which more of the message follows.
+fn message(event: Event<'_>) -> Option<Result<Message, Error>> {
+    Some(Ok(match event {
+        Event::Text(text) => Message::Text(text.into()),
+        Event::Binary(bytes) => Message::Binary(Bytes::copy_from_slice(bytes)),
+        Event::Ping(bytes) => Message::Ping(Bytes::copy_from_slice(bytes)),
+        Event::Pong(bytes) => Message::Pong(Bytes::copy_from_slice(bytes)),
+        Event::Close(CloseFrame { code, reason }) => Message::Close(code, reason.into()),
+        Event::Progress => return None,
+        _ => return Some(Err(std::io::Error::from(Unsupported).into())),
+    }))
+}
+
+impl<S: Stream> Sink<Message> for Messages<S> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_unsent(cx, HIGH_WATER)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        let Socket { ws, out, .. } = &mut self.socket;
+        Ok(match message {
+            Message::Text(text) => ws.send_text(&text, out),
+            Message::Binary(bytes) => ws.send_binary(&bytes, out),
+            Message::Ping(bytes) => ws.send_ping(&bytes, out),
+            Message::Pong(bytes) => ws.send_pong(&bytes, out),
+            Message::Close(code, reason) => {
+                ws.close(code.unwrap_or(CloseCode::NORMAL), &reason, out)
+            }
+        }?)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_unsent(cx, 0)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Socket { ws, out, .. } = &mut self.socket;
+        ws.close(CloseCode::NORMAL, "", out)?;
+        self.wakers.sink.register(cx.waker());
+        let waker = self.waker();
+        let cx = &mut Context::from_waker(&waker);
+        while ready!(self.socket.poll_take(cx, |_| ()))?.is_some() {}
+        Ready(Ok(()))
+    }
+}
