@@ -131,6 +131,7 @@ fn without_resume_nothing_is_lost() {
             let (mut shared, mut out) = (RecvBuf::new(), BytesMut::new());
             let mut ws = open(side);
             turn(&mut ws, &mut shared, &wire[..cut]);
+            assert!(cut == 0 || shared.capacity() >= READ, "the memory stays");
             shared.extend_from_slice(&wire[cut..]);
             let event = ws.next_event(&mut shared, &mut out);
             assert_eq!(event, Ok(Some(Event::Text("a text"))), "{cut}");
@@ -186,10 +187,71 @@ fn after_the_end_nothing_is_parked() {
         let info = measure(|| {
             turn(&mut ws, &mut shared, &[&close[..], &late].concat());
         });
+        shared.extend_from_slice(&late);
+        ws.park(&mut shared);
         assert!(shared.is_idle());
         // The content of both Close frames, and the buffer.
         assert!(info.bytes_current <= 100 + READ as i64, "{info:?}");
         assert_eq!(turn(&mut ws, &mut shared, &late), []);
+    }
+}
+
+#[test]
+#[should_panic = "filled(100) was called, but spare() lent 0 bytes"]
+fn an_owned_buffer_ends_the_room_that_was_lent() {
+    let mut input = RecvBuf::new();
+    input.spare(100);
+    input.swap(vec![0; 10]);
+    input.filled(100);
+}
+
+#[cfg(feature = "deflate")]
+mod deflate {
+    use super::*;
+    use support::deflate::{Peer, all, always, params, rsv1};
+
+    #[test]
+    #[should_panic = "with_deflate must be called before anything is received or sent"]
+    fn a_connection_that_was_parked_has_received() {
+        let mut shared = RecvBuf::new();
+        let mut ws = open(Side::Server);
+        shared.extend_from_slice(&[0x81]);
+        ws.park(&mut shared);
+        let _ = ws.with_deflate(params(true, 15), always(|_| {}));
+    }
+
+    #[test]
+    fn inside_of_a_compressed_message_in_parts_little_is_kept() {
+        for (side, takeover) in all() {
+            let mut ws = Connection::assume_opened(side.role(), config(|c| c.parts_above = 1000))
+                .with_deflate(params(takeover, 15), always(|_| {}));
+            let (mut shared, mut out) = (RecvBuf::new(), BytesMut::new());
+            let payload = Peer::new(6).message(&Random(1).bytes(200_000));
+            let wire = rsv1(frame(true, BINARY, payload)).to(side).bytes();
+            let mut read = |ws: &mut Connection, bytes: &[u8]| {
+                ws.resume(&mut shared);
+                shared.spare(READ)[..bytes.len()].copy_from_slice(bytes);
+                shared.filled(bytes.len());
+                while ws
+                    .next_event(&mut shared, &mut out)
+                    .expect("legal")
+                    .is_some()
+                {}
+                ws.park(&mut shared);
+            };
+            let mut reads = wire.chunks(READ);
+            // The codec, and the history, which grows up to 32 KiB.
+            reads
+                .by_ref()
+                .take(20)
+                .for_each(|bytes| read(&mut ws, bytes));
+            let info = measure(|| read(&mut ws, reads.next().expect("more")));
+            // The state of the message was there before, and is there again.
+            assert!(info.bytes_current.abs() < 100, "{info:?}");
+            let parked = measure(|| drop(ws));
+            let codec = 47_680 + 2 * 112 + (32 << 10) + 100 + 100;
+            assert!(-parked.bytes_current < codec + 400, "{parked:?}");
+        }
     }
 }
 

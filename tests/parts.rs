@@ -342,6 +342,9 @@ mod deflate {
                     let ends = |piece: &&Piece| matches!(piece, End(_));
                     let count = receiver.pieces.iter().filter(ends).count();
                     assert_eq!(count, usize::from(longer));
+                    // One read, so all parts but those at both ends fill a room.
+                    let most = 3 + len / (16 << 10);
+                    assert!(receiver.pieces.len() <= most, "{}", receiver.pieces.len());
                 }
             }
         }

@@ -349,8 +349,6 @@ impl RecvBuf {
     fn grow(&mut self, needed: usize) {
         let doubled = self.memory.len().saturating_mul(2);
         let most = match &self.assembly {
-            // A message in parts needs no more than the next read.
-            Some(message) if message.in_parts => needed,
             // Do not grow beyond the maximum size of the message. (256 bytes or more are unread
             // only if the caller takes no events: a whole control frame has at most 131.)
             Some(message) if !message.compressed && self.end - self.raw < 256 => {
