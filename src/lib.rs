@@ -221,15 +221,40 @@
 //!   connections, serve the others between two events. [`Event::Progress`] makes that possible
 //!   inside a long compressed message.
 //! - **An event borrows the [`RecvBuf`]**, not the connection: you can reply while you hold
-//!   it. Copy what you keep. Write `while let Some(event) = …` in the function that handles
-//!   the event: a helper function that returns the event from inside a loop does not compile.
+//!   it. Copy what you keep. A function that waits in a loop and returns an event needs
+//!   [`Connection::poll`].
 //! - **After `close`, messages can still arrive** until the peer's Close frame does. Nothing
 //!   can be sent any more: reply only in [`ReadyState::Open`].
-//! - **Threads.** [`Connection`] and [`RecvBuf`] are `Send`. If another thread sends, wake the
-//!   thread that waits: `out` must be flushed, and the deadline may have changed.
+//! - **Threads.** If one thread reads and another one writes, [split](Connection::split) the
+//!   connection. If you keep it in one piece and another thread sends, wake the thread that
+//!   waits: `out` must be flushed, and the deadline may have changed.
 //! - **Idle connections.** Call [`RecvBuf::release`] before a long wait, and replace an empty
 //!   `out` by a new `BytesMut`. Both keep their memory otherwise. For compression, see
 //!   `deflate::Pool`.
+//!
+//! # Many connections in one thread
+//!
+//! An idle server connection has 200 bytes and no heap memory, if you share the rest:
+//!
+//! - **One receive buffer.** [`Connection::resume`] before a read and [`Connection::park`] after
+//!   the last event let all connections use the same [`RecvBuf`]. In the middle of a frame header,
+//!   a connection keeps a copy of these few bytes.
+//! - **One list of timers.** Do not ask all connections for their deadlines before each wait. Ask
+//!   those that you have used, and keep the deadlines in [`Deadlines`].
+//! - **One pair of codecs**: `deflate::Pool`.
+//! - **One broadcast.** A [`Prepared`] message is framed and compressed once.
+//!   [`Connection::send_prepared_within`] skips peers that do not read. With [`OutQueue`] as `out`,
+//!   long messages that wait are not copied for each peer.
+//!
+//! # Long messages
+//!
+//! By default a message is assembled and then returned. With [`Config::parts_above`], longer
+//! messages are returned in parts as they arrive: [`Event::TextPart`], [`Event::BinaryPart`], and
+//! an end. They are unmasked, inflated, limited and checked as other messages, but their memory is
+//! that of one read. To send in pieces, use [`Connection::start_message`].
+//!
+//! To send a long payload without copying it, use [`Connection::lend_binary`] and one vectored
+//! write.
 //!
 //! # The end of a connection
 //!
@@ -253,7 +278,7 @@
 //!
 //! | cost | at most | setting |
 //! |---|---|---|
-//! | memory of a message | its size, plus one read or 64 KiB; twice that for a moment while memory moves | [`max_message_size`](Config::max_message_size), 1 MiB |
+//! | memory of a message | its size, or [`parts_above`](Config::parts_above), plus one read or 64 KiB; twice that for a moment while memory moves | [`max_message_size`](Config::max_message_size), 1 MiB |
 //! | memory of the codecs | 48 kB to inflate, 280 kB to compress | [`deflate`](Config#structfield.deflate), off |
 //! | output | a pong for each ping; above the backlog, one pong | [`pong_backlog`](Config::pong_backlog), 16 KiB |
 //! | CPU for 1 MiB of received bytes | 10 ms; with compression 1 s: see `deflate` | [`max_fragments`](Config::max_fragments), `max_final_blocks` |
@@ -268,9 +293,10 @@
 //!
 //! | feature | default | effect |
 //! |---|---|---|
-//! | `std` | yes | detects the SIMD instructions of the CPU for UTF-8 validation |
-//! | `getrandom` | yes | [`Seed::from_os`](crate::Seed) |
+//! | `std` | yes | `Clock`, `Error::Io`, vectored writes of [`OutQueue`]; detects the SIMD instructions of the CPU for UTF-8 validation |
+//! | `getrandom` | yes | [`Seed::from_os`](crate::Seed), `Error::Entropy` |
 //! | `deflate` | no | permessage-deflate (RFC 7692), used if [`Config`] asks for it; enables `std` |
+//! | `http` | no | [`handshake`] over the types of the crate `http`, for hyper and axum; enables `std` |
 //!
 //! Without any feature the crate needs only `alloc`. A client then provides its own [`Seed`].
 #![no_std]

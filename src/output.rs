@@ -85,7 +85,7 @@ impl Output for BytesMut {
 ///
 /// [`Connection::send_bytes`]: crate::Connection::send_bytes
 /// [`Connection::send_prepared`]: crate::Connection::send_prepared
-/// [`chunks_vectored`]: bytes::Buf::chunks_vectored
+/// [`chunks_vectored`]: bytes::Buf
 #[derive(Default)]
 pub struct OutQueue {
     /// All bytes that were copied. Shared payloads are in between.

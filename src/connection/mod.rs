@@ -56,16 +56,22 @@ use sending::{Direct, Sending};
 /// [`assume_opened`](Self::assume_opened) makes one.
 ///
 /// A connection does no I/O. Received bytes go into a [`RecvBuf`], and bytes to send
-/// are appended to `out`, a [`BytesMut`](bytes::BytesMut). The caller owns both
-/// buffers and passes the same two to every call. The caller removes bytes from the
-/// front of `out` and never adds any: see [`Output`] for the reason.
+/// are appended to `out`, a [`BytesMut`](bytes::BytesMut) or an
+/// [`OutQueue`](crate::OutQueue). The caller owns both buffers and passes the same two to every
+/// call. The caller removes bytes from the front of `out` and never adds any: see [`Output`] for
+/// the reason.
 ///
 /// | methods | purpose |
 /// |---|---|
-/// | [`next_event`](Self::next_event), [`end_of_stream`](Self::end_of_stream) | receive: call `next_event` after each read until it returns `None` |
-/// | [`send_text`](Self::send_text), [`send_binary`](Self::send_binary), [`start_message`](Self::start_message), [`send_fragment`](Self::send_fragment), [`finish_message`](Self::finish_message), [`send_ping`](Self::send_ping), [`send_pong`](Self::send_pong), [`close`](Self::close) | send |
+/// | [`next_event`](Self::next_event), [`poll`](Self::poll), [`end_of_stream`](Self::end_of_stream) | receive: call `next_event` after each read until it returns `None` |
+/// | [`send_text`](Self::send_text), [`send_binary`](Self::send_binary), [`send_ping`](Self::send_ping), [`send_pong`](Self::send_pong), [`close`](Self::close) | send |
+/// | [`start_message`](Self::start_message), [`send_fragment`](Self::send_fragment), [`finish_message`](Self::finish_message) | send a message in pieces |
+/// | [`send_prepared`](Self::send_prepared), [`send_prepared_within`](Self::send_prepared_within), [`send_bytes`](Self::send_bytes) | send to many, without a copy for each |
+/// | [`lend_text`](Self::lend_text), [`lend_binary`](Self::lend_binary) and others | send without a copy |
 /// | [`deadline`](Self::deadline), [`handle_timeout`](Self::handle_timeout) | time: call `deadline` before each wait, `handle_timeout` after it |
 /// | [`is_done`](Self::is_done), [`state`](Self::state), [`close_sent`](Self::close_sent), [`close_received`](Self::close_received), [`error`](Self::error), [`round_trip_time`](Self::round_trip_time) | state |
+/// | [`park`](Self::park), [`resume`](Self::resume) | share a receive buffer with other connections |
+/// | [`split`](Self::split), [`join`](Self::join) | two halves, for two threads or tasks |
 /// | `with_deflate`, `deflate`, `compression`, `set_compression`, `deflate_stats` | compression (feature `deflate`) |
 ///
 /// The [crate documentation](crate) shows the loop that calls them.
