@@ -8,7 +8,7 @@ use websocket_proto::{
 use super::{
     cut, limits,
     support::{
-        Endpoint, OwnedEvent, Reference, SIDES, Side, config, deflate::strict, frame,
+        Endpoint, OwnedEvent, Reference, SIDES, Side, Way, config, deflate::strict, frame,
         reference::Deflate, wire,
     },
 };
@@ -44,26 +44,28 @@ pub fn inflate(data: &[u8]) {
         server_max_window_bits: Some(window_bits),
         client_max_window_bits: Some(window_bits),
     };
-    let feed = |pieces: &[&[u8]]| {
+    let feed = |way, pieces: &[&[u8]]| {
         // The reference decoder has no such limit.
         let mut deflate = DeflateConfig::new();
         deflate.max_final_blocks = u32::MAX;
-        let mut end = Endpoint::with_deflate(side, limits(), params, deflate);
+        let mut end = Endpoint::with_deflate_in_way(way, side, limits(), params, deflate);
         end.hibernates = hibernates;
         pieces.iter().for_each(|piece| end.feed(piece));
         end.end();
         end
     };
-    let whole = feed(&[&stream]);
+    let whole = feed(Way::Whole, &[&stream]);
     assert_eq!(whole.events, reference.events);
     assert_eq!(whole.error, reference.error);
     let replies = wire::frames(&whole.out);
     assert_eq!(wire::contents(&replies), wire::contents(&reference.replies));
-    for sizes in [&[0; 4096][..], sizes] {
-        let cut = feed(&cut(&stream, sizes));
-        assert_eq!(cut.events, whole.events);
-        assert_eq!(cut.error, whole.error);
-        assert_eq!(cut.out, whole.out);
+    let cuts = [&[0; 4096][..], sizes].map(|sizes| (Way::Whole, sizes));
+    let ways = Way::ALL.map(|way| (way, sizes));
+    for (way, sizes) in cuts.into_iter().chain(ways) {
+        let cut = feed(way, &cut(&stream, sizes));
+        assert_eq!(cut.events, whole.events, "{way:?}");
+        assert_eq!(cut.error, whole.error, "{way:?}");
+        assert_eq!(cut.out, whole.out, "{way:?}");
         // The compressed message, an incomplete control frame and one read: growth can double them.
         // And the inflated message.
         let limit = limits().max_message_size;

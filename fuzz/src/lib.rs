@@ -16,7 +16,7 @@ pub(crate) mod support;
 pub use deflate::{deflate_round_trip, inflate};
 pub use handshakes::{client_handshake, server_handshake};
 
-use support::{Endpoint, Reference, Side, config, frames, wire};
+use support::{Endpoint, Reference, Side, Way, config, frames, wire};
 
 /// A header that decodes is encoded to the same bytes. A prefix of it gives the same result or needs
 /// more bytes. A raw header decodes whatever it is, is encoded to the same bytes, and is checked with
@@ -57,7 +57,8 @@ pub fn client_receive(data: &[u8]) {
 
 /// The first byte tells how many of the next bytes are the sizes of reads. The rest is the stream.
 ///
-/// The result does not depend on how the stream is split, and is that of the reference decoder. The
+/// The result does not depend on how the stream is split and on the way to receive, and is that of
+/// the reference decoder. The
 /// replies are complete, valid frames. Each event takes bytes, so the work is bounded. The limits
 /// bound the memory.
 fn receive(side: Side, data: &[u8]) {
@@ -68,14 +69,16 @@ fn receive(side: Side, data: &[u8]) {
     reference.feed(stream);
     reference.end();
 
-    let whole = feed(side, [stream]);
+    let whole = feed(Way::Whole, side, [stream]);
     assert_eq!(whole.events, reference.events);
     assert_eq!(whole.error, reference.error);
     let replies = frames(&whole.out);
     assert_eq!(wire::contents(&replies), wire::contents(&reference.replies));
 
-    for sizes in [&[0; 4096][..], sizes] {
-        let cut = feed(side, cut(stream, sizes));
+    let cuts = [&[0; 4096][..], sizes].map(|sizes| (Way::Whole, sizes));
+    let ways = Way::ALL.map(|way| (way, sizes));
+    for (way, sizes) in cuts.into_iter().chain(ways) {
+        let cut = feed(way, side, cut(stream, sizes));
         assert_eq!(cut.events, whole.events);
         assert_eq!(cut.error, whole.error);
         assert_eq!(cut.out, whole.out);
@@ -108,8 +111,8 @@ fn cut<'a>(mut rest: &'a [u8], sizes: &[u8]) -> Vec<&'a [u8]> {
     pieces
 }
 
-fn feed<'a>(side: Side, pieces: impl IntoIterator<Item = &'a [u8]>) -> Endpoint {
-    let mut endpoint = Endpoint::new(side, limits());
+fn feed<'a>(way: Way, side: Side, pieces: impl IntoIterator<Item = &'a [u8]>) -> Endpoint {
+    let mut endpoint = Endpoint::in_way(way, side, limits());
     for piece in pieces {
         endpoint.feed(piece);
     }

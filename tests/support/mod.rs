@@ -122,6 +122,14 @@ pub enum Way {
 }
 
 impl Way {
+    pub const ALL: [Self; 5] = [
+        Self::Whole,
+        Self::Halves,
+        Self::Polled,
+        Self::Parked,
+        Self::Parts,
+    ];
+
     fn of_this_test() -> Self {
         match module_path!().split("::").next() {
             Some("again_halves") => Self::Halves,
@@ -159,7 +167,10 @@ pub struct Endpoint {
 
 impl Endpoint {
     pub fn new(side: Side, config: Config) -> Self {
-        let way = Way::of_this_test();
+        Self::in_way(Way::of_this_test(), side, config)
+    }
+
+    pub fn in_way(way: Way, side: Side, config: Config) -> Self {
         Self {
             way,
             parts: Vec::new(),
@@ -180,10 +191,21 @@ impl Endpoint {
         params: websocket_proto::deflate::Params,
         deflate: websocket_proto::deflate::DeflateConfig,
     ) -> Self {
-        let mut endpoint = Self::new(side, config);
-        endpoint.ws = Connection::assume_opened(side.role(), endpoint.way.config(config))
+        Self::with_deflate_in_way(Way::of_this_test(), side, config, params, deflate)
+    }
+
+    #[cfg(feature = "deflate")]
+    pub fn with_deflate_in_way(
+        way: Way,
+        side: Side,
+        config: Config,
+        params: websocket_proto::deflate::Params,
+        deflate: websocket_proto::deflate::DeflateConfig,
+    ) -> Self {
+        let ws = Connection::assume_opened(side.role(), way.config(config))
             .with_deflate(params, deflate);
-        endpoint
+        let endpoint = Self::in_way(way, side, config);
+        Self { ws, ..endpoint }
     }
 
     /// Receives `bytes` in one read and takes all events.
