@@ -93,7 +93,7 @@ fn a_refusal_of_head_is_the_same_however_it_is_split() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn header_decode_holds(data in vec(any::<u8>(), 0..20)) {
@@ -192,7 +192,7 @@ mod deflate {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
         #[test]
         fn inflate_holds(
