@@ -1,14 +1,17 @@
 //! WebSockets over any `AsyncRead + AsyncWrite` of tokio: TCP, TLS, an upgraded HTTP connection. Copy
 //! this file and the folder `tokio` unchanged. They need the crates `websocket-proto`, `bytes`,
-//! `tokio` (`time`), and for `messages.rs` also `futures-util` (`sink`).
+//! `tokio` (`rt`, `time`), for `messages.rs` also `futures-util` (`sink`), and for `split.rs` and
+//! `writer.rs` also `macros` and `sync` of `tokio`. A file that you do not need can be left out.
 //!
-//! [`Socket::accept`] and [`Socket::connect`] do the handshake. Then there are three ways to use it:
+//! [`Socket::accept`] and [`Socket::connect`] do the handshake. Then there are four ways to use it:
 //!
 //! - [`recv`](Socket::recv) returns events that borrow the receive buffer.
-//! - To reply to an event without copying it, take events from `ws` yourself, and [`wait`](Socket::wait)
-//!   when there are none: see `echo.rs`.
-//! - [`Messages`] is a `Stream` and a `Sink` of messages that own their memory, and can be split for
-//!   two tasks.
+//!   [`recv_reply`](Socket::recv_reply) also returns what a reply needs.
+//! - For full control, take events from `ws` yourself, and [`wait`](Socket::wait) when there are none:
+//!   see `echo.rs`.
+//! - [`Messages`] is a `Stream` and a `Sink` of messages that own their memory.
+//! - [`split`](Socket::split) is for two tasks: a [`Reader`] of events that borrow, and a [`Writer`].
+//!   Do not share a `Socket` by other means: two tasks that wait would replace each other's waker.
 //!
 //! While one of its futures waits, the socket writes, answers pings and keeps the time limits.
 //! **Cancel safety:** all state is in the socket, so each future can be dropped at any time and called
@@ -24,11 +27,15 @@ use websocket_proto::{CloseCode, Connection, Error, Event, RecvBuf};
 
 mod handshake;
 mod messages;
+mod split;
 mod transport;
+mod writer;
 
 pub use messages::{Message, Messages};
+pub use split::Reader;
 pub use transport::Stream;
 use transport::{Transport, Wake};
+pub use writer::Writer;
 
 /// Above this many bytes of unsent output, take no more events and send nothing of your own.
 pub const HIGH_WATER: usize = 64 << 10;
@@ -54,11 +61,18 @@ impl<S: Stream> Socket<S> {
 
     /// Returns the next event. `None` or an error comes once, after the orderly end.
     pub async fn recv(&mut self) -> Result<Option<Event<'_>>, Error> {
+        Ok(self.recv_reply().await?.map(|(event, ..)| event))
+    }
+
+    /// The same, with the connection and `out` for replies. They leave in the next call.
+    pub async fn recv_reply(
+        &mut self,
+    ) -> Result<Option<(Event<'_>, &mut Connection, &mut BytesMut)>, Error> {
         if !poll_fn(|cx| self.poll_event(cx)).await {
             return Ok(None);
         }
         match self.ws.next_event(&mut self.input, &mut self.out) {
-            Ok(event) => Ok(event),
+            Ok(event) => Ok(event.map(|event| (event, &mut self.ws, &mut self.out))),
             Err(error) => {
                 poll_fn(|cx| self.transport.poll_finish(cx, &mut self.out)).await;
                 Err(self.transport.cause(error))

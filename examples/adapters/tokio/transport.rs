@@ -9,18 +9,18 @@ use tokio::time::{Instant, Sleep, sleep};
 use websocket_proto::{Error, ProtocolError, RecvBuf};
 
 /// Bytes of one read at most.
-const READ: usize = 16 << 10;
+pub(super) const READ: usize = 16 << 10;
 /// How long the peer may take to end the stream after the end of the connection.
-const FINISH: Duration = Duration::from_secs(5);
+pub(super) const FINISH: Duration = Duration::from_secs(5);
 
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// A stream, its clock and its timer.
 pub(super) struct Transport<S> {
-    stream: S,
+    pub(super) stream: S,
     /// The clock of tokio, which tests can pause.
-    start: Instant,
+    pub(super) start: Instant,
     timer: Pin<Box<Sleep>>,
     /// The stream has a buffer of its own, as TLS has, and it was not flushed.
     pub(super) unflushed: bool,
@@ -88,25 +88,11 @@ impl<S: Stream> Transport<S> {
         self.poll_timer(cx, deadline).map(|()| Wake::Deadline)
     }
 
-    /// Writes `out`, and flushes the stream. After an error `out` is empty, because the peer does
-    /// not read. What it has sent before, such as a Close frame, is still read.
+    /// Writes `out`, and flushes the stream. If that fails, what the peer has sent before, such as a
+    /// Close frame, is still read.
     fn poll_flush(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> Poll<()> {
-        while !out.is_empty() {
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, out)) {
-                Ok(n @ 1..) => {
-                    out.advance(n);
-                    self.unflushed = true;
-                }
-                failed => {
-                    out.clear();
-                    let error = failed.err().unwrap_or(io::ErrorKind::WriteZero.into());
-                    self.error.get_or_insert(error);
-                }
-            }
-        }
-        if self.unflushed {
-            let _ = ready!(Pin::new(&mut self.stream).poll_flush(cx));
-            self.unflushed = false;
+        if let Err(error) = ready!(poll_write(cx, &mut self.stream, out, &mut self.unflushed)) {
+            self.error.get_or_insert(error);
         }
         Ready(())
     }
@@ -169,4 +155,30 @@ impl<S: Stream> Transport<S> {
             }
         }
     }
+}
+
+/// Writes `out`, and flushes the stream. After an error `out` is empty, because the peer does not read.
+pub(super) fn poll_write(
+    cx: &mut Context<'_>,
+    stream: &mut (impl AsyncWrite + Unpin),
+    out: &mut BytesMut,
+    unflushed: &mut bool,
+) -> Poll<io::Result<()>> {
+    while !out.is_empty() {
+        *unflushed = true;
+        match ready!(Pin::new(&mut *stream).poll_write(cx, out)) {
+            Ok(n @ 1..) => out.advance(n),
+            failed => {
+                out.clear();
+                *unflushed = false;
+                return Ready(failed.and(Err(io::ErrorKind::WriteZero.into())));
+            }
+        }
+    }
+    if *unflushed {
+        let flushed = ready!(Pin::new(stream).poll_flush(cx));
+        *unflushed = false;
+        return Ready(flushed);
+    }
+    Ready(Ok(()))
 }
