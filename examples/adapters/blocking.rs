@@ -1,5 +1,5 @@
-//! A WebSocket over any blocking stream, in one thread. Copy this file and the folder `blocking` unchanged. It needs the
-//! crates `websocket-proto` and `bytes`.
+//! A WebSocket over any blocking stream, in one thread. Copy this file and the folder `blocking`
+//! unchanged. They need the crates `websocket-proto` and `bytes`.
 //!
 //! [`accept`] and [`connect`] do the handshake and return a [`Socket`]:
 //!
