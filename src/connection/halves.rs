@@ -44,7 +44,8 @@ impl Connection {
     /// back.
     ///
     /// 1. The reader takes an event, and passes the notes on before it waits.
-    /// 2. The writer calls [`hear`](SendHalf::hear) for each note, and flushes.
+    /// 2. The writer calls [`hear`](SendHalf::hear) for each note, and flushes. It also keeps the
+    ///    time: it waits no longer than its [`deadline`](SendHalf::deadline).
     /// 3. When the writer [is done](SendHalf::is_done) or fails, it shuts the transport down. The
     ///    reader then reads the end of the stream.
     ///

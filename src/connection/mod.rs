@@ -24,7 +24,6 @@ mod closing;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod event;
-mod halves;
 mod heard;
 mod lent;
 mod liveness;
@@ -790,6 +789,9 @@ impl Connection {
         }
     }
 }
+
+// Declared here so that its methods follow the others in the documentation.
+mod halves;
 
 /// An event cannot be kept over the next read, which overwrites its bytes:
 ///
