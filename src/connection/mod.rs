@@ -24,6 +24,7 @@ mod closing;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod event;
+mod halves;
 mod heard;
 mod lent;
 mod liveness;
@@ -712,6 +713,81 @@ impl Connection {
     }
 }
 
+/// # Halves
+impl Connection {
+    /// Splits the connection into two halves, for two threads or tasks: one reads, the other writes.
+    /// They share no memory. [`Notes`] go from the receiving to the sending half, nothing goes
+    /// back.
+    ///
+    /// 1. The reader takes an event, and passes the notes on before it waits.
+    /// 2. The writer calls [`hear`](SendHalf::hear) for each note, and flushes. It also keeps the
+    ///    time: it waits no longer than its [`deadline`](SendHalf::deadline).
+    /// 3. When the writer [is done](SendHalf::is_done) or fails, it shuts the transport down. The
+    ///    reader then reads the end of the stream.
+    ///
+    /// ```
+    /// use std::{sync::mpsc, thread};
+    ///
+    /// use bytes::BytesMut;
+    /// use websocket_proto::{Config, Connection, Event, Notes, RecvBuf, Role};
+    ///
+    /// enum Task {
+    ///     Hear(Notes),
+    ///     Send(String),
+    /// }
+    ///
+    /// let ws = Connection::assume_opened(Role::Server, Config::new());
+    /// let (mut reader, mut writer) = ws.split();
+    /// let (tasks, received) = mpsc::sync_channel(16);
+    ///
+    /// let writing = thread::spawn(move || {
+    ///     let mut out = BytesMut::new();
+    ///     for task in received {
+    ///         match task {
+    ///             Task::Hear(notes) => writer.hear(notes, &mut out),
+    ///             Task::Send(text) => writer.send_text(&text, &mut out).unwrap(),
+    ///         }
+    ///         // Flush `out`. If `writer.is_done()`, shut the socket down.
+    ///     }
+    ///     out
+    /// });
+    ///
+    /// let mut input = RecvBuf::new();
+    /// // A masked ping, and the masked "Hello" of RFC 6455 §5.7.
+    /// input.extend_from_slice(b"\x89\x80\0\0\0\0");
+    /// input.extend_from_slice(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
+    /// loop {
+    ///     let event = reader.next_event(&mut input);
+    ///     // Before `event?`: a failure has notes as well.
+    ///     if let Some(notes) = reader.take_notes() {
+    ///         tasks.send(Task::Hear(notes))?;
+    ///     }
+    ///     match event? {
+    ///         Some(Event::Text(text)) => tasks.send(Task::Send(text.into()))?,
+    ///         Some(_) => {}
+    ///         None => break, // Read more.
+    ///     }
+    /// }
+    /// drop(tasks);
+    /// assert_eq!(writing.join().unwrap()[..], *b"\x8a\0\x81\x05Hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn split(self) -> (RecvHalf, SendHalf) {
+        halves::split(self)
+    }
+
+    /// Joins the halves of a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`] if the halves do not belong together, or if the sending half has not heard all
+    /// notes. It returns the halves.
+    pub fn join(recv: RecvHalf, send: SendHalf) -> Result<Self, JoinError> {
+        halves::join(recv, send)
+    }
+}
+
 #[cfg(feature = "deflate")]
 /// # Compression
 ///
@@ -789,9 +865,6 @@ impl Connection {
         }
     }
 }
-
-// Declared here so that its methods follow the others in the documentation.
-mod halves;
 
 /// An event cannot be kept over the next read, which overwrites its bytes:
 ///
