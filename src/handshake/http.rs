@@ -51,13 +51,23 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
-//! With hyper, spawn a task that waits for `hyper::upgrade::on(request)` and runs the connection,
-//! and return the response: `response.map(Full::new)`, or `response.map(Body::from)` with axum. If
-//! the task takes `Upgraded` apart by `downcast`, it copies `Parts::read_buf` into the
-//! [`RecvBuf`](crate::RecvBuf) before its first read.
+//! # With hyper and axum
 //!
-//! For HTTP/2, call `enable_connect_protocol` on the builder of the server. A route that takes only
-//! GET does not see a CONNECT.
+//! The folder `examples/http` of the repository has complete programs.
+//!
+//! - Serve connections with `serve_connection_with_upgrades`, as `axum::serve` does. hyper applies
+//!   time limits only if its builders have a `timer`, which `axum::serve` does not set.
+//! - Spawn a task that waits for `hyper::upgrade::on(request)`, and return the response:
+//!   `response.map(Full::new)`, or `response.map(Body::from)` with axum. Do not wait for the stream
+//!   in the handler: hyper hands it over after it has sent the response.
+//! - The stream is an `Upgraded` in both versions of HTTP. `hyper_util::rt::TokioIo` makes a stream
+//!   of tokio from it. If the task takes `Upgraded` apart by `downcast`, it copies
+//!   `Parts::read_buf` into the [`RecvBuf`](crate::RecvBuf) before its first read.
+//! - For HTTP/2, call `enable_connect_protocol` on the builder of the server. `axum::serve` does so
+//!   if the feature `http2` of axum is enabled. A route that takes only GET does not see a CONNECT:
+//!   use `axum::routing::any`.
+//! - An extractor of axum that implements `FromRequestParts` has no [`Request`]. It makes one with
+//!   `Request::from_parts(parts.clone(), ())`.
 
 use alloc::string::ToString;
 

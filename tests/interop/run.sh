@@ -9,7 +9,6 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../../target}
 websockets=17.4
-ws=8.23.0
 
 if [ $# = 0 ]; then
   cargo build --release -p examples --manifest-path "$here/../../Cargo.toml"
@@ -22,19 +21,11 @@ if ! python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11
   echo "the interop tests need python3, 3.11 or later, with venv and pip" >&2
   exit 2
 fi
-if ! { node --version && npm --version; } >/dev/null 2>&1; then
-  echo "the interop tests need node and npm" >&2
-  exit 2
-fi
+. "$here/ws.sh"
 if [ ! -e "$target/websockets-$websockets/ready" ]; then
   rm -rf "$target/websockets-$websockets"
   python3 -m venv "$target/websockets-$websockets"
   "$target/websockets-$websockets/bin/pip" -q install --disable-pip-version-check "websockets==$websockets"
   touch "$target/websockets-$websockets/ready"
 fi
-if [ ! -e "$target/ws-$ws/ready" ]; then
-  rm -rf "$target/ws-$ws"
-  npm install --prefix "$target/ws-$ws" --silent --no-audit --no-fund "ws@$ws"
-  touch "$target/ws-$ws/ready"
-fi
-NODE_PATH=$target/ws-$ws/node_modules exec "$target/websockets-$websockets/bin/python" "$here/run.py" "$1"
+exec "$target/websockets-$websockets/bin/python" "$here/run.py" "$1"

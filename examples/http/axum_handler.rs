@@ -1,0 +1,104 @@
+//! A chat on axum: a handler with shared state and a parameter of its path, for HTTP/1.1 and HTTP/2.
+use std::env;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Request, State};
+use axum::{Router, http::StatusCode, response::Response, routing::any};
+use examples::adapters::tokio::{Message, Messages, Socket};
+use examples::{Failure, options};
+use futures_util::{SinkExt, StreamExt, TryFutureExt};
+use hyper::{ext::Protocol, upgrade};
+use hyper_util::rt::TokioIo;
+use tokio::sync::broadcast::{Receiver, Sender};
+use tokio::{net::TcpListener, select};
+use websocket_proto::handshake::http::check;
+use websocket_proto::handshake::server::{Accept, Origins};
+use websocket_proto::{CloseCode, Config, Connection, RecvBuf};
+
+/// What all requests share.
+#[derive(Clone)]
+struct Chat {
+    config: Config,
+    origins: Origins,
+    lines: Sender<String>,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let (config, args) = options::parse(env::args().skip(1))?;
+    let addr = args.first().map_or("127.0.0.1:3000", String::as_str);
+    if addr.starts_with('-') {
+        println!(
+            "usage: axum_handler [OPTIONS] [127.0.0.1:3000]\n\n{}",
+            options::HELP
+        );
+        return Ok(());
+    }
+    let listener = TcpListener::bind(addr).await?;
+    let addr = listener.local_addr()?;
+    println!("listening on ws://{addr}/chat/NAME");
+    println!("  Ann joins: cargo run --release -p examples --bin client -- ws://{addr}/chat/Ann");
+    let chat = Chat {
+        config,
+        // Web pages on other hosts may not connect.
+        origins: Origins::hosts(["localhost", "127.0.0.1"])?,
+        lines: Sender::new(100),
+    };
+    // `any`: a handshake is a GET in HTTP/1.1, and a CONNECT in HTTP/2. `check` refuses the others.
+    let app = Router::new().route("/chat/{name}", any(join));
+    Ok(axum::serve(listener, app.with_state(chat)).await?)
+}
+
+async fn join(
+    State(chat): State<Chat>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, StatusCode> {
+    respond(chat, name, request).map_err(|error| {
+        eprintln!("handshake: {error}");
+        StatusCode::INTERNAL_SERVER_ERROR
+    })
+}
+
+fn respond(chat: Chat, name: String, request: Request) -> Result<Response, Failure> {
+    let protocol = request.extensions().get().map(Protocol::as_str);
+    let response = match check(&request, protocol, &chat.origins, chat.config) {
+        Err(refusal) => refusal.response(),
+        Ok(pending) => {
+            let (ws, response) = pending.accept(Accept::new())?;
+            let others = chat.lines.subscribe(); // before the peer knows that it has joined
+            // It waits for the stream, which is there after the response.
+            let talking = talk(name, chat.lines, others, request, ws);
+            tokio::spawn(talking.inspect_err(|error| eprintln!("WebSocket: {error}")));
+            response
+        }
+    };
+    Ok(Response::<Bytes>::try_from(response)?.map(Body::from))
+}
+
+async fn talk(
+    name: String,
+    lines: Sender<String>,
+    mut others: Receiver<String>,
+    request: Request,
+    ws: Connection,
+) -> Result<(), Failure> {
+    let stream = TokioIo::new(upgrade::on(request).await?);
+    let mut socket = Messages::new(Socket::new(stream, ws, RecvBuf::new()));
+    let (code, reason) = loop {
+        select! {
+            message = socket.next() => match message.transpose()? {
+                Some(Message::Text(text)) => _ = lines.send(format!("{name}: {text}")),
+                Some(Message::Close(..)) | None => break (CloseCode::NORMAL, ""),
+                Some(_) => {}
+            },
+            line = others.recv() => match line {
+                Ok(line) => if socket.send(Message::Text(line)).await.is_err() {
+                    break (CloseCode::NORMAL, ""); // the peer has just closed, or is gone
+                },
+                Err(_) => break (CloseCode::POLICY_VIOLATION, "too slow"), // it has missed lines
+            },
+        }
+    };
+    Ok(socket.socket.close(code, reason).await?)
+}
