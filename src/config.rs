@@ -191,7 +191,7 @@ impl Default for Config {
 /// use websocket_proto::{Config, deflate::{Compression, DeflateConfig}};
 ///
 /// // A server with many connections. Without context takeover, an idle
-/// // connection keeps 112 bytes if a `deflate::Pool` takes its codecs back.
+/// // connection keeps 80 bytes if a `deflate::Pool` takes its codecs back.
 /// let mut deflate = DeflateConfig::new();
 /// deflate.compression = Compression::Above(200);
 /// deflate.server_no_context_takeover = true;
@@ -308,6 +308,7 @@ pub enum Compression {
     /// Every message that is not empty.
     Always,
     /// Messages of more than this many bytes. Messages that are sent in pieces are always
-    /// compressed, because their size is not known.
+    /// compressed, because their size is not known. `Above(0)` is the same as `Always`. Sizes of
+    /// 4 GiB and more count as 4 GiB.
     Above(usize),
 }

@@ -28,8 +28,11 @@ const INFLATER: u64 = 47_552 + 128;
 /// Bytes of a history besides its window.
 const HISTORY: u64 = 40;
 
-/// The two codecs of a connection without their memory: allocations and bytes.
-const HALVES: (i64, i64) = (2, 112);
+/// The state of one direction, from its first compressed message on.
+const STATE: u64 = 40;
+
+/// The state of both directions: allocations and bytes.
+const STATES: (i64, i64) = (2, 2 * STATE as i64);
 
 /// The mask keys of a client: allocations and bytes.
 const KEYS: (i64, i64) = (1, 97);
@@ -111,11 +114,16 @@ fn noise(len: usize) -> Vec<u8> {
     Random(5).bytes(len)
 }
 
-/// The memory of an idle connection with compression: allocations and bytes.
-fn halves(side: Side) -> (i64, i64) {
+/// The memory of a connection that has compressed and inflated: allocations and bytes.
+fn states(side: Side) -> (i64, i64) {
+    (STATES.0 + keys(side).0, STATES.1 + keys(side).1)
+}
+
+/// The memory of a connection that has neither compressed nor inflated.
+fn keys(side: Side) -> (i64, i64) {
     match side {
-        Side::Server => HALVES,
-        Side::Client => (HALVES.0 + KEYS.0, HALVES.1 + KEYS.1),
+        Side::Server => (0, 0),
+        Side::Client => KEYS,
     }
 }
 
@@ -142,9 +150,37 @@ fn field_4_10_nothing_before_the_first_use() {
             ends.release();
             core::mem::forget((ends, pool));
         });
-        let halves = halves(side);
-        assert_eq!(held(info), halves, "{side:?} {takeover}");
+        assert_eq!(held(info), keys(side), "{side:?} {takeover}");
         assert!(info.bytes_max < 8 << 10, "{info:?}");
+    }
+}
+
+#[test]
+fn a_lent_codec_that_was_not_used_leaves_nothing() {
+    for (side, takeover) in all() {
+        let plain = frame(true, 2, [7; 300]).to(side).bytes();
+        let mut pool = Pool::new();
+        let mut other = Ends::new(side, params(takeover, 15), always(|_| {}));
+        other.receive(&traffic(side, takeover, &[b"a message"]));
+        other.send(&[b"a message"]);
+        pool.hibernate(&mut other.ws);
+        let with_codecs = format!("{pool:?}");
+        assert_ne!(with_codecs, format!("{:?}", Pool::new()));
+        let info = measure(|| {
+            let mut ends = Ends::new(side, params(takeover, 15), always(|_| {}));
+            pool.lend(&mut ends.ws);
+            assert_eq!(
+                format!("{pool:?}"),
+                format!("{:?}", Pool::new()),
+                "both are lent"
+            );
+            ends.receive(&plain);
+            pool.reclaim(&mut ends.ws);
+            ends.release();
+            core::mem::forget(ends);
+        });
+        assert_eq!(format!("{pool:?}"), with_codecs);
+        assert_eq!(held(info), keys(side), "{side:?} {takeover}");
     }
 }
 
@@ -171,8 +207,8 @@ fn field_4_10_without_takeover_a_connection_at_rest_holds_nothing() {
                 // The codecs of the pool were dropped as well.
                 true => assert!(info.bytes_current < -300_000, "{info:?}"),
                 false => {
-                    let halves = halves(side);
-                    let held = info.count_current - halves.0;
+                    let states = states(side);
+                    let held = info.count_current - states.0;
                     assert_eq!(held, 5, "the pool holds: {info:?}");
                 }
             }
@@ -205,9 +241,10 @@ fn field_4_10_one_pool_for_a_thousand_connections() {
                 all.iter_mut().for_each(&mut turn);
             }
         });
-        assert_eq!(held(rest), (0, 0), "another codec was kept");
-        // Only buffers were allocated, and no codec.
-        assert!(rest.bytes_max < 30_000, "{rest:?}");
+        let others = (999 * STATES.0, 999 * STATES.1);
+        assert_eq!(held(rest), others, "another codec was kept");
+        // Only states and buffers were allocated, and no codec.
+        assert!(rest.bytes_max < others.1 as u64 + 30_000, "{rest:?}");
     }
 }
 
@@ -247,7 +284,7 @@ fn compressor(window_bits: u8, mem_level: u8) -> u64 {
     let mut ends = Ends::new(Side::Server, params(false, window_bits), config);
     ends.out.reserve(1000);
     let info = measure(|| ends.send(&[b"a message"]));
-    info.bytes_current as u64
+    info.bytes_current as u64 - STATE
 }
 
 /// The numbers in the documentation of the module `deflate`.
@@ -281,7 +318,7 @@ fn the_memory_table_of_the_docs() {
         });
         // The history contains two messages of 100 bytes.
         let history = if takeover { HISTORY + 200 } else { 0 };
-        assert_eq!(info.bytes_current as u64, INFLATER + history);
+        assert_eq!(info.bytes_current as u64, STATE + INFLATER + history);
     }
 }
 
@@ -308,8 +345,8 @@ fn with_takeover_a_hibernated_connection_holds_two_windows() {
                 core::mem::forget(ends);
             });
             let window = (1 << window_bits) + HISTORY as i64;
-            let halves = halves(side);
-            let expected = (4 + halves.0, 2 * window + halves.1);
+            let states = states(side);
+            let expected = (4 + states.0, 2 * window + states.1);
             assert_eq!(held(info), expected, "{side:?} {window_bits}");
         }
     }
@@ -435,7 +472,7 @@ fn field_08_a_mebibyte_of_compressed_zeros() {
                 // The list of chunks doubles. While it grows, the old and the new list exist.
                 let list = 3 * 24 * limit.div_ceil(READ).next_power_of_two().max(4) / 2;
                 // 256 bytes are for the record of the Close frame.
-                let boxes = (HALVES.1 + KEYS.1) as u64;
+                let boxes = (STATES.1 + KEYS.1) as u64;
                 let most = limit as u64 + INFLATER + boxes + (READ + list + 256) as u64;
                 assert!(
                     info.bytes_max <= most,
@@ -457,7 +494,7 @@ fn a_message_costs_twice_its_length_at_most() {
     let most = 2 * plain.len() as u64 + INFLATER + (16 << 10) + (8 << 10);
     assert!(info.bytes_max <= most, "{info:?}");
     // `capacity` includes the inflated message.
-    let held = info.bytes_current as usize - INFLATER as usize;
+    let held = info.bytes_current as usize - (STATE + INFLATER) as usize;
     assert_eq!(ends.input.capacity(), held);
     ends.release();
 }

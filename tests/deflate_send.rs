@@ -8,7 +8,7 @@
 
 use bytes::BytesMut;
 use websocket_proto::{
-    Config, Connection, MessageKind, ProtocolError, SendError,
+    Config, Connection, MessageKind, ProtocolError, Role, SendError,
     deflate::{ByteCount, Compression, DeflateConfig, Params, Pool, Stats},
 };
 
@@ -388,6 +388,38 @@ fn what_is_hard_to_compress_and_what_is_long() {
                 assert!(sent.one(vec![b'x'; len]));
             }
         }
+    }
+}
+
+#[test]
+fn a_connection_returns_what_was_negotiated() {
+    let windows = || (7..=16).map(Some).chain([None]);
+    let takeover = [(false, false), (false, true), (true, false), (true, true)];
+    for (server, client) in windows().flat_map(|server| windows().map(move |it| (server, it))) {
+        for (server_no_context_takeover, client_no_context_takeover) in takeover {
+            let params = |server_max_window_bits, client_max_window_bits| Params {
+                server_no_context_takeover,
+                client_no_context_takeover,
+                server_max_window_bits,
+                client_max_window_bits,
+            };
+            let ws = Connection::assume_opened(Role::Server, Config::new())
+                .with_deflate(params(server, client), always(|_| {}));
+            let nearest = |bits: Option<u8>| bits.map(|bits| bits.clamp(8, 15));
+            let expected = params(nearest(server), nearest(client));
+            assert_eq!(ws.deflate(), Some(expected));
+        }
+    }
+}
+
+#[test]
+fn compression_is_what_was_set() {
+    use Compression::{Above, Always, Never};
+    let mut ws = Connection::assume_opened(Role::Server, Config::new())
+        .with_deflate(params(true, 15), DeflateConfig::new());
+    for set in [Never, Above(1), Always, Above(64), Above(1 << 20)] {
+        ws.set_compression(set);
+        assert_eq!(ws.compression(), set);
     }
 }
 

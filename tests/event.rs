@@ -1,5 +1,5 @@
 //! Proves that an event can be logged: `{:?}` shows the kind and the length of a message, but not
-//! its payload.
+//! its payload. Proves that `payload` has the bytes of every event that carries some.
 
 use websocket_proto::{CloseCode, CloseFrame, Event};
 
@@ -21,4 +21,27 @@ fn fixed_13_debug_shows_kind_and_length() {
     }
     let shown = format!("{:?}", Event::Close(close));
     assert!(shown.contains("1000") && shown.contains("bye"), "{shown}");
+}
+
+#[test]
+fn payload_has_the_bytes() {
+    let close = CloseFrame {
+        code: Some(CloseCode::NORMAL),
+        reason: "bye",
+    };
+    for event in [
+        Event::Text("abc"),
+        Event::TextPart("abc"),
+        Event::TextEnd("abc"),
+        Event::Binary(b"abc"),
+        Event::BinaryPart(b"abc"),
+        Event::BinaryEnd(b"abc"),
+        Event::Ping(b"abc"),
+        Event::Pong(b"abc"),
+    ] {
+        assert_eq!(event.payload(), b"abc", "{event:?}");
+    }
+    for event in [Event::Close(close), Event::Progress] {
+        assert_eq!(event.payload(), b"", "{event:?}");
+    }
 }

@@ -117,23 +117,24 @@ impl RecvBuf {
     }
 
     /// Takes over a buffer that was filled elsewhere, for example by io_uring, and returns another
-    /// one to fill next: its length is 0, its capacity that of an earlier buffer. It replaces
+    /// one to fill next. That one is empty, and has a capacity of at least `room` bytes. It replaces
     /// [`spare`](Self::spare) and [`filled`](Self::filled).
     ///
     /// All bytes of `filled` count as received. They are not copied if the buffer holds no bytes:
     /// if it [is idle](Self::is_idle), or if all that has arrived of a message was delivered in
-    /// parts. Otherwise the bytes of `filled` are copied behind those in the buffer.
+    /// parts. Otherwise the bytes of `filled` are copied behind those in the buffer. To get the first
+    /// buffer, pass an empty `Vec`.
     ///
     /// ```
     /// use websocket_proto::RecvBuf;
     ///
     /// let mut input = RecvBuf::new();
-    /// let mut buffer = Vec::with_capacity(4096);
+    /// let mut buffer = input.swap(Vec::new(), 4096);
     /// for bytes in [b"first", b"other"] {
     ///     // The kernel owns the buffer while it reads.
     ///     buffer.extend_from_slice(bytes);
-    ///     buffer = input.swap(buffer);
-    ///     assert!(buffer.is_empty());
+    ///     buffer = input.swap(buffer, 4096);
+    ///     assert!(buffer.is_empty() && buffer.capacity() >= 4096);
     ///     // Take all events.
     /// }
     /// ```
@@ -141,7 +142,7 @@ impl RecvBuf {
     /// # Panics
     ///
     /// As [`spare`](Self::spare).
-    pub fn swap(&mut self, mut filled: Vec<u8>) -> Vec<u8> {
+    pub fn swap(&mut self, mut filled: Vec<u8>, room: usize) -> Vec<u8> {
         self.close_gap_if_drained();
         if self.end > 0 {
             self.extend_from_slice(&filled);
@@ -152,6 +153,7 @@ impl RecvBuf {
             core::mem::swap(&mut self.memory, &mut filled);
         }
         filled.clear();
+        filled.reserve(room);
         filled
     }
 

@@ -72,6 +72,29 @@ pub enum Event<'b> {
     Progress,
 }
 
+impl<'b> Event<'b> {
+    /// The bytes of a message, of a part of one, of a ping or of a pong. Empty for other events.
+    ///
+    /// Use it to count bytes: a program that serves many connections in turn can stop after a number
+    /// of bytes and serve the next connection.
+    ///
+    /// ```
+    /// use websocket_proto::Event;
+    ///
+    /// assert_eq!(Event::Text("é").payload(), "é".as_bytes());
+    /// assert_eq!(Event::Progress.payload(), b"");
+    /// ```
+    #[must_use]
+    pub fn payload(&self) -> &'b [u8] {
+        match *self {
+            Self::Text(text) | Self::TextPart(text) | Self::TextEnd(text) => text.as_bytes(),
+            Self::Binary(bytes) | Self::BinaryPart(bytes) | Self::BinaryEnd(bytes) => bytes,
+            Self::Ping(bytes) | Self::Pong(bytes) => bytes,
+            Self::Close(_) | Self::Progress => &[],
+        }
+    }
+}
+
 impl fmt::Debug for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, len) = match self {

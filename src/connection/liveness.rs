@@ -28,18 +28,22 @@ pub(crate) struct Liveness {
     /// When bytes must have arrived after a ping. While closing, when the closing handshake must be
     /// complete.
     answer_due: Nanos,
-    ping_sent: Nanos,
-    round_trip: Nanos,
     /// When the message under way was first seen.
     message_since: Nanos,
-    /// The payload bytes received of the message under way.
-    unfinished: Option<u32>,
+    /// In microseconds, or `NONE`.
+    round_trip: u32,
+    /// The payload bytes received of the message under way, or `NONE`.
+    unfinished: u32,
     /// The bytes of `out` in front of the last ping, when it was last checked.
     ahead: u32,
     heard: bool,
+    /// The last ping is not answered by a pong. It was sent one interval before `next_ping`.
+    awaits_pong: bool,
     pong_heard: bool,
     closing: bool,
 }
+
+const NONE: u32 = u32::MAX;
 
 /// What to do after a deadline.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,12 +66,12 @@ impl Liveness {
             ping_id: 0,
             next_ping: NEVER,
             answer_due: NEVER,
-            ping_sent: NEVER,
-            round_trip: NEVER,
             message_since: NEVER,
-            unfinished: None,
+            round_trip: NONE,
+            unfinished: NONE,
             ahead: 0,
             heard: false,
+            awaits_pong: false,
             pong_heard: false,
             closing: false,
         }
@@ -81,7 +85,7 @@ impl Liveness {
 
     /// The payload bytes received of the message under way; `None` if no message is under way.
     pub(crate) fn unfinished(&mut self, received: Option<usize>) {
-        self.unfinished = received.map(saturated);
+        self.unfinished = received.map_or(NONE, |bytes| saturated(bytes).min(NONE - 1));
         if received.is_none() {
             self.message_since = NEVER;
         }
@@ -89,11 +93,12 @@ impl Liveness {
 
     /// A pong has arrived. Only the answer to the last keepalive ping measures the round trip.
     pub(crate) fn heard_pong(&mut self, payload: &[u8]) {
-        self.pong_heard |= self.ping_sent != NEVER && payload == self.ping_id.to_be_bytes();
+        self.pong_heard |= self.awaits_pong && payload == self.ping_id.to_be_bytes();
     }
 
     pub(crate) fn round_trip(&self) -> Option<Duration> {
-        instant(self.round_trip)
+        let micros = Some(self.round_trip).filter(|&micros| micros != NONE);
+        micros.map(|micros| Duration::from_micros(micros.into()))
     }
 
     /// The next instant at which to call [`due`](Self::due).
@@ -116,14 +121,13 @@ impl Liveness {
 
     /// When the message under way must be complete.
     fn message_due(&self) -> Nanos {
-        match self.unfinished {
-            Some(received) if self.message_timeout > 0 && self.message_since != NEVER => {
-                let received = u64::from(received) * 1_000_000_000;
-                let earned = received / u64::from(self.min_message_rate);
-                after(self.message_since, self.message_timeout).saturating_add(earned)
-            }
-            _ => NEVER,
+        let is_limited = self.message_timeout > 0 && self.message_since != NEVER;
+        if !is_limited || self.unfinished == NONE {
+            return NEVER;
         }
+        let received = u64::from(self.unfinished) * 1_000_000_000;
+        let earned = received / u64::from(self.min_message_rate);
+        after(self.message_since, self.message_timeout).saturating_add(earned)
     }
 
     /// Returns what is due at `now`, and does not return it again. `ahead` is the number of unsent
@@ -157,7 +161,7 @@ impl Liveness {
         self.next_ping = after(now, self.ping_interval);
         self.answer_due = after(now, self.pong_timeout);
         self.ahead = saturated(unsent);
-        self.ping_sent = now;
+        self.awaits_pong = true;
         self.ping_id = self.ping_id.wrapping_add(1);
         Due::Ping(self.ping_id.to_be_bytes())
     }
@@ -168,13 +172,15 @@ impl Liveness {
             self.answer_due = NEVER;
         }
         if core::mem::take(&mut self.pong_heard) {
-            self.round_trip = now.saturating_sub(self.ping_sent);
-            self.ping_sent = NEVER;
+            let sent = (self.next_ping).saturating_sub(u64::from(self.ping_interval) * 1_000_000);
+            let micros = now.saturating_sub(sent) / 1000;
+            self.round_trip = u32::try_from(micros).map_or(NONE - 1, |it| it.min(NONE - 1));
+            self.awaits_pong = false;
         }
         if self.next_ping == NEVER && self.ping_interval > 0 {
             self.next_ping = after(now, self.ping_interval);
         }
-        if self.unfinished.is_some() && self.message_since == NEVER {
+        if self.unfinished != NONE && self.message_since == NEVER {
             self.message_since = now;
         }
         if closing && !core::mem::replace(&mut self.closing, true) {

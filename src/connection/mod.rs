@@ -702,7 +702,8 @@ impl Connection {
         self.send.closing.error
     }
 
-    /// The round-trip time that the last keepalive ping measured.
+    /// The round-trip time that the last keepalive ping measured, in whole microseconds and at most
+    /// 71 minutes.
     ///
     /// It is the time from the [`handle_timeout`](Self::handle_timeout) that sent the ping to the
     /// first [`deadline`](Self::deadline) or `handle_timeout` after its pong. It stays `None` if no

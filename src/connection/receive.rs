@@ -4,7 +4,6 @@
 //! [`Receiver::take`] takes it. [`Receiver::whole_message`] is the fast path for the most common
 //! frame.
 
-use alloc::boxed::Box;
 use core::ops::Range;
 
 use crate::{
@@ -26,7 +25,7 @@ const WORK: usize = 1 << 20;
 pub(crate) struct Receiver {
     rules: Rules,
     /// `None` if compression was not negotiated.
-    pub(super) inflater: Option<Box<Inflater>>,
+    pub(super) inflater: Option<Inflater>,
 }
 
 /// An event that can be taken from the buffer.
@@ -53,12 +52,12 @@ pub(crate) enum Received {
 }
 
 impl Receiver {
-    pub(crate) fn new(rules: Rules, inflater: Option<Box<Inflater>>) -> Self {
+    pub(crate) fn new(rules: Rules, inflater: Option<Inflater>) -> Self {
         Self { rules, inflater }
     }
 
     #[cfg(feature = "deflate")]
-    pub(super) fn set_inflater(&mut self, inflater: Option<Box<Inflater>>) {
+    pub(super) fn set_inflater(&mut self, inflater: Option<Inflater>) {
         self.rules.deflate = inflater.is_some();
         self.inflater = inflater;
     }

@@ -237,7 +237,7 @@ impl Receiving {
 
     #[cfg(feature = "deflate")]
     pub(super) fn inflater(&mut self) -> Option<&mut Inflater> {
-        self.receiver.inflater.as_deref_mut()
+        self.receiver.inflater.as_mut()
     }
 
     #[cfg(feature = "deflate")]

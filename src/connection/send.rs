@@ -24,7 +24,7 @@ pub(crate) struct Sender {
     /// The mask keys of a client. `None` for a server, which does not mask (RFC 6455 §5.1).
     mask_keys: Option<Box<MaskKeys>>,
     /// `None` if compression was not negotiated, or the negotiated window is too small for zlib.
-    pub(super) deflater: Option<Box<Deflater>>,
+    pub(super) deflater: Option<Deflater>,
     fragment_size: usize,
     message: Option<Outgoing>,
     pong_backlog: u32,
@@ -53,7 +53,7 @@ struct LastPong {
 impl Sender {
     pub(crate) fn new(
         mask_keys: Option<Box<MaskKeys>>,
-        deflater: Option<Box<Deflater>>,
+        deflater: Option<Deflater>,
         config: &Config,
     ) -> Self {
         Self {

@@ -83,7 +83,7 @@ impl Sending {
 
     #[cfg(feature = "deflate")]
     pub(super) fn deflater(&mut self) -> Option<&mut Deflater> {
-        self.sender.deflater.as_deref_mut()
+        self.sender.deflater.as_mut()
     }
 
     #[cfg(feature = "deflate")]

@@ -15,17 +15,33 @@ const TAIL_LEN: usize = 4;
 /// Maximum number of bytes by which `out` grows at once, without the end of the flush.
 const MAX_ROOM: usize = 64 << 10;
 
-/// The compressor of one connection, and its history.
+/// The compressor of one connection, and its history. It owns no memory before its first use.
 #[derive(Debug)]
 pub struct Deflater {
-    engine: Option<Box<Engine>>,
+    state: Option<Box<State>>,
+    /// Messages of more bytes are compressed: 0 stands for [`Compression::Always`], and `NEVER` for
+    /// [`Compression::Never`]. A [`Compression`] would take 16 bytes of each connection.
+    above: u32,
     takeover: bool,
+    setup: Setup,
+}
+
+const NEVER: u32 = u32::MAX;
+
+#[derive(Debug, Default)]
+struct State {
+    engine: Option<Box<Engine>>,
     /// With context takeover: what the peer has in its window.
     history: Option<Box<History>>,
-    setup: Setup,
-    compression: Compression,
-    stage: Stage,
     bytes: ByteCount,
+    stage: Stage,
+}
+
+impl State {
+    fn history(&mut self, setup: Setup) -> &mut History {
+        let new = || History::new(setup.window_bits);
+        self.history.get_or_insert_with(new)
+    }
 }
 
 /// The settings of an engine. Connections with equal settings can share an engine.
@@ -46,23 +62,26 @@ impl Deflater {
 
     /// Makes a compressor with a window of 9 to 15 bits.
     pub(super) fn with_window(window_bits: u8, takeover: bool, config: &DeflateConfig) -> Self {
-        Self {
-            engine: None,
+        let mut deflater = Self {
+            state: None,
+            above: NEVER,
             takeover,
-            history: None,
             setup: Setup {
                 level: config.level.clamp(1, 9),
                 mem_level: config.mem_level.clamp(1, 9),
                 window_bits,
             },
-            compression: config.compression,
-            stage: Stage::Unprepared,
-            bytes: ByteCount::default(),
-        }
+        };
+        deflater.set_compression(config.compression);
+        deflater
     }
 
     pub(crate) fn compression(&self) -> Compression {
-        self.compression
+        match self.above {
+            NEVER => Compression::Never,
+            0 => Compression::Always,
+            above => Compression::Above(above as usize),
+        }
     }
 
     /// The window of the compressor: N stands for 2^N bytes.
@@ -71,19 +90,18 @@ impl Deflater {
     }
 
     pub(crate) fn set_compression(&mut self, compression: Compression) {
-        self.compression = compression;
+        self.above = match compression {
+            Compression::Never => NEVER,
+            Compression::Always => 0,
+            Compression::Above(size) => u32::try_from(size).unwrap_or(NEVER).min(NEVER - 1),
+        };
     }
 
     /// Whether a message of `len` bytes is compressed. `None`: the length is not known, because the
     /// message is sent in pieces.
     #[inline]
     pub(crate) fn wants(&self, len: Option<usize>) -> bool {
-        match (self.compression, len) {
-            (Compression::Never, _) => false,
-            (_, None) => true,
-            (Compression::Always, Some(len)) => len > 0,
-            (Compression::Above(size), Some(len)) => len > size,
-        }
+        self.above != NEVER && len.is_none_or(|len| len > self.above as usize)
     }
 
     /// Compresses a piece of a message and appends it to `out`. `fin` marks the last piece. The
@@ -100,12 +118,12 @@ impl Deflater {
             // block (§7.2.3.6).
             out.extend_from_slice(&[0]);
         }
-        self.bytes.plain += piece.len() as u64;
-        self.bytes.compressed += (out.len() - start) as u64;
-        self.stage = match (fin, self.stage) {
-            (true, Stage::Inside) => Stage::Ready,
-            (_, stage) => stage,
-        };
+        let state = self.state.get_or_insert_default();
+        state.bytes.plain += piece.len() as u64;
+        state.bytes.compressed += (out.len() - start) as u64;
+        if fin && state.stage == Stage::Inside {
+            state.stage = Stage::Ready;
+        }
     }
 
     /// Counts a message that another compressor has compressed, without context takeover. It comes
@@ -114,61 +132,68 @@ impl Deflater {
     /// With context takeover the message is in the window of the peer, so it enters the history. The
     /// engine sees it before its next message.
     pub(crate) fn bypass(&mut self, plain: &[u8], compressed: usize) {
-        self.bytes.plain += plain.len() as u64;
-        self.bytes.compressed += compressed as u64;
-        if let Some(history) = self.takeover() {
-            history.push_unseen(plain);
+        let state = self.state.get_or_insert_default();
+        state.bytes.plain += plain.len() as u64;
+        state.bytes.compressed += compressed as u64;
+        if self.takeover {
+            state.history(self.setup).push_unseen(plain);
         }
     }
 
-    /// The history, if there is context takeover.
-    fn takeover(&mut self) -> Option<&mut History> {
-        let window_bits = self.setup.window_bits;
-        let history = || History::new(window_bits);
-        (self.takeover).then(|| &mut **self.history.get_or_insert_with(history))
-    }
-
     fn append(&mut self, piece: &[u8], out: &mut BytesMut) {
-        let engine = self
+        let state = self.state.get_or_insert_default();
+        let engine = state
             .engine
             .get_or_insert_with(|| Box::new(Engine::new(self.setup)));
-        let history = self.history.as_deref();
-        if self.stage.can_continue(self.takeover) {
+        let history = state.history.as_deref();
+        if state.stage.can_continue(self.takeover) {
             engine.see(history.map(History::unseen));
         } else {
             engine.restart();
             engine.see(history.map(History::slices));
         }
-        self.stage = Stage::Inside;
+        state.stage = Stage::Inside;
         engine.run(piece, out);
-        if let Some(history) = self.takeover() {
-            history.push(piece);
+        if self.takeover {
+            state.history(self.setup).push(piece);
         }
     }
 
     pub(crate) fn bytes(&self) -> ByteCount {
-        self.bytes
+        (self.state.as_ref()).map_or(ByteCount::default(), |state| state.bytes)
     }
 
     /// Abandons the current message and the context, so that the engine can be taken.
     pub(super) fn abandon(&mut self) {
-        self.stage = Stage::Unprepared;
+        if let Some(state) = &mut self.state {
+            state.stage = Stage::Unprepared;
+        }
     }
 
-    /// If there is no engine: the settings that an engine must have, and the place to put it.
-    pub(super) fn empty_slot(&mut self) -> Option<(Setup, &mut Option<Box<Engine>>)> {
-        let slot = Some(&mut self.engine).filter(|engine| engine.is_none());
-        slot.map(|slot| (self.setup, slot))
+    /// The settings that an engine must have.
+    pub(super) fn setup(&self) -> Setup {
+        self.setup
+    }
+
+    /// If there is no engine: the place to put one.
+    pub(super) fn empty_slot(&mut self) -> Option<&mut Option<Box<Engine>>> {
+        let engine = &mut self.state.get_or_insert_default().engine;
+        Some(engine).filter(|engine| engine.is_none())
     }
 
     /// Takes the engine away, unless it is inside a message. With `context`, also takes an engine
     /// that remembers earlier messages; the history stays.
     pub(super) fn take_engine(&mut self, context: bool) -> Option<Box<Engine>> {
-        if !self.stage.can_be_taken(self.takeover, context) {
+        let state = self.state.as_mut()?;
+        if !state.stage.can_be_taken(self.takeover, context) {
             return None;
         }
-        self.stage = Stage::Unprepared;
-        self.engine.take()
+        state.stage = Stage::Unprepared;
+        let engine = state.engine.take();
+        if state.bytes == ByteCount::default() && state.history.is_none() {
+            self.state = None;
+        }
+        engine
     }
 }
 

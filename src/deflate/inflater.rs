@@ -5,7 +5,11 @@ use core::fmt;
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::{ByteCount, History, Params, WINDOW, params::MAX_WINDOW_BITS, stage::Stage};
+use super::{
+    ByteCount, History, Params, WINDOW,
+    params::{MAX_WINDOW_BITS, PackedParams},
+    stage::Stage,
+};
 use crate::{error::ProtocolError, message::Piece};
 
 /// "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message" (§7.2.2).
@@ -16,24 +20,29 @@ const TAIL: [u8; 5] = [0x00, 0x00, 0xff, 0xff, 0x00];
 /// A whole empty block, if it begins at the start of an octet.
 const EMPTY_BLOCK: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
 
-/// The inflater of one connection, and its history.
+/// The inflater of one connection, and its history. It owns no memory before its first use.
 ///
 /// The caller provides the memory for the output, applies the size limit and validates text.
 #[derive(Debug)]
 pub struct Inflater {
-    agreed: Params,
-    engine: Option<Box<Engine>>,
+    state: Option<Box<State>>,
+    agreed: PackedParams,
     /// The window bits of the peer's compressor.
     window_bits: u8,
     takeover: bool,
+    max_final_blocks: u32,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    engine: Option<Box<Engine>>,
     /// The bytes before the message so far to which it can refer: earlier messages with context
     /// takeover, and parts of this message that were delivered.
     history: Option<Box<History>>,
-    stage: Stage,
+    bytes: ByteCount,
     /// Final blocks in the current message so far.
     final_blocks: u32,
-    max_final_blocks: u32,
-    bytes: ByteCount,
+    stage: Stage,
 }
 
 /// The result of [`Inflater::step`].
@@ -58,15 +67,11 @@ impl Inflater {
         max_final_blocks: u32,
     ) -> Self {
         Self {
-            agreed,
-            engine: None,
+            state: None,
+            agreed: PackedParams::new(agreed),
             window_bits,
             takeover,
-            history: None,
-            stage: Stage::Unprepared,
-            final_blocks: 0,
             max_final_blocks,
-            bytes: ByteCount::default(),
         }
     }
 
@@ -81,20 +86,21 @@ impl Inflater {
         room: &mut [u8],
         so_far: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> Step {
-        let engine = self.engine.get_or_insert_default();
-        if !self.stage.can_continue(self.takeover) {
-            let history = self.history.iter().flat_map(|history| history.slices());
+        let state = self.state.get_or_insert_default();
+        let engine = state.engine.get_or_insert_default();
+        if !state.stage.can_continue(self.takeover) {
+            let history = state.history.iter().flat_map(|history| history.slices());
             let so_far = so_far.map(|piece| -> &[u8] { piece });
             engine.restart(history.chain(so_far));
         }
-        self.stage = Stage::Inside;
+        state.stage = Stage::Inside;
         let Run {
             consumed,
             produced,
             status,
         } = engine.run(input, room, InflateFlush::NoFlush);
-        self.bytes.compressed += consumed as u64;
-        self.bytes.plain += produced as u64;
+        state.bytes.compressed += consumed as u64;
+        state.bytes.plain += produced as u64;
         let mut step = Step {
             consumed,
             produced,
@@ -103,11 +109,11 @@ impl Inflater {
         };
         match status {
             Ok(Status::StreamEnd) => {
-                self.stage = Stage::AfterFinalBlock;
-                self.final_blocks += 1;
+                state.stage = Stage::AfterFinalBlock;
+                state.final_blocks += 1;
                 // The output of this block is complete, even if the room is full.
                 step.more = false;
-                if self.final_blocks > self.max_final_blocks {
+                if state.final_blocks > self.max_final_blocks {
                     step.error = Some(ProtocolError::TooManyFinalBlocks);
                 }
             }
@@ -120,10 +126,14 @@ impl Inflater {
     /// Ends a message. Call it after the last byte of the payload. Fails if the payload is
     /// incomplete or has too many final blocks.
     pub(crate) fn finish(&mut self) -> Result<(), ProtocolError> {
-        let final_blocks = core::mem::take(&mut self.final_blocks);
-        match (self.stage, &mut self.engine) {
+        // Without a state the message has no bytes.
+        let Some(state) = &mut self.state else {
+            return Ok(());
+        };
+        let final_blocks = core::mem::take(&mut state.final_blocks);
+        match (state.stage, &mut state.engine) {
             // After a final block nothing has to follow.
-            (Stage::AfterFinalBlock, _) => self.stage = Stage::Unprepared,
+            (Stage::AfterFinalBlock, _) => state.stage = Stage::Unprepared,
             (Stage::Inside, Some(engine)) => {
                 // With `Block`, zlib stops at the end of a block. If the message is complete, that
                 // is the end of the tail.
@@ -134,7 +144,7 @@ impl Inflater {
                 // If the tail completed a block other than the empty one, zlib has not used all of
                 // its bits. No valid block begins with these bits, so the empty block then fails.
                 let end = engine.run(&EMPTY_BLOCK, &mut [0], InflateFlush::NoFlush);
-                self.stage = match (end.consumed, end.produced, end.status) {
+                state.stage = match (end.consumed, end.produced, end.status) {
                     (5, 0, Ok(Status::Ok)) => Stage::Ready,
                     // The empty block at the end was marked as final.
                     (0, 0, Ok(Status::StreamEnd)) if final_blocks < self.max_final_blocks => {
@@ -157,11 +167,14 @@ impl Inflater {
     /// for the rest of the message only.
     pub(crate) fn remember(&mut self, bytes: &[u8], piece: Piece) {
         if !self.takeover && piece != Piece::Part {
-            self.history = None;
+            if let Some(state) = &mut self.state {
+                state.history = None;
+            }
             return;
         }
+        let state = self.state.get_or_insert_default();
         let window_bits = self.window_bits;
-        let history = self
+        let history = state
             .history
             .get_or_insert_with(|| History::new(window_bits));
         history.push(bytes);
@@ -169,31 +182,39 @@ impl Inflater {
 
     /// The negotiated parameters.
     pub(crate) fn agreed(&self) -> Params {
-        self.agreed
+        self.agreed.unpack()
     }
 
     pub(crate) fn bytes(&self) -> ByteCount {
-        self.bytes
+        (self.state.as_ref()).map_or(ByteCount::default(), |state| state.bytes)
     }
 
     /// Abandons the current message and the context, so that the engine can be taken.
     pub(super) fn abandon(&mut self) {
-        self.stage = Stage::Unprepared;
+        if let Some(state) = &mut self.state {
+            state.stage = Stage::Unprepared;
+        }
     }
 
     /// If there is no engine: the place to put one.
     pub(super) fn empty_slot(&mut self) -> Option<&mut Option<Box<Engine>>> {
-        Some(&mut self.engine).filter(|engine| engine.is_none())
+        let engine = &mut self.state.get_or_insert_default().engine;
+        Some(engine).filter(|engine| engine.is_none())
     }
 
     /// Takes the engine away, unless it is inside a message. With `context`, also takes an engine
     /// that remembers earlier messages; the history stays.
     pub(super) fn take_engine(&mut self, context: bool) -> Option<Box<Engine>> {
-        if !self.stage.can_be_taken(self.takeover, context) {
+        let state = self.state.as_mut()?;
+        if !state.stage.can_be_taken(self.takeover, context) {
             return None;
         }
-        self.stage = Stage::Unprepared;
-        self.engine.take()
+        state.stage = Stage::Unprepared;
+        let engine = state.engine.take();
+        if state.bytes == ByteCount::default() && state.history.is_none() {
+            self.state = None;
+        }
+        engine
     }
 }
 

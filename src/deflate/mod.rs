@@ -164,11 +164,12 @@
 //!
 //! # Memory
 //!
-//! If compression was negotiated, a connection owns heap memory (in bytes, on a 64-bit machine):
+//! A connection that has negotiated compression owns no heap memory before its first compressed
+//! message. Then it owns (in bytes, on a 64-bit machine):
 //!
 //! | what | bytes | from | until |
 //! |---|---|---|---|
-//! | state of compression | 112 | the handshake | the end of the connection |
+//! | state, for each direction | 40 | the first compressed message | the end of the connection |
 //! | inflater | 47,680 | the first compressed message received | the end, or a [`Pool`] takes it |
 //! | compressor | 279,816, see below | the first compressed message sent | the end, or a [`Pool`] takes it |
 //! | history, for each direction with context takeover | up to its window (by default 32 KiB), plus 40 | the first compressed message | the end of the connection |
@@ -190,7 +191,7 @@
 //! | yes | [`Pool::hibernate`] | 66 kB | 660 MB |
 //! | yes, windows of 12 bits | [`Pool::hibernate`] | 8.4 kB | 84 MB |
 //! | no | no pool | 328 kB | 3.3 GB |
-//! | no | [`Pool::reclaim`] | 112 bytes | 1.1 MB |
+//! | no | [`Pool::reclaim`] | 80 bytes | 800 kB |
 //!
 //! The pool of each thread adds an inflater and, for each window that was negotiated, a compressor.
 //!
@@ -290,9 +291,6 @@ mod preparer;
 mod stage;
 
 #[cfg(feature = "deflate")]
-use alloc::boxed::Box;
-
-#[cfg(feature = "deflate")]
 pub use crate::config::Compression;
 pub use crate::config::DeflateConfig;
 #[cfg(not(feature = "deflate"))]
@@ -327,7 +325,7 @@ pub(crate) struct Agreed {
 impl Agreed {
     /// Makes the codecs of this side. Its compressor obeys the negotiated parameters and its own
     /// configuration: the smaller window counts, and either of them can forbid context takeover.
-    pub(crate) fn codecs(&self, is_client: bool) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
+    pub(crate) fn codecs(&self, is_client: bool) -> (Option<Inflater>, Option<Deflater>) {
         let Self { params, config } = self;
         // Parameters that were not negotiated by this crate can have invalid window sizes.
         let window = |bits: Option<u8>| {
@@ -355,13 +353,13 @@ impl Agreed {
             false => (server, config_of_server, client),
         };
         (
-            Some(Box::new(Inflater::new(
+            Some(Inflater::new(
                 peer.0,
                 peer.1,
                 *params,
                 config.max_final_blocks,
-            ))),
-            Deflater::new(own.0.min(limit.0), own.1 && limit.1, config).map(Box::new),
+            )),
+            Deflater::new(own.0.min(limit.0), own.1 && limit.1, config),
         )
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! `Inflater` and `Deflater` have no values, so the code that uses them can never run.
 
-use alloc::boxed::Box;
-
 use bytes::BytesMut;
 
 use super::Agreed;
@@ -136,7 +134,7 @@ impl Inflated {
 }
 
 impl Agreed {
-    pub(crate) fn codecs(&self, _: bool) -> (Option<Box<Inflater>>, Option<Box<Deflater>>) {
+    pub(crate) fn codecs(&self, _: bool) -> (Option<Inflater>, Option<Deflater>) {
         (None, None)
     }
 }

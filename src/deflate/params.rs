@@ -60,6 +60,40 @@ pub struct Params {
     pub client_max_window_bits: Option<u8>,
 }
 
+/// [`Params`] in two bytes, which keeps a connection small. Four bits for each window, 0 for `None`.
+#[cfg(feature = "deflate")]
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PackedParams {
+    windows: u8,
+    no_context_takeover: u8,
+}
+
+#[cfg(feature = "deflate")]
+impl PackedParams {
+    /// Windows outside 8 to 15 count as the nearest.
+    pub(super) fn new(params: Params) -> Self {
+        let window =
+            |bits: Option<u8>| bits.map_or(0, |bits| bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS));
+        let server = u8::from(params.server_no_context_takeover);
+        let client = u8::from(params.client_no_context_takeover);
+        Self {
+            windows: window(params.server_max_window_bits) << 4
+                | window(params.client_max_window_bits),
+            no_context_takeover: server << 1 | client,
+        }
+    }
+
+    pub(super) fn unpack(self) -> Params {
+        let window = |bits: u8| (bits > 0).then_some(bits);
+        Params {
+            server_no_context_takeover: self.no_context_takeover & 2 > 0,
+            client_no_context_takeover: self.no_context_takeover & 1 > 0,
+            server_max_window_bits: window(self.windows >> 4),
+            client_max_window_bits: window(self.windows & 15),
+        }
+    }
+}
+
 /// Writes an element of `Sec-WebSocket-Extensions` (RFC 7692 §7.1).
 impl fmt::Display for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

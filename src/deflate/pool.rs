@@ -78,12 +78,17 @@ impl Pool {
     /// compression was not negotiated.
     pub fn lend(&mut self, connection: &mut impl Pooled) {
         let (inflater, deflater) = connection.codecs();
-        if let Some(slot) = inflater.and_then(|inflater| inflater.empty_slot()) {
+        if self.inflater.is_some()
+            && let Some(slot) = inflater.and_then(|inflater| inflater.empty_slot())
+        {
             *slot = self.inflater.take();
         }
-        if let Some((setup, slot)) = deflater.and_then(|deflater| deflater.empty_slot()) {
-            let at = (self.compressors.iter()).position(|engine| engine.setup == setup);
-            *slot = at.map(|at| self.compressors.swap_remove(at));
+        if let Some(deflater) = deflater
+            && let setup = deflater.setup()
+            && let Some(at) = (self.compressors.iter()).position(|engine| engine.setup == setup)
+            && let Some(slot) = deflater.empty_slot()
+        {
+            *slot = Some(self.compressors.swap_remove(at));
         }
     }
 

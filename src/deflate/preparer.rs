@@ -14,7 +14,7 @@ use super::{DeflateConfig, Deflater, MAX_WINDOW_BITS, OWN_MIN_WINDOW_BITS};
 /// the peer has it in its window: it copies the message to its history of at most 32 KiB, which takes
 /// about 100 ns for 512 bytes. Its own compressor sees the message before it compresses the next one
 /// (about 1 µs). If a server mainly broadcasts, set
-/// [`DeflateConfig::server_no_context_takeover`]: a connection then keeps nothing.
+/// [`DeflateConfig::server_no_context_takeover`]: a connection then keeps 40 bytes.
 ///
 /// ```
 /// use websocket_proto::Prepared;

@@ -2,10 +2,11 @@
 //! away.
 
 /// The state of a codec in the stream of messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Stage {
     /// It does not know earlier messages of this connection: it is new, or another connection used
     /// it.
+    #[default]
     Unprepared,
     /// Between two messages. It remembers the earlier messages.
     Ready,

@@ -81,6 +81,7 @@ def main():
         runs = [
             ("echo_tokio", "server", [examples / "echo_tokio", *LIMIT, "127.0.0.1:{port}"]),
             ("echo_blocking", "server", [examples / "echo_blocking", *LIMIT, "127.0.0.1:{port}"]),
+            ("epoll_echo", "server", [examples / "epoll_echo", *LIMIT, "127.0.0.1:{port}"]),
             ("autobahn_client", "client", [examples / "autobahn_client", *LIMIT, "{url}", "{agent}"]),
         ]
     passed = failed = 0

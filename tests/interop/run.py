@@ -61,7 +61,7 @@ def check_of(*programs):
 
 async def main():
     outcomes = []
-    for name in ("echo_tokio", "echo_blocking"):
+    for name in ("echo_tokio", "echo_blocking", "epoll_echo", "io_uring_echo"):
         try:
             async with started([EXAMPLES / name, "127.0.0.1:0"]) as url:
                 for check in server_checks:
@@ -346,7 +346,7 @@ async def read_to_end(peer):
     return received
 
 
-@check_of("echo_tokio")
+@check_of("echo_tokio", "epoll_echo")
 async def fixed_01_bombs_do_not_delay_others(name):
     compressor = zlib.compressobj(9, wbits=-15)
     bomb = compressor.compress(bytes(63 << 20)) + compressor.flush(zlib.Z_SYNC_FLUSH)
@@ -373,7 +373,7 @@ async def fixed_01_bombs_do_not_delay_others(name):
     equal("the slowest echo took less than 1 s", slowest < 1, True)
 
 
-@check_of("echo_tokio", "echo_blocking")
+@check_of("echo_tokio", "echo_blocking", "epoll_echo", "io_uring_echo")
 async def fixed_12_close_frame_arrives_after_an_error(name):
     async with started([EXAMPLES / name, "127.0.0.1:0"]) as url:
         with await upgraded(url) as peer:
@@ -800,7 +800,7 @@ async def without_compression(name):
             await exchange(ws, MIXTURE[:1000])
 
 
-for program in ("echo_tokio", "echo_blocking", "client"):
+for program in ("echo_tokio", "echo_blocking", "epoll_echo", "io_uring_echo", "client"):
     matrix.append((program, without_compression))
     for terms in itertools.starmap(Terms, itertools.product((True, False), (9, 12, 15), (True, False))):
         # Both servers negotiate in the same way, so only one of them asks, and the other one is asked.

@@ -11,7 +11,7 @@ target=${CARGO_TARGET_DIR:-$here/../../target}
 websockets=17.4
 
 if [ $# = 0 ]; then
-  cargo build --release -p examples --manifest-path "$here/../../Cargo.toml"
+  cargo build --release -p examples -p io_uring_echo --manifest-path "$here/../../Cargo.toml"
   set -- "$target/release"
 fi
 mkdir -p "$target/interop"

@@ -218,7 +218,7 @@ impl Endpoint {
         if self.way == Way::Polled {
             let mut filled = Vec::with_capacity(spare.max(bytes.len()));
             filled.extend_from_slice(bytes);
-            assert!(self.input.swap(filled).is_empty());
+            assert!(self.input.swap(filled, 0).is_empty());
             return self.drain();
         }
         if matches!(self.way, Way::Parked | Way::Parts) {

@@ -1,0 +1,77 @@
+//! The connections of a thread.
+use std::{mem, net::TcpStream};
+
+use bytes::BytesMut;
+use websocket_proto::{Connection, RecvBuf, deflate::Pool, handshake::server::Handshake};
+
+pub(super) struct Peer {
+    pub(super) phase: Phase,
+    pub(super) out: Option<Box<BytesMut>>, // `None` if it is empty
+    pub(super) socket: TcpStream,
+    pub(super) waits_for: u8,
+    pub(super) touched: bool, // it is in `Peers::touched`
+    pub(super) more: bool,    // there may be more events without a read
+    pub(super) eof: bool,
+}
+
+pub(super) enum Phase {
+    Connecting(Box<(Handshake, RecvBuf)>), // a handshake cannot share its buffer
+    Open(Connection),
+    Ending,
+}
+
+/// All connections.
+#[derive(Default)]
+pub struct Peers {
+    pub(super) slots: Vec<Option<Box<Peer>>>,
+    pub(super) free: Vec<usize>,
+    /// To be flushed in this turn, or served in the next one.
+    pub(super) touched: Vec<usize>,
+    pub(super) pool: Pool,
+    #[expect(clippy::vec_box, reason = "what moves is the box")]
+    pub(super) outs: Vec<Box<BytesMut>>,
+}
+
+impl Peers {
+    /// Uses an open connection: `peers.with(key, |ws, out| ws.send_text("hi", out))`. Returns
+    /// `None` if it is not open. If `out.len()` exceeds [`HIGH_WATER`], send only replies.
+    pub fn with<T, F>(&mut self, key: usize, f: F) -> Option<T>
+    where
+        F: FnOnce(&mut Connection, &mut BytesMut) -> T,
+    {
+        let peer = self.slots.get_mut(key)?.as_mut()?;
+        let Phase::Open(ws) = &mut peer.phase else {
+            return None;
+        };
+        self.pool.lend(ws);
+        let spare = || self.outs.pop().unwrap_or_default();
+        let result = f(ws, peer.out.get_or_insert_with(spare));
+        self.pool.reclaim(ws);
+        self.touch(key);
+        Some(result)
+    }
+
+    /// The keys of all open connections.
+    pub fn keys(&self) -> Vec<usize> {
+        let peer = |&key: &usize| self.slots[key].as_ref();
+        let is_open = |key: &usize| matches!(peer(key).map(|it| &it.phase), Some(Phase::Open(_)));
+        (0..self.slots.len()).filter(is_open).collect()
+    }
+
+    pub(super) fn touch(&mut self, key: usize) {
+        if let Some(Some(peer)) = self.slots.get_mut(key)
+            && !mem::replace(&mut peer.touched, true)
+        {
+            self.touched.push(key);
+        }
+    }
+
+    pub(super) fn take_touched(&mut self) -> Vec<usize> {
+        for &key in &self.touched {
+            if let Some(peer) = &mut self.slots[key] {
+                peer.touched = false;
+            }
+        }
+        mem::take(&mut self.touched)
+    }
+}

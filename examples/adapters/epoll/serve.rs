@@ -1,0 +1,158 @@
+//! What is done for one connection in its turn.
+use std::io::{ErrorKind, Read, Write};
+use std::{mem, net::Shutdown, net::TcpStream};
+
+use bytes::{Buf, BytesMut};
+use rustix::event::epoll::{self, EventFlags as Flags};
+use websocket_proto::{Event, RecvBuf};
+
+use super::{App, Epoll, HIGH_WATER, LINGER, OUTS, READ, TURN, data, peers::Phase};
+
+impl<A: App> Epoll<A> {
+    /// Reads once if the socket is `readable`, and takes events.
+    pub(super) fn serve(&mut self, key: usize, mut readable: bool) -> Option<()> {
+        let (input, mut work) = (&mut self.input, 0);
+        self.peers.touch(key);
+        let peer = self.peers.slots[key].as_mut()?;
+        if peer.more && readable {
+            return None; // it is not its turn
+        }
+        if let Phase::Ending = peer.phase {
+            peer.eof |= readable && read(&peer.socket, input);
+            input.clear();
+            return None;
+        }
+        if let Phase::Connecting(start) = &mut peer.phase {
+            let (handshake, head) = &mut **start;
+            readable = readable && read(&peer.socket, head);
+            if readable {
+                handshake.end_of_stream();
+            }
+            let out = peer.out.get_or_insert_default();
+            let ws = match handshake.next(head, &mut **out) {
+                Ok(None) => return None,
+                Ok(Some((request, pending))) => self.app.accept(&request, pending, out),
+                Err(_) => None,
+            };
+            let Some(ws) = ws else { return self.end(key) };
+            input.extend_from_slice(head.unread());
+            peer.phase = Phase::Open(ws);
+            self.app.on_open(key, &mut self.peers);
+        }
+        self.peers.with(key, |ws, _| ws.resume(input));
+        let more = loop {
+            match self.peers.with(key, |ws, out| {
+                (work < TURN && out.len() < HIGH_WATER).then(|| ws.next_event(input, out))
+            })? {
+                None => break true,
+                Some(Ok(Some(Event::Progress))) => work = TURN,
+                Some(Ok(Some(event))) => {
+                    work += 128 + event.payload().len(); // each event counts
+                    self.app.on_event(key, event, &mut self.peers);
+                }
+                Some(Ok(None)) if mem::take(&mut readable) => {
+                    let peer = self.peers.slots[key].as_mut()?;
+                    peer.eof |= read(&peer.socket, input);
+                    if let Phase::Open(ws) = &mut peer.phase
+                        && peer.eof
+                    {
+                        ws.end_of_stream();
+                    }
+                }
+                _ => break false, // all are taken, or the peer broke a rule
+            }
+        };
+        self.peers.with(key, |ws, _| ws.park(input));
+        self.peers.slots[key].as_mut()?.more = more;
+        None
+    }
+
+    pub(super) fn expire(&mut self, key: usize) -> Option<()> {
+        let (now, peer) = (self.clock.now(), self.peers.slots[key].as_mut()?);
+        match &mut peer.phase {
+            Phase::Ending => return self.remove(key),
+            Phase::Connecting(start) => {
+                let out = peer.out.get_or_insert_default();
+                let _ = start.0.handle_timeout(now, &mut **out); // `serve` sees the error
+            }
+            Phase::Open(ws) => self.peers.pool.hibernate(ws),
+        }
+        self.serve(key, true); // what has arrived counts
+        let _ = self.peers.with(key, |ws, out| ws.handle_timeout(now, out));
+        None
+    }
+
+    /// Flushes, and decides what to wait for.
+    pub(super) fn flush(&mut self, key: usize) -> Option<()> {
+        let (now, peers) = (self.clock.now(), &mut self.peers);
+        let peer = peers.slots[key].as_mut()?;
+        let mut unsent = 0;
+        if let Some(mut out) = peer.out.take() {
+            write(&peer.socket, &mut out);
+            unsent = out.len();
+            match unsent {
+                0 if out.try_reclaim(READ) || peers.outs.len() >= OUTS => {} // frees it
+                0 => peers.outs.push(out),
+                _ => peer.out = Some(out),
+            }
+        }
+        let mut flags = Flags::empty();
+        flags.set(Flags::IN, !peer.eof && unsent < HIGH_WATER);
+        flags.set(Flags::OUT, unsent > 0);
+        if mem::replace(&mut peer.waits_for, flags.bits() as u8) != flags.bits() as u8 {
+            epoll::modify(&self.epoll, &peer.socket, data(key), flags).ok()?;
+        }
+        if peer.more && unsent < HIGH_WATER && !mem::replace(&mut peer.touched, true) {
+            peers.touched.push(key); // for the next turn
+        }
+        match &mut peer.phase {
+            Phase::Connecting(start) => self.deadlines.set(key, start.0.deadline(now)),
+            Phase::Open(ws) if ws.is_done() => return self.end(key),
+            Phase::Open(ws) => self.deadlines.set(key, ws.deadline(now)),
+            Phase::Ending if unsent > 0 => {}
+            Phase::Ending if peer.eof => return self.remove(key),
+            Phase::Ending => _ = peer.socket.shutdown(Shutdown::Write),
+        }
+        None
+    }
+
+    fn end(&mut self, key: usize) -> Option<()> {
+        let peer = self.peers.slots[key].as_mut()?;
+        if let Phase::Open(ws) = mem::replace(&mut peer.phase, Phase::Ending) {
+            peer.more = false;
+            self.app.on_close(key, &ws, &mut self.peers);
+        }
+        self.deadlines.set(key, Some(self.clock.now() + LINGER));
+        self.peers.touch(key);
+        None
+    }
+
+    fn remove(&mut self, key: usize) -> Option<()> {
+        self.deadlines.set(key, None);
+        self.peers.slots[key] = None;
+        self.peers.free.push(key);
+        None
+    }
+}
+
+/// Reads once. Returns whether the peer has ended the stream, or is gone.
+fn read(mut socket: &TcpStream, input: &mut RecvBuf) -> bool {
+    match socket.read(input.spare(READ)) {
+        Ok(n) => {
+            input.filled(n);
+            n == 0
+        }
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    }
+}
+
+/// Writes until the socket takes no more. If the peer is gone, the next read will tell.
+fn write(mut socket: &TcpStream, out: &mut BytesMut) {
+    while !out.is_empty() {
+        match socket.write(out) {
+            Ok(n) => out.advance(n),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(_) => out.clear(),
+        }
+    }
+}
