@@ -19,6 +19,9 @@ pub async fn echo(socket: &mut Socket<impl Stream>) -> Result<(), Error> {
                 _ => {} // pings and the Close frame are answered already
             }
         }
+        if let Some(error) = ws.error() {
+            return Err(error.into()); // a time limit, while too much was unsent
+        }
         if ws.is_done() {
             return Ok(());
         }

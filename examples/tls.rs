@@ -78,7 +78,7 @@ async fn accept(tcp: TcpStream, acceptor: TlsAcceptor) -> Result<Option<ServerSt
 
 async fn talk(stream: ServerStream, config: Config) -> Result<(), Failure> {
     let handshake = Handshake::new(config, Origins::Any); // an echo protects no user data
-    let accepted = Socket::accept(stream, handshake, |_| Ok(Accept::new())).await?;
+    let accepted = Socket::accept(stream, handshake, async |_| Ok(Accept::new())).await?;
     let Some(mut socket) = accepted else {
         return Ok(());
     };

@@ -48,7 +48,8 @@ pub struct Config {
     /// The parts are [`Event::TextPart`](crate::Event::TextPart) and
     /// [`BinaryPart`](crate::Event::BinaryPart). The last one is
     /// [`TextEnd`](crate::Event::TextEnd) or [`BinaryEnd`](crate::Event::BinaryEnd). A program that
-    /// sets this field must handle them.
+    /// sets this field must handle them. A part is what one read brings. A program that forwards
+    /// parts should join small ones: receivers limit the number of fragments.
     ///
     /// A message then holds at most this much memory, one read, and for a compressed message
     /// 128 KiB, however long it is. So [`max_message_size`](Self::max_message_size) can be
@@ -89,6 +90,8 @@ pub struct Config {
     pub ping_interval: Option<Duration>,
     /// Maximum time from a keepalive ping until any byte is received, a pong or not. Default:
     /// 20 s. Exceeding it closes the connection with 1011.
+    ///
+    /// Time in which you do not read counts as well: a pong that waits in the socket is not seen.
     ///
     /// If the ping is still in the output buffer at that time, and the peer has taken bytes in
     /// front of it, the time starts again. (A ping that was removed with `split` counts as sent.)

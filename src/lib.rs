@@ -49,12 +49,12 @@
 //! | blocking sockets, a thread for each connection | [the loop](#the-loop) | `adapters/blocking.rs` |
 //! | tokio | [`Connection::poll`], or [halves](Connection::split) for two tasks | `adapters/tokio.rs` |
 //! | epoll or kqueue, thousands of connections in a thread | [`Connection::park`], [`Deadlines`] | `adapters/epoll.rs` |
-//! | io_uring | [`RecvBuf::swap`] | `io_uring_echo` |
-//! | hyper, axum or another HTTP library | [`handshake::values`], `handshake::http` | `hyper_upgrade`, `axum_handler` |
+//! | io_uring | [`RecvBuf::swap`] | `io_uring` |
+//! | hyper, axum or another HTTP library | [`handshake::values`], `handshake::http` | `http/hyper_upgrade.rs`, `http/axum_handler.rs` |
 //! | messages to many connections | [`Prepared`] | `broadcast` |
 //! | uploads, or a proxy | [`Config::parts_above`], [`Connection::send_fragment`] | `proxy` |
-//! | an inspector, a test tool or a fuzzer | [`frame`] | `inspect` |
-//! | no operating system | no features; see [Features](#features) | |
+//! | an inspector, a test tool or a fuzzer | [`frame`], [`CloseFrame::parse`] | `inspect` |
+//! | no operating system | [the loop](#the-loop) without [features](#features): your transport, your instants, a [`Seed`] of your own | |
 //!
 //! The examples are in the folder `examples` of the repository.
 //!

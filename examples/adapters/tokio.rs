@@ -1,7 +1,9 @@
 //! WebSockets over any `AsyncRead + AsyncWrite` of tokio: TCP, TLS, an upgraded HTTP connection. Copy
 //! this file and the folder `tokio` unchanged. They need the crates `websocket-proto`, `bytes`,
 //! `tokio` (`rt`, `time`), for `messages.rs` also `futures-util` (`sink`), and for `split.rs` and
-//! `writer.rs` also `macros` and `sync` of `tokio`. A file that you do not need can be left out.
+//! `writer.rs` also `macros` and `sync` of `tokio`. To leave one of them out, delete its lines `mod`
+//! and `pub use`. Put the module below another one, such as `adapters`: in the root of a crate, the
+//! name `tokio` would hide the crate.
 //!
 //! [`Socket::accept`] and [`Socket::connect`] do the handshake. Then there are four ways to use it:
 //!
@@ -19,6 +21,8 @@
 //!
 //! What it does not do: open TCP or TLS streams; share codecs between connections (`deflate::Pool`);
 //! answer pings while no future of it waits; put parts together (`Config::parts_above`).
+#![allow(dead_code, unused_imports, reason = "a program uses only a part")]
+
 use std::future::poll_fn;
 use std::task::{Context, Poll, Poll::Ready, ready};
 
@@ -37,7 +41,8 @@ pub use transport::Stream;
 use transport::{Transport, Wake};
 pub use writer::Writer;
 
-/// Above this many bytes of unsent output, take no more events and send nothing of your own.
+/// Above this many bytes of unsent output, send nothing of your own, and take no events to which you
+/// reply.
 pub const HIGH_WATER: usize = 64 << 10;
 
 /// An open connection, its buffers and its stream.
@@ -80,8 +85,8 @@ impl<S: Stream> Socket<S> {
         }
     }
 
-    /// Sends, receives, or does what is due, and returns when something has happened. Above
-    /// [`HIGH_WATER`], and while an event is ready, it does not read.
+    /// Sends, receives, or does what is due, and returns when something has happened. While an event
+    /// is ready, it does not read.
     ///
     /// When `ws` is done, and after an error of it, call [`finish`](Self::finish).
     pub async fn wait(&mut self) {
@@ -141,7 +146,9 @@ impl<S: Stream> Socket<S> {
             out,
             transport,
         } = self;
-        let reads = out.len() <= HIGH_WATER && !ws.poll(input, out);
+        // An event that is not taken stops reading. Unsent output alone does not: if both ends stopped
+        // reading, they would wait for each other for ever.
+        let reads = !ws.poll(input, out);
         let deadline = ws.deadline(transport.now());
         match ready!(transport.poll(cx, reads.then_some(&mut *input), out, deadline)) {
             Wake::Progress => {}

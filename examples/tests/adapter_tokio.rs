@@ -428,7 +428,7 @@ async fn a_handshake_has_its_deadline() {
     let (ours, mut theirs) = duplex(1000);
     let start = Instant::now();
     let handshake = Handshake::new(Config::new(), Origins::SameOrigin);
-    let serving = spawn(Socket::accept(ours, handshake, |_| Ok(Accept::new())));
+    let serving = spawn(Socket::accept(ours, handshake, async |_| Ok(Accept::new())));
     let mut response = Vec::new();
     theirs.read_to_end(&mut response).await.unwrap();
     assert!(response.starts_with(b"HTTP/1.1 408 "));
@@ -449,7 +449,7 @@ async fn handshakes_accept_and_reject() {
             let (ours, theirs) = duplex(100);
             let serving = spawn(async move {
                 let handshake = Handshake::new(Config::new(), Origins::SameOrigin);
-                let decide = Socket::accept(Flaky::new(ours, seed), handshake, |request| {
+                let decide = Socket::accept(Flaky::new(ours, seed), handshake, async |request| {
                     match (request.path(), request.subprotocols().next()) {
                         ("/chat", Some(name)) => Ok(Accept::new().subprotocol(name)),
                         _ => Err(Reject::new(404)),

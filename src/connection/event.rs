@@ -131,8 +131,22 @@ pub struct CloseFrame<'a> {
 }
 
 impl<'b> CloseFrame<'b> {
-    /// Parses the payload of a Close frame: nothing, or a code and a reason (§5.5.1).
-    pub(crate) fn parse(payload: &'b [u8]) -> Result<Self, ProtocolError> {
+    /// Parses the payload of a Close frame: nothing, or a code and a reason (§5.5.1). It is for tools: a
+    /// connection parses Close frames itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::TruncatedCloseCode`], [`ProtocolError::InvalidCloseCode`],
+    /// [`ProtocolError::InvalidUtf8`].
+    ///
+    /// ```
+    /// use websocket_proto::{CloseCode, CloseFrame};
+    ///
+    /// let close = CloseFrame::parse(b"\x03\xe8bye")?;
+    /// assert_eq!((close.code, close.reason), (Some(CloseCode::NORMAL), "bye"));
+    /// # Ok::<(), websocket_proto::ProtocolError>(())
+    /// ```
+    pub fn parse(payload: &'b [u8]) -> Result<Self, ProtocolError> {
         match payload {
             [] => Ok(Self {
                 code: None,

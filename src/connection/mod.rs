@@ -206,7 +206,9 @@ impl Connection {
     /// today's borrow checker does not accept such a method.
     ///
     /// `poll` does the work of `next_event` up to the event: it assembles messages, inflates, and
-    /// finds errors. Pongs and answers to Close frames are written by `next_event`.
+    /// finds errors. Pongs and answers to Close frames are written by `next_event`. If `poll` finds an
+    /// error, the Close frame is in `out`, and [`error`](Self::error) and [`is_done`](Self::is_done)
+    /// tell it. It then always returns `true`, because `next_event` always returns the error.
     ///
     /// ```
     /// use std::io::{Error, Read, Write};
@@ -663,7 +665,8 @@ impl Connection {
 
 /// # State
 impl Connection {
-    /// Whether to close the transport now, after flushing `out`.
+    /// Whether to close the transport now, after flushing `out`. [`error`](Self::error) tells whether
+    /// the reason was an error.
     ///
     /// - After an error: true.
     /// - Server: true when both Close frames were exchanged.

@@ -52,6 +52,9 @@ use crate::{frame::FrameHeader, message::MessageKind};
 /// # }
 /// ```
 ///
+/// If each connection has a task or thread of its own, send clones through a channel, for example
+/// `tokio::sync::broadcast`, and let each task call `send_prepared_within`.
+///
 /// [`Connection::send_prepared`]: crate::Connection::send_prepared
 #[derive(Clone)]
 pub struct Prepared {

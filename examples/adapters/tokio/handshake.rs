@@ -12,12 +12,13 @@ use super::{
 };
 
 impl<S: Stream> Socket<S> {
-    /// Does the handshake of a server. `decide` looks at the request. `None`: the request was
-    /// rejected, or the stream ended before its first byte, as with health checks.
+    /// Does the handshake of a server. `decide` looks at the request. It can wait, for example for a
+    /// database, and limits that time itself. `None`: the request was rejected, or the stream ended
+    /// before its first byte, as with health checks.
     pub async fn accept(
         stream: S,
         mut handshake: server::Handshake,
-        decide: impl for<'r> FnOnce(&server::Request<'r>) -> Result<Accept<'r>, Reject<'r>>,
+        decide: impl for<'r> AsyncFnOnce(&server::Request<'r>) -> Result<Accept<'r>, Reject<'r>>,
     ) -> Result<Option<Self>, Error> {
         let mut transport = Transport::new(stream);
         let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
@@ -25,7 +26,7 @@ impl<S: Stream> Socket<S> {
             match handshake.next(&mut input, &mut out) {
                 Ok(None) => {}
                 Ok(Some((request, pending))) => {
-                    break match decide(&request) {
+                    break match decide(&request).await {
                         Ok(accept) => pending.accept(accept, &mut out).map(Some),
                         Err(reject) => pending.reject(reject, &mut out).map(|()| None),
                     }
