@@ -241,7 +241,7 @@
 //!   a connection keeps a copy of these few bytes.
 //! - **One list of timers.** Do not ask all connections for their deadlines before each wait. Ask
 //!   those that you have used, and keep the deadlines in [`Deadlines`].
-//! - **One pair of codecs**: `deflate::Pool`.
+//! - **One pair of codecs**: `deflate::Pool`. A connection that has used compression keeps 80 bytes.
 //! - **One broadcast.** A [`Prepared`] message is framed and compressed once.
 //!   [`Connection::send_prepared_within`] skips peers that do not read. With [`OutQueue`] as `out`,
 //!   long messages that wait are not copied for each peer.
