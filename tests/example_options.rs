@@ -69,3 +69,24 @@ fn otherwise_there_is_one_offer_at_most() {
     assert_eq!(offers(&[]).1, Some(default));
     assert_eq!(offers(&["--no-deflate"]).1, None);
 }
+
+#[test]
+fn the_examples_that_the_manual_names_exist() {
+    let manual = include_str!("../src/lib.rs");
+    let (_, table) = manual.split_once("# Which way is mine").expect("a table");
+    let (table, _) = table.split_once("//! # ").expect("the next section");
+    // The last column of each row has the names, in backticks.
+    let cells = table.lines().filter_map(|line| line.rsplit('|').nth(1));
+    let names: Vec<_> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(names.len() > 8, "{names:?}");
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    for name in names {
+        let file = examples.join(name);
+        assert!(
+            file.exists() || file.with_extension("rs").exists(),
+            "{name}"
+        );
+    }
+}

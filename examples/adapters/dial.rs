@@ -1,4 +1,6 @@
-//! Opens the stream of a client: TCP, and TLS for `wss://`.
+//! Opens the stream of a client: TCP, and TLS for `wss://`. To copy it, also copy `tokio.rs`, and
+//! `tls.rs` with a feature `tls` of your crate (or delete the lines `cfg`). `tls.rs` needs the crates
+//! `tokio-rustls` (`ring`, `tls12`) and `webpki-roots`.
 use std::{io, path::PathBuf, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};

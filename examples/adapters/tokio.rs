@@ -1,9 +1,9 @@
 //! WebSockets over any `AsyncRead + AsyncWrite` of tokio: TCP, TLS, an upgraded HTTP connection. Copy
-//! this file and the folder `tokio` unchanged. They need the crates `websocket-proto`, `bytes`,
-//! `tokio` (`rt`, `time`), for `messages.rs` also `futures-util` (`sink`), and for `split.rs` and
-//! `writer.rs` also `macros` and `sync` of `tokio`. To leave one of them out, delete its lines `mod`
-//! and `pub use`. Put the module below another one, such as `adapters`: in the root of a crate, the
-//! name `tokio` would hide the crate.
+//! this file and the folder `tokio` unchanged (edition 2024). They need the crates `websocket-proto`,
+//! `bytes`, `tokio` (`rt`, `time`), for `messages.rs` also `futures-util` (`sink`), and for `split.rs`
+//! and `writer.rs` also `io-util`, `macros` and `sync` of `tokio`. To leave one of them out, delete its
+//! lines `mod` and `pub use`. Put the module below another one, such as `adapters`: in the root of a
+//! crate, the name `tokio` would hide the crate.
 //!
 //! [`Socket::accept`] and [`Socket::connect`] do the handshake. Then there are four ways to use it:
 //!

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Poll::Ready, Wake, Waker, ready};
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream as Items, task::AtomicWaker};
-use websocket_proto::{CloseCode, CloseFrame, Error, Event};
+use websocket_proto::{CloseCode, CloseFrame, Error, Event, SendError};
 
 use super::{HIGH_WATER, Socket, Stream};
 
@@ -22,12 +22,12 @@ pub enum Message {
 
 /// A `Stream<Item = Result<Message, Error>>` and `Sink<Message>`.
 ///
-/// - The `Stream` also returns pings, which are answered. It ends with `None` or an error, after the
-///   orderly end of the connection.
+/// - The `Stream` also returns pings, which are answered. Poll it until it returns `None` or an error:
+///   the answer to a `Close` leaves, and the connection ends in order, only then.
 /// - The `Sink` takes messages while at most [`HIGH_WATER`] bytes are unsent. To close it does the
 ///   whole closing handshake. To go on receiving instead, send a `Message::Close`.
 /// - Poll the `Stream` also if you only send: otherwise pings are not answered.
-/// - `StreamExt::split` makes two halves, for two tasks.
+/// - `StreamExt::split` (feature `std` of `futures-util`) makes two halves, for two tasks.
 /// - **Cancel safety:** as for [`Socket`]. But `SinkExt::send` can drop its message.
 pub struct Messages<S> {
     pub socket: Socket<S>,
@@ -119,7 +119,7 @@ impl<S: Stream> Sink<Message> for Messages<S> {
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         let Socket { ws, out, .. } = &mut self.socket;
-        Ok(match message {
+        let sent = match message {
             Message::Text(text) => ws.send_text(&text, out),
             Message::Binary(bytes) => ws.send_binary(&bytes, out),
             Message::Ping(bytes) => ws.send_ping(&bytes, out),
@@ -127,7 +127,13 @@ impl<S: Stream> Sink<Message> for Messages<S> {
             Message::Close(code, reason) => {
                 ws.close(code.unwrap_or(CloseCode::NORMAL), &reason, out)
             }
-        }?)
+        };
+        // The reason is more useful than that the connection is not open.
+        sent.map_err(|error| match (error, ws.error(), ws.close_received()) {
+            (SendError::NotOpen, Some(reason), _) => reason.into(),
+            (SendError::NotOpen, None, Some(close)) => Error::Closed(close.code),
+            _ => error.into(),
+        })
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
