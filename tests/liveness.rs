@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use bytes::BytesMut;
-use websocket_proto::{Config, ProtocolError, ReadyState};
+use websocket_proto::{Config, Connection, Event, ProtocolError, ReadyState, RecvBuf};
 
 mod support;
 
@@ -591,5 +591,25 @@ fn fixed_11_each_message_has_its_own_time() {
             Some(secs(10)),
             "that of the Close"
         );
+    }
+}
+
+/// A program that polls, but does not take events while too much is unsent, does not blame the peer.
+#[test]
+fn a_complete_message_that_is_not_taken_is_not_late() {
+    for side in SIDES {
+        let alone = config(|c| c.ping_interval = None);
+        let mut ws = Connection::assume_opened(side.role(), alone);
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        let wire = wire::text(&"x".repeat(100)).to(side).bytes();
+        let (first, rest) = wire.split_at(50);
+        input.extend_from_slice(first);
+        assert!(!ws.poll(&mut input, &mut out));
+        assert!(ws.deadline(secs(0)).is_some());
+        input.extend_from_slice(rest);
+        assert!(ws.poll(&mut input, &mut out));
+        assert_eq!(ws.deadline(secs(100)), None);
+        let event = ws.next_event(&mut input, &mut out);
+        assert!(matches!(event, Ok(Some(Event::Text(_)))));
     }
 }

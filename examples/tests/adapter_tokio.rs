@@ -756,7 +756,7 @@ async fn a_sink_buffers_flushes_and_closes() {
     assert_eq!((closed.unwrap(), end), ((), None));
     assert!(messages.next().await.is_none());
     let late = messages.send(Message::Text("late".into())).await;
-    assert!(matches!(late, Err(Error::Send(SendError::NotOpen))));
+    assert!(matches!(late, Err(Error::Closed(Some(CloseCode::NORMAL)))));
 }
 
 #[tokio::test(start_paused = true)]

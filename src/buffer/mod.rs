@@ -265,9 +265,11 @@ impl RecvBuf {
         &self.memory[range]
     }
 
-    /// The payload bytes received of the message under way. `None` if no message is under way.
+    /// The payload bytes received of the message under way. `None` if no message is under way, or if
+    /// it is complete: it can wait here until the caller takes it.
     pub(crate) fn unfinished(&self) -> Option<usize> {
-        self.assembly.as_ref().map(Assembly::received)
+        let message = self.assembly.as_ref()?;
+        (!message.is_whole()).then(|| message.received())
     }
 
     /// Begins a message whose payload starts at the next unread byte.

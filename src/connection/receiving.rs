@@ -80,9 +80,7 @@ impl Receiving {
             return Ok(None);
         };
         self.status = Status::Open;
-        let received = self.receiver.take(found, input);
-        sending.unfinished(input.unfinished());
-        match received {
+        match self.receiver.take(found, input) {
             Received::Plain(kind, piece, at) => self.message(kind, piece, input.get(at), sending),
             Received::Inflated(MessageKind::Binary, piece) => {
                 Ok(Some(binary_event(piece, input.inflated.bytes(piece))))
@@ -139,13 +137,11 @@ impl Receiving {
             Ok(found) => found,
             Err(error) => return Err(self.fail(error, sending)),
         };
-        if found.is_none() {
-            sending.unfinished(input.unfinished());
-            // The end of the stream takes effect after the last event. If a Close frame had
-            // arrived, the status would be `Over`, and the closing handshake complete (§7.1.4).
-            if self.eof {
-                return Err(self.fail(ProtocolError::EndOfStream, sending));
-            }
+        sending.unfinished(input.unfinished());
+        // The end of the stream takes effect after the last event. If a Close frame had arrived, the
+        // status would be `Over`, and the closing handshake complete (§7.1.4).
+        if found.is_none() && self.eof {
+            return Err(self.fail(ProtocolError::EndOfStream, sending));
         }
         Ok(found)
     }
