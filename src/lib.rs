@@ -73,6 +73,7 @@
 //! This is a complete echo server for one blocking socket:
 //!
 //! ```
+//! # #[cfg(feature = "std")] {
 //! use std::io::{self, ErrorKind, Read, Write};
 //! use std::net::{Shutdown, TcpStream};
 //! use std::time::{Duration, Instant};
@@ -198,6 +199,7 @@
 //! # let (ok, received) = talk(&[&hello[..], &[0x81, 0x00]].concat());
 //! # assert!(!ok && received.starts_with(b"\x81\x05Hello\x88"));
 //! # assert_eq!(received[9..11], 1002_u16.to_be_bytes());
+//! # }
 //! ```
 //!
 //! # Rules for an adapter

@@ -61,6 +61,7 @@ impl Output for BytesMut {
 /// a larger buffer, the whole buffer stays in memory until then.
 ///
 /// ```
+/// # #[cfg(feature = "std")] {
 /// use std::io::{IoSlice, Write};
 ///
 /// use bytes::{Buf, Bytes};
@@ -80,6 +81,7 @@ impl Output for BytesMut {
 ///     out.advance(written);
 /// }
 /// assert!(socket.ends_with(&image));
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
