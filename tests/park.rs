@@ -178,6 +178,18 @@ fn a_parked_connection_has_heard_what_arrived() {
 }
 
 #[test]
+#[should_panic = "a message of another connection is in the shared buffer"]
+fn a_connection_that_was_not_parked_is_noticed() {
+    let (mut shared, mut out) = (RecvBuf::new(), BytesMut::new());
+    let (mut first, mut other) = (open(Side::Server), open(Side::Server));
+    let half = frame(true, BINARY, vec![1; 2000]).to(Side::Server).bytes();
+    turn(&mut first, &mut shared, &half[..1000]);
+    shared.extend_from_slice(&half[..1000]);
+    assert_eq!(other.next_event(&mut shared, &mut out), Ok(None));
+    first.resume(&mut shared);
+}
+
+#[test]
 fn after_the_end_nothing_is_parked() {
     for side in SIDES {
         let mut shared = RecvBuf::new();

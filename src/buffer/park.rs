@@ -59,7 +59,15 @@ impl RecvBuf {
     }
 
     /// Moves what was parked back into the buffer, in front of what has arrived since.
+    ///
+    /// # Panics
+    ///
+    /// If a message of another connection is in the buffer: it was not parked.
     pub(crate) fn unpark(&mut self, parked: Parked) {
+        assert!(
+            self.assembly.is_none(),
+            "a message of another connection is in the shared buffer: call park after its last event"
+        );
         let arrived = self.unread().to_vec();
         let heard = self.take_heard();
         self.clear_bytes();

@@ -312,6 +312,11 @@ impl Connection {
     ///
     /// If bytes are read before this call, the next [`next_event`](Self::next_event) or
     /// [`poll`](Self::poll) resumes, and copies these bytes.
+    ///
+    /// # Panics
+    ///
+    /// If something was parked, and the buffer contains a message under way of another connection,
+    /// which should have been parked.
     pub fn resume(&mut self, shared: &mut RecvBuf) {
         self.recv.resume(shared);
     }
