@@ -52,7 +52,7 @@
 //! | io_uring | [`RecvBuf::swap`] | `io_uring` |
 //! | hyper, axum or another HTTP library | [`handshake::values`], `handshake::http` | `http/hyper_upgrade.rs`, `http/axum_handler.rs` |
 //! | messages to many connections | [`Prepared`] | `broadcast` |
-//! | uploads, or a proxy | [`Config::parts_above`], [`Connection::send_fragment`] | `proxy` |
+//! | uploads, or a proxy | [`Config::parts_above`], [`Connection::send_fragment`]; for a proxy also [`Connection::split`] | `proxy` |
 //! | an inspector, a test tool or a fuzzer | [`frame`], [`CloseFrame::parse`] | `inspect` |
 //! | no operating system | [the loop](#the-loop) without [features](#features): your transport, your instants, a [`Seed`] of your own | |
 //!
@@ -212,8 +212,10 @@
 //!   backlog by the length of `out`: see [`Output`].
 //! - **Limit `out`.** Choose a limit for `out.len()`, for example 64 KiB. Above it, a program
 //!   that only replies takes no more events and does not read until `out` is shorter. A
-//!   program that also sends other messages stops sending those, but continues to read.
-//!   Otherwise both peers could wait for each other for ever.
+//!   program that also sends other messages, or forwards them to another connection, stops
+//!   sending, but continues to read. Otherwise both peers could wait for each other for ever.
+//!   When `out` is shorter again, take events before you wait: whole messages can be in the
+//!   [`RecvBuf`], and the socket does not announce them again.
 //! - **Use the time limits on every server.** Call [`Connection::handle_timeout`] after taking
 //!   all events, and wait no longer than [`Connection::deadline`]. Without these calls there
 //!   is no keepalive, and a silent peer stays connected for ever.
@@ -240,7 +242,8 @@
 //!
 //! - **One receive buffer.** [`Connection::resume`] before a read and [`Connection::park`] after
 //!   the last event let all connections use the same [`RecvBuf`]. In the middle of a frame header,
-//!   a connection keeps a copy of these few bytes.
+//!   a connection keeps a copy of these few bytes. A handshake needs a buffer of its own: call
+//!   `park` with that buffer when it returns the connection.
 //! - **One list of timers.** Do not ask all connections for their deadlines before each wait. Ask
 //!   those that you have used, and keep the deadlines in [`Deadlines`].
 //! - **One pair of codecs**: `deflate::Pool`. A connection that has used compression keeps 80 bytes.
