@@ -6,8 +6,7 @@ use bytes::BytesMut;
 use compio::buf::BufResult;
 use compio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use compio::net::{TcpListener, TcpStream};
-use compio::runtime::spawn;
-use compio::time::{sleep, timeout, timeout_at};
+use compio::{runtime::spawn, time::sleep, time::timeout, time::timeout_at};
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
 use websocket_proto::{Clock, Config, Connection, Event, ReadyState, RecvBuf};
 
@@ -66,9 +65,7 @@ async fn echo(socket: &TcpStream, out: &mut BytesMut, config: Config) -> Outcome
         }
         let deadline = clock.instant(handshake.deadline(clock.now()));
         match timeout_at(deadline, reading.as_mut()).await {
-            Ok(Ok(bytes)) if !bytes.is_empty() => {
-                reading.set(read(socket, input.swap(bytes, READ)))
-            }
+            Ok(Ok(it)) if !it.is_empty() => reading.set(read(socket, input.swap(it, READ))),
             Ok(_) if input.unread().is_empty() => return Ok(()), // a TCP health check sends nothing
             Ok(_) => handshake.end_of_stream(),
             Err(_elapsed) => handshake.handle_timeout(clock.now(), out)?,
@@ -78,17 +75,14 @@ async fn echo(socket: &TcpStream, out: &mut BytesMut, config: Config) -> Outcome
         let all = take_events(&mut ws, &mut input, out)?;
         ws.handle_timeout(clock.now(), out)?;
         flush(socket, out).await?;
-        if ws.is_done() {
-            return Ok(());
-        }
-        if !all {
-            continue;
+        match all {
+            _ if ws.is_done() => return Ok(()),
+            false => continue,
+            true => {}
         }
         let deadline = clock.instant(ws.deadline(clock.now()));
         match timeout_at(deadline, reading.as_mut()).await {
-            Ok(Ok(bytes)) if !bytes.is_empty() => {
-                reading.set(read(socket, input.swap(bytes, READ)))
-            }
+            Ok(Ok(it)) if !it.is_empty() => reading.set(read(socket, input.swap(it, READ))),
             Ok(_) => ws.end_of_stream(),
             Err(_elapsed) => {}
         }
