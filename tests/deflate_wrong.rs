@@ -259,6 +259,9 @@ fn field_4_07_the_limit_counts_at_once() {
         let limited = config(|c| c.max_message_size = limit);
         let message = compressed(&payload).claiming(payload.len() as u64 + 10);
         refused(limited, &[message], ProtocolError::MessageTooBig);
+        // The frame ends inside the match.
+        let fragment = rsv1(frame(false, BINARY, &*payload));
+        refused(limited, &[fragment], ProtocolError::MessageTooBig);
     }
 }
 
