@@ -6,42 +6,15 @@
 
 use std::hint::black_box;
 
+use benches::{Content, READ, client, receive_all, server};
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use websocket_proto::{
-    Config, Connection, Event, RecvBuf, Role, Seed,
+    RecvBuf,
     frame::{FrameHeader, Opcode, apply_mask},
 };
 
 const SIZES: [usize; 6] = [16, 125, 512, 4 << 10, 64 << 10, 1 << 20];
-const READ: usize = 16 << 10;
-
-fn config() -> Config {
-    let mut config = Config::new();
-    config.max_message_size = 64 << 20;
-    config
-}
-
-fn server() -> Connection {
-    Connection::assume_opened(Role::Server, config())
-}
-
-fn client() -> Connection {
-    Connection::assume_opened(Role::Client(Seed::from([7; 32])), config())
-}
-
-/// A text: ASCII only, or with two bytes in every eighth character.
-fn text(len: usize, ascii: bool) -> String {
-    let mut text = String::with_capacity(len);
-    while text.len() < len {
-        match text.len() % 8 {
-            0 if !ascii && text.len() + 2 <= len => text.push('ü'),
-            n => text.push(char::from(b'a' + n as u8)),
-        }
-    }
-    text
-}
-
 fn mask(c: &mut Criterion) {
     let mut group = c.benchmark_group("mask");
     for size in SIZES {
@@ -84,53 +57,12 @@ fn header(c: &mut Criterion) {
     }
 }
 
-/// Frames of one size, at least 1 MiB together.
-fn stream(from: &mut Connection, size: usize, text: Option<&str>) -> (Vec<u8>, u64) {
-    let binary = vec![0xA5; size];
-    let count = ((1 << 20) / size).max(1);
-    let mut out = BytesMut::new();
-    for _ in 0..count {
-        match text {
-            Some(text) => from.send_text(text, &mut out),
-            None => from.send_binary(&binary, &mut out),
-        }
-        .expect("open");
-    }
-    (out.to_vec(), count as u64)
-}
-
-/// Feeds a whole stream. Returns the number of messages and of payload bytes.
-#[inline(never)]
-fn receive_all(
-    ws: &mut Connection,
-    input: &mut RecvBuf,
-    out: &mut BytesMut,
-    stream: &[u8],
-) -> (u64, u64) {
-    let (mut messages, mut bytes) = (0, 0);
-    for read in stream.chunks(READ) {
-        input.spare(READ)[..read.len()].copy_from_slice(read);
-        input.filled(read.len());
-        while let Some(event) = ws.next_event(input, out).expect("a valid stream") {
-            let payload = match event {
-                Event::Text(text) => text.as_bytes(),
-                Event::Binary(bytes) => bytes,
-                _ => unreachable!("only messages were sent"),
-            };
-            messages += 1;
-            bytes += payload.len() as u64;
-            black_box((payload.first(), payload.last()));
-        }
-    }
-    (messages, bytes)
-}
-
 fn receive(c: &mut Criterion) {
-    for (name, from_client, ascii) in [
-        ("receive/server/binary", true, None),
-        ("receive/client/binary", false, None),
-        ("receive/server/ascii", true, Some(true)),
-        ("receive/server/multibyte", true, Some(false)),
+    for (name, from_client, content) in [
+        ("receive/server/binary", true, Content::Binary),
+        ("receive/client/binary", false, Content::Binary),
+        ("receive/server/ascii", true, Content::Ascii),
+        ("receive/server/multibyte", true, Content::Multibyte),
     ] {
         let mut group = c.benchmark_group(name);
         for size in SIZES {
@@ -138,15 +70,14 @@ fn receive(c: &mut Criterion) {
                 true => (client(), server()),
                 false => (server(), client()),
             };
-            let text = ascii.map(|ascii| text(size, ascii));
-            let (stream, count) = stream(&mut from, size, text.as_deref());
-            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-            let received = receive_all(&mut to, &mut input, &mut out, &stream);
-            assert_eq!(received, (count, count * size as u64));
+            let count = (1 << 20) / size;
+            let (stream, mut input) = (content.stream(size, count, &mut from), RecvBuf::new());
+            let received = receive_all(&mut to, &mut input, &stream, READ);
+            assert_eq!(received, (count, count * size));
 
-            group.throughput(Throughput::Elements(count));
+            group.throughput(Throughput::Elements(count as u64));
             group.bench_function(BenchmarkId::from_parameter(size), |b| {
-                b.iter(|| receive_all(&mut to, &mut input, &mut out, black_box(&stream)));
+                b.iter(|| receive_all(&mut to, &mut input, black_box(&stream), READ));
             });
         }
     }
@@ -161,10 +92,10 @@ fn send(c: &mut Criterion) {
                 false => (server(), client()),
             };
             let payload = vec![0x5A; size];
-            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            let mut out = BytesMut::new();
             from.send_binary(&payload, &mut out).expect("open");
-            let (messages, bytes) = receive_all(&mut to, &mut input, &mut BytesMut::new(), &out);
-            assert_eq!((messages, bytes), (1, size as u64));
+            let received = receive_all(&mut to, &mut RecvBuf::new(), &out, READ);
+            assert_eq!(received, (1, size));
 
             group.throughput(Throughput::Bytes(size as u64));
             group.bench_function(BenchmarkId::from_parameter(size), |b| {

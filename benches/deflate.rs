@@ -7,15 +7,15 @@
 
 use std::hint::black_box;
 
+use benches::{
+    READ,
+    chat::{client, config, corpus, send_all, server, stream},
+    receive_all,
+};
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use websocket_proto::{
-    Config, Connection, Event, RecvBuf, Role, Seed,
-    deflate::{Compression, DeflateConfig, Params, Pool},
-};
+use websocket_proto::{RecvBuf, deflate::Pool};
 use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush};
-
-const READ: usize = 16 << 10;
 
 /// The name, the message size and the number of messages. Each corpus is several times as long as
 /// the largest window. So with context takeover, the second round cannot refer to the first.
@@ -24,114 +24,6 @@ const CORPORA: [(&str, usize, usize); 3] = [
     ("1KiB", 1 << 10, 256),
     ("64KiB", 64 << 10, 8),
 ];
-
-/// Pseudo-random numbers.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = (self.0)
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-
-    fn pick(&mut self, from: &'static str) -> &'static str {
-        let words: Vec<_> = from.split(' ').collect();
-        words[self.below(words.len() as u64) as usize]
-    }
-}
-
-/// A chat message as JSON, about 150 bytes.
-fn chat_line(numbers: &mut Numbers) -> String {
-    const WORDS: &str = "hello there the meeting at noon tomorrow lunch deploy build is green we \
-        should ship it now why not great thanks see you later project review please";
-    let words = 4 + numbers.below(14);
-    let text: Vec<_> = (0..words).map(|_| numbers.pick(WORDS)).collect();
-    format!(
-        r#"{{"type":"message","id":{},"channel":"general","user":"{}","ts":{},"text":"{}"}}"#,
-        numbers.below(10_000_000),
-        numbers.pick("alice bob carol dave erin"),
-        1_700_000_000_000 + numbers.below(1_000_000_000),
-        text.join(" ")
-    )
-}
-
-/// Different messages: chat lines, or pages of chat lines with at least `size` bytes.
-fn corpus(size: usize, count: usize) -> Vec<String> {
-    let mut numbers = Numbers(7);
-    let mut message = || {
-        let mut page = chat_line(&mut numbers);
-        while page.len() < size {
-            page += ",";
-            page += &chat_line(&mut numbers);
-        }
-        page
-    };
-    (0..count).map(|_| message()).collect()
-}
-
-fn config() -> DeflateConfig {
-    let mut config = DeflateConfig::new();
-    config.compression = Compression::Always;
-    config
-}
-
-fn connection(role: Role, takeover: bool) -> Connection {
-    let params = Params {
-        server_no_context_takeover: !takeover,
-        client_no_context_takeover: !takeover,
-        ..Params::default()
-    };
-    Connection::assume_opened(role, Config::new()).with_deflate(params, config())
-}
-
-fn server(takeover: bool) -> Connection {
-    connection(Role::Server, takeover)
-}
-
-fn client(takeover: bool) -> Connection {
-    connection(Role::Client(Seed::from([7; 32])), takeover)
-}
-
-/// Sends all messages. Returns the length of the frames.
-#[inline(never)]
-fn send_all(ws: &mut Connection, messages: &[String], out: &mut BytesMut) -> usize {
-    let mut len = 0;
-    for message in messages {
-        out.clear();
-        ws.send_text(message, out).expect("open");
-        len += out.len();
-    }
-    len
-}
-
-/// Feeds a stream in reads. Returns the number of messages and of bytes.
-#[inline(never)]
-fn receive_all(ws: &mut Connection, input: &mut RecvBuf, stream: &[u8]) -> (usize, usize) {
-    let (mut messages, mut bytes, mut out) = (0, 0, BytesMut::new());
-    for read in stream.chunks(READ) {
-        input.spare(READ)[..read.len()].copy_from_slice(read);
-        input.filled(read.len());
-        while let Some(event) = ws.next_event(input, &mut out).expect("a valid stream") {
-            let Event::Text(text) = event else {
-                unreachable!("only text was sent");
-            };
-            messages += 1;
-            bytes += black_box(text).len();
-        }
-    }
-    (messages, bytes)
-}
-
-/// The frames of all messages, one after the other.
-fn stream(from: &mut Connection, messages: &[String]) -> Vec<u8> {
-    let mut out = BytesMut::new();
-    for message in messages {
-        from.send_text(message, &mut out).expect("open");
-    }
-    out.to_vec()
-}
 
 /// zlib-rs alone, with the settings of a connection.
 fn bare_deflate() -> Deflate {
@@ -175,7 +67,7 @@ fn send(c: &mut Criterion) {
 
             let (mut from, mut to) = (server(takeover), client(takeover));
             let stream = stream(&mut from, &messages);
-            let received = receive_all(&mut to, &mut RecvBuf::new(), &stream);
+            let received = receive_all(&mut to, &mut RecvBuf::new(), &stream, READ);
             assert_eq!(received, (count, len));
             assert!(stream.len() < len);
             let mut out = BytesMut::new();
@@ -210,9 +102,12 @@ fn receive(c: &mut Criterion) {
 
             let stream = stream(&mut client(takeover), &messages);
             let (mut to, mut input) = (server(takeover), RecvBuf::new());
-            assert_eq!(receive_all(&mut to, &mut input, &stream), (count, len));
+            assert_eq!(
+                receive_all(&mut to, &mut input, &stream, READ),
+                (count, len)
+            );
             group.bench_function(BenchmarkId::new("connection", size_name), |b| {
-                b.iter(|| receive_all(&mut to, &mut input, black_box(&stream)));
+                b.iter(|| receive_all(&mut to, &mut input, black_box(&stream), READ));
             });
 
             let (mut deflate, mut memory) = (bare_deflate(), vec![0; 128 << 10]);
@@ -250,7 +145,7 @@ fn pool(c: &mut Criterion) {
                 if shared {
                     pool.lend(ws);
                 }
-                let (count, len) = receive_all(ws, &mut input, &stream);
+                let (count, len) = receive_all(ws, &mut input, &stream, READ);
                 received = (received.0 + count, received.1 + len);
                 out.clear();
                 ws.send_text(message, &mut out).expect("open");
@@ -276,8 +171,8 @@ fn hibernate(c: &mut Criterion) {
         let mut from = client(true);
         let first = stream(&mut from, &messages[..1]);
         let rest = stream(&mut from, &messages[1..]);
-        assert_eq!(receive_all(&mut ws, &mut input, &first).0, 1);
-        assert_eq!(receive_all(&mut ws, &mut input, &rest).0, 999);
+        assert_eq!(receive_all(&mut ws, &mut input, &first, READ).0, 1);
+        assert_eq!(receive_all(&mut ws, &mut input, &rest, READ).0, 999);
         send_all(&mut ws, &messages, &mut out);
         let long = ws.deflate_stats();
         assert!(long.received.plain > 64 << 10 && long.sent.plain > 64 << 10);
@@ -299,7 +194,7 @@ fn hibernate(c: &mut Criterion) {
                     pool.hibernate(&mut ws);
                     pool.lend(&mut ws);
                 }
-                let received = receive_all(&mut ws, &mut input, &first);
+                let received = receive_all(&mut ws, &mut input, &first, READ);
                 assert_eq!(received, (1, messages[0].len()));
             });
         });
