@@ -17,6 +17,8 @@
 //! and SHA instructions. Without AVX2, crates that detect SIMD at run time would take other ways.
 //! So nothing is measured on other CPUs.
 //!
+//! Some rows count only the instructions that write into memory: see [`Counted::Writes`].
+//!
 //! The counts depend on the compiler, so the file names it.
 
 use std::{
@@ -29,7 +31,7 @@ use benches::counts::{Counts, Verdict};
 
 mod workloads;
 
-use workloads::Workload;
+use workloads::{Counted, Workload};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt");
 const ROUNDS: [u64; 2] = [1, 3];
@@ -98,13 +100,9 @@ fn guard(workloads: &[Workload], filter: &str, update: bool) -> Result<bool, Str
     let head = ["instructions", "stored", "now", "change", "", "guards"];
     println!("{}", row(head));
     let chosen = (workloads.iter()).filter(|workload| workload.name.contains(filter));
-    for Workload {
-        name,
-        guards,
-        start,
-    } in chosen
-    {
-        let now = measure(name)? / start().messages;
+    for workload in chosen {
+        let Workload { name, guards, .. } = workload;
+        let now = measure(workload)?;
         let verdict = stored.compare(name, now);
         let (before, change) = match stored.get(name) {
             Some(before) => {
@@ -161,27 +159,34 @@ fn compiler() -> String {
     version.unwrap_or_default().trim().to_owned()
 }
 
-/// The number of instructions of one round.
-fn measure(name: &str) -> Result<u64, String> {
-    let children = ROUNDS.map(|rounds| callgrind(name, rounds));
-    let [few, many] = children.map(|child| collected(name, child));
-    Ok((many? - few?) / (ROUNDS[1] - ROUNDS[0]))
+/// Counts what one message takes.
+fn measure(workload: &Workload) -> Result<u64, String> {
+    let messages = (workload.start)().messages;
+    let children = ROUNDS.map(|rounds| callgrind(workload, rounds));
+    let [few, many] = children.map(|child| count(workload, child));
+    Ok((many? - few?) / (ROUNDS[1] - ROUNDS[0]) / messages)
 }
 
-fn callgrind(name: &str, rounds: u64) -> io::Result<Child> {
+fn callgrind(workload: &Workload, rounds: u64) -> io::Result<Child> {
     let path = env::var_os("PATH").unwrap_or_default();
+    // callgrind counts accesses to memory only if it simulates a cache.
+    let cache = match workload.counted {
+        Counted::Instructions => "--cache-sim=no",
+        Counted::Writes => "--cache-sim=yes",
+    };
     Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", cache])
         .arg(env::current_exe()?)
-        .args(["--run", name, &rounds.to_string()])
+        .args(["--run", workload.name, &rounds.to_string()])
         .env_clear()
         .envs([("PATH", &*path), ("GLIBC_TUNABLES", TUNABLES.as_ref())])
         .stderr(Stdio::piped())
         .spawn()
 }
 
-/// Returns how many instructions callgrind has counted.
-fn collected(name: &str, child: io::Result<Child>) -> Result<u64, String> {
+/// Waits for callgrind and returns its count.
+fn count(workload: &Workload, child: io::Result<Child>) -> Result<u64, String> {
+    let name = workload.name;
     let output = match child.and_then(Child::wait_with_output) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err("valgrind is missing. Debian and Ubuntu: apt-get install valgrind".into());
@@ -189,9 +194,17 @@ fn collected(name: &str, child: io::Result<Child>) -> Result<u64, String> {
         output => output.map_err(|error| format!("{name}: {error}"))?,
     };
     let report = String::from_utf8_lossy(&output.stderr);
-    let count = (report.lines()).find_map(|line| line.split_once("Collected : ")?.1.parse().ok());
-    match count {
-        Some(count) if output.status.success() => Ok(count),
+    // The totals: all instructions, and if a cache is simulated, those that read and that write.
+    let totals = report
+        .lines()
+        .find_map(|line| line.split_once("Collected : "));
+    let mut totals = totals.map_or("", |(_, totals)| totals).split(' ');
+    let total = match workload.counted {
+        Counted::Instructions => totals.next(),
+        Counted::Writes => totals.nth(2),
+    };
+    match total.and_then(|total| total.parse().ok()) {
+        Some(total) if output.status.success() => Ok(total),
         _ => Err(format!("{name}: valgrind failed:\n{report}")),
     }
 }

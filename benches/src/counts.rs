@@ -1,4 +1,4 @@
-//! The table of stored instruction counts, and the comparison with it.
+//! The table of stored counts of instructions, and the comparison with it.
 
 use std::{collections::BTreeMap, fmt::Write};
 
