@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 
+use benches::BROWSER_REQUEST;
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use websocket_proto::handshake::{
@@ -11,17 +12,9 @@ use websocket_proto::handshake::{
 };
 use websocket_proto::{Config, RecvBuf, Seed};
 
-const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
-    Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Sec-WebSocket-Version: 13\r\nOrigin: https://example.com\r\n\
-    User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
-    Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.5\r\n\
-    Sec-WebSocket-Protocol: chat\r\n\
-    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
-
 /// The request with a further line.
 fn request_with(line: &str) -> Vec<u8> {
-    let head = REQUEST.trim_end();
+    let head = BROWSER_REQUEST.trim_end();
     format!("{head}\r\n{line}\r\n\r\n").into_bytes()
 }
 
@@ -46,19 +39,37 @@ fn generous() -> Config {
 
 fn server(criterion: &mut Criterion) {
     let config = Config::new();
-    assert!(open(REQUEST.as_bytes(), 4096, config).is_ok());
+    assert!(open(BROWSER_REQUEST.as_bytes(), 4096, config).is_ok());
     criterion.bench_function("server/browser", |bencher| {
-        bencher.iter(|| open(REQUEST.as_bytes(), 4096, config));
+        bencher.iter(|| open(BROWSER_REQUEST.as_bytes(), 4096, config));
     });
 }
 
+/// `start` makes the request. `open` also checks the response.
 fn client(criterion: &mut Criterion) {
-    let request = client::Request::new("wss://example.com/chat").expect("a URL");
+    let request = client::Request::new("wss://chat.example.com/chat").expect("a URL");
+    let start = |out: &mut BytesMut| {
+        let seed = Seed::from([7; 32]);
+        client::Handshake::start(black_box(&request), seed, Config::new(), out).expect("fits")
+    };
     criterion.bench_function("client/start", |bencher| {
         bencher.iter(|| {
             let mut out = BytesMut::new();
-            let seed = Seed::from([7; 32]);
-            client::Handshake::start(&request, seed, Config::new(), &mut out).map(|_| out)
+            (start(&mut out), out)
+        });
+    });
+
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    start(&mut out);
+    // The same seed makes the same key, so this response is the right one each time.
+    let response = open(&out, 4096, Config::new()).expect("a valid request");
+    criterion.bench_function("client/open", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            let mut handshake = start(&mut out);
+            input.extend_from_slice(black_box(&response));
+            let outcome = handshake.next(&mut input).expect("a valid response");
+            assert!(matches!(outcome, Some(client::Outcome::Accepted(..))));
         });
     });
 }
