@@ -15,6 +15,7 @@ use websocket_proto::{
 };
 
 const SIZES: [usize; 6] = [16, 125, 512, 4 << 10, 64 << 10, 1 << 20];
+
 fn mask(c: &mut Criterion) {
     let mut group = c.benchmark_group("mask");
     for size in SIZES {

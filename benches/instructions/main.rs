@@ -19,7 +19,7 @@
 //!
 //! Some rows count only the instructions that write into memory: see [`Counted::Writes`].
 //!
-//! The counts depend on the compiler, so the file names it.
+//! The counts depend on the compiler, so the file names it, and a little on glibc.
 
 use std::{
     env, fs,
@@ -87,8 +87,8 @@ fn is_measured_here() -> bool {
     return false;
 }
 
-/// Measures and prints all workloads whose name contains `filter`. Returns whether the guard is
-/// content.
+/// Measures and prints all workloads whose name contains `filter`. Returns whether the guard
+/// passes.
 fn guard(workloads: &[Workload], filter: &str, update: bool) -> Result<bool, String> {
     let file = match fs::read_to_string(FILE) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
