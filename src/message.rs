@@ -4,7 +4,6 @@ use crate::{
     config::Config,
     error::ProtocolError,
     frame::{FrameHeader, Opcode, unmask},
-    utf8::Utf8,
 };
 
 /// The two types of message (RFC 6455 §5.6).
@@ -165,8 +164,12 @@ pub(crate) struct Assembly {
     key: Option<[u8; 4]>,
     /// Compressed: the number of bytes that are unmasked but not inflated yet.
     pub(crate) unmasked: u16,
-    /// The UTF-8 state of a text that is not compressed.
-    pub(crate) utf8: Utf8,
+    /// Plain text: whether it is collected in `RecvBuf::text`. Then only the bytes of an incomplete
+    /// character are left in the memory.
+    pub(crate) collected: bool,
+    /// Plain text: the number of bytes in the memory that were checked. They end with a whole
+    /// character.
+    pub(crate) checked: usize,
     fragments: u32,
     /// The payload lengths of all frames so far, the whole current frame included, in bytes.
     payload_len: usize,
@@ -191,7 +194,8 @@ impl Assembly {
             more: false,
             key: None,
             unmasked: 0,
-            utf8: Utf8::default(),
+            collected: false,
+            checked: 0,
             fragments: 0,
             payload_len: 0,
             remaining: 0,
@@ -221,7 +225,10 @@ impl Assembly {
             return false;
         };
         let ascii = unmask(piece, *key, 0);
-        key.rotate_left(piece.len() % 4);
+        // `[u8; 4]::rotate_left` would be a call.
+        *key = u32::from_le_bytes(*key)
+            .rotate_right(8 * (piece.len() % 4) as u32)
+            .to_le_bytes();
         ascii
     }
 

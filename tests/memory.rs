@@ -260,6 +260,63 @@ fn fixed_10_a_message_under_way_costs_its_limit_and_a_read() {
 }
 
 #[test]
+fn a_long_text_costs_its_limit_a_read_and_256_kib() {
+    // ASCII, then something else, so that all ways to hold a text come after each other, also behind a
+    // long message of another kind.
+    const READ: usize = 16 << 10;
+    const LIMIT: usize = 1_000_000;
+    const MOST: usize = LIMIT + READ + (256 << 10);
+    for side in SIDES {
+        for ascii in [0, 60_000, 100_000, LIMIT - 1000] {
+            let text = "x".repeat(ascii) + &"é".repeat((LIMIT - ascii) / 2);
+            let long = frame(true, BINARY, vec![7; LIMIT]).to(side).bytes();
+            let text = frame(false, TEXT, text).to(side).bytes();
+            let last = frame(true, CONTINUATION, "").to(side).bytes();
+            let limited = config(|c| c.max_message_size = LIMIT);
+            let mut ws = Connection::assume_opened(side.role(), limited);
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            let mut held = 0;
+            let mut round = || {
+                for wire in [&text, &last, &long] {
+                    for read in wire.chunks(READ) {
+                        input.spare(READ)[..read.len()].copy_from_slice(read);
+                        input.filled(read.len());
+                        drain(&mut ws, &mut input, &mut out);
+                        held = held.max(input.capacity());
+                    }
+                }
+            };
+            round();
+            let info = measure(round);
+            assert!(held <= MOST, "{side:?} {ascii}: {held}, more than {MOST}");
+            assert!(info.bytes_max as usize <= 2 * MOST, "{info:?}");
+        }
+    }
+}
+
+#[test]
+fn long_texts_allocate_nothing_once_warm() {
+    for side in SIDES {
+        for read in [1_460, 16 << 10, 64 << 10] {
+            let text = "é€😀 text".repeat(6_000);
+            let wire = frame(true, TEXT, text).to(side).bytes();
+            let mut ws = Connection::assume_opened(side.role(), Config::new());
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            let mut round = || {
+                for read in wire.chunks(read) {
+                    input.spare(read.len())[..read.len()].copy_from_slice(read);
+                    input.filled(read.len());
+                    drain(&mut ws, &mut input, &mut out);
+                }
+            };
+            (0..3).for_each(|_| round());
+            let info = measure(|| (0..10).for_each(|_| round()));
+            assert_eq!(info.count_total, 0, "{side:?} {read}: {info:?}");
+        }
+    }
+}
+
+#[test]
 fn a_silent_peer_costs_no_more_than_it_sent() {
     // A message of 64 KiB that never ends, then a flood of pings. Every read ends inside a ping, so
     // the buffer is never empty. It must reuse the memory of the pings that were taken.
@@ -310,7 +367,7 @@ fn sizes_of_types() {
     assert!(len <= 200, "{len}");
     // With compression it is larger: see deflate_memory.rs.
     if cfg!(not(feature = "deflate")) {
-        assert!(size_of::<RecvBuf>() <= 144, "{}", size_of::<RecvBuf>());
+        assert!(size_of::<RecvBuf>() <= 176, "{}", size_of::<RecvBuf>());
     }
     assert_eq!(size_of::<Event<'_>>(), 3 * size_of::<usize>());
     assert_eq!(size_of::<CloseFrame<'_>>(), 3 * size_of::<usize>());

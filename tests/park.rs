@@ -85,8 +85,8 @@ fn a_parked_connection_keeps_what_it_needs() {
             (&message[..header - 1], pair + header - 1),
             (&long[..long.len() - 1], pair + long.len() - 1),
             // A message under way: its state, and the bytes that have arrived.
-            (&message[..header], 250),
-            (&message[..header + 500], 250 + 500),
+            (&message[..header], 280),
+            (&message[..header + 500], 280 + 500),
             (&message, 0),
         ];
         for (bytes, most) in cases {

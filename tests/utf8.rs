@@ -9,7 +9,7 @@ mod support;
 
 use support::{
     Endpoint, OwnedEvent, SIDES, Side, frame,
-    wire::{self, CONTINUATION, TEXT},
+    wire::{self, BINARY, CONTINUATION, TEXT},
 };
 
 /// Invalid and incomplete sequences, by class.
@@ -219,6 +219,94 @@ fn a_character_is_not_completed_by_the_next_message() {
                 peer.events.pop(),
                 Some(OwnedEvent::Binary(invalid.to_vec()))
             );
+        }
+    }
+}
+
+/// Texts that fill all of a frame. A fast check may look at whole blocks, so the length, the place of
+/// the frame and its neighbours matter.
+#[test]
+fn a_text_between_other_frames_is_checked_alone() {
+    let mixed = "aé€😀".repeat(20);
+    for side in SIDES {
+        for len in 0..=mixed.len() {
+            let mut ascii = vec![b'x'; len];
+            let mut texts = vec![ascii.clone(), mixed.as_bytes()[..len].to_vec()];
+            if let Some(last) = ascii.last_mut() {
+                *last = 0xC3;
+                texts.push(ascii.clone());
+                ascii[0] = 0x80;
+                texts.push(ascii);
+            }
+            for text in texts {
+                let neighbour = frame(true, BINARY, [0xFF; 90]).to(side).bytes();
+                let text_frame = frame(true, TEXT, &text).to(side).bytes();
+                for before in [&b""[..], &neighbour] {
+                    let mut peer = Endpoint::new(side, Config::new());
+                    peer.feed(&[before, &text_frame, &neighbour].concat());
+                    let seen = peer.events.iter().skip(usize::from(!before.is_empty()));
+                    let seen: Vec<_> = seen.cloned().collect();
+                    let binary = OwnedEvent::Binary(vec![0xFF; 90]);
+                    match String::from_utf8(text.clone()) {
+                        Ok(text) => assert_eq!(seen, [OwnedEvent::Text(text), binary]),
+                        Err(_) => {
+                            assert_eq!(seen, []);
+                            assert_eq!(peer.error, Some(ProtocolError::InvalidUtf8), "{text:02x?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A long text that is cut by reads: ASCII stays where it was read, other text is collected. Both ways
+/// meet in one message, before and behind 64 KiB.
+#[test]
+fn a_long_text_is_whole_wherever_it_stops_being_ascii() {
+    const LEN: usize = 80_000;
+    for side in SIDES {
+        for ascii in [0, 1, 15_000, 65_000, 65_600, 79_990] {
+            for wrong in [None, Some(100), Some(69_000), Some(LEN - 1)] {
+                let read = [16_384, 1_460, 100_000][ascii % 3];
+                let mut text = "x".repeat(ascii);
+                while text.len() < LEN {
+                    text.push_str("é€😀 text");
+                }
+                let mut text = text.into_bytes();
+                if let Some(at) = wrong {
+                    text[at] = 0xFF;
+                }
+                // In three frames, the middle one with most of the payload.
+                let frames = [
+                    frame(false, TEXT, &text[..10]),
+                    frame(false, CONTINUATION, &text[10..LEN - 9]),
+                    wire::ping(""),
+                    frame(true, CONTINUATION, &text[LEN - 9..]),
+                    frame(true, TEXT, "next"),
+                ];
+                let wire: Vec<u8> = frames
+                    .into_iter()
+                    .flat_map(|it| it.to(side).bytes())
+                    .collect();
+                let mut peer = Endpoint::new(side, Config::new());
+                wire.chunks(read).for_each(|bytes| peer.feed(bytes));
+                let texts: Vec<_> = peer
+                    .events
+                    .into_iter()
+                    .filter(|it| matches!(it, OwnedEvent::Text(_)))
+                    .collect();
+                match String::from_utf8(text) {
+                    Ok(text) => {
+                        assert_eq!(peer.error, None, "{side:?} {ascii} {wrong:?} {read}");
+                        assert!(texts == [OwnedEvent::Text(text), OwnedEvent::Text("next".into())]);
+                    }
+                    Err(_) => {
+                        assert!(texts.is_empty());
+                        assert_eq!(peer.error, Some(ProtocolError::InvalidUtf8));
+                    }
+                }
+            }
         }
     }
 }

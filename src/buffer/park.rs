@@ -54,6 +54,9 @@ impl RecvBuf {
         if compressed {
             taken.inflated = core::mem::replace(&mut self.inflated, Inflated::new());
         }
+        if self.assembly.as_ref().is_some_and(|it| it.collected) {
+            taken.text = core::mem::take(&mut self.text);
+        }
         taken.assembly = self.assembly.take();
         taken
     }
@@ -89,6 +92,9 @@ impl RecvBuf {
         (self.raw, self.end, self.message) = (parked.raw, parked.end, parked.message);
         if parked.assembly.as_ref().is_some_and(|it| it.compressed) {
             self.inflated = parked.inflated;
+        }
+        if parked.assembly.as_ref().is_some_and(|it| it.collected) {
+            self.text = parked.text;
         }
         self.assembly = parked.assembly;
     }

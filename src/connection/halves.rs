@@ -122,7 +122,7 @@ impl RecvHalf {
     /// As [`Connection::park`].
     pub fn park(&mut self, shared: &mut RecvBuf) {
         if self.receiving.park(shared) {
-            self.noted.bytes();
+            (&mut self.noted).bytes();
         }
     }
 

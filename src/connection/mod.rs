@@ -189,14 +189,13 @@ impl Connection {
     /// [`ProtocolError`] if the peer broke a rule or exceeded a limit. The Close frame that tells
     /// the peer is in `out`: flush `out`, then close the transport. Every later call returns the
     /// same error and drops what has arrived.
-    #[inline]
+    #[inline(always)]
     pub fn next_event<'b>(
         &mut self,
         input: &'b mut RecvBuf,
         out: &mut dyn Output,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
-        self.recv
-            .next_event(input, &mut Direct(&mut self.send, out))
+        self.recv.next_event(input, Direct(&mut self.send, out))
     }
 
     /// Returns whether [`next_event`](Self::next_event) has an event or an error to return. It
@@ -257,7 +256,7 @@ impl Connection {
     /// ```
     #[inline]
     pub fn poll(&mut self, input: &mut RecvBuf, out: &mut dyn Output) -> bool {
-        self.recv.poll(input, &mut Direct(&mut self.send, out))
+        self.recv.poll(input, Direct(&mut self.send, out))
     }
 
     /// Empties a receive buffer that many connections share, before the next connection uses it.
@@ -269,7 +268,7 @@ impl Connection {
     /// |---|---|
     /// | nothing | nothing: no heap memory |
     /// | an incomplete header or control frame | a copy of it, at most 130 bytes |
-    /// | up to 1 KiB of a message | a copy of it, and about 200 bytes |
+    /// | up to 1 KiB of a message | a copy of it, and about 260 bytes |
     /// | more | the memory of the buffer, which gets new memory at the next read |
     ///
     /// To continue, call [`resume`](Self::resume) before the next read.

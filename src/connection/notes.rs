@@ -200,7 +200,7 @@ impl NoteTaker {
     }
 }
 
-impl Heard for NoteTaker {
+impl Heard for &mut NoteTaker {
     #[inline]
     fn bytes(&mut self) {
         self.notes.heard = true;

@@ -1,7 +1,7 @@
 //! Makes messages and control frames of the bytes that arrive.
 //!
 //! It has two steps. [`Receiver::find`] takes in what has arrived until an event can be taken, and
-//! [`Receiver::take`] takes it. [`Receiver::whole_message`] is the fast path for the most common
+//! [`Receiver::take`] takes it. [`Receiver::whole_frame`] is the fast path for the most common
 //! frame.
 
 use core::ops::Range;
@@ -12,6 +12,7 @@ use crate::{
     error::ProtocolError,
     frame::{FrameHeader, Opcode, unmask},
     message::{Assembly, MessageKind, Piece, Rules},
+    utf8::InvalidUtf8,
 };
 
 /// How many bytes of compressed payload are inflated before `WORK` is checked again.
@@ -35,10 +36,20 @@ pub(crate) enum Found {
     Control(FrameHeader, usize),
     /// This many bytes of a plain message.
     Plain(Piece, usize),
+    /// A plain text in `RecvBuf::collected`.
+    Collected(Piece),
     /// This many bytes of a message that was compressed.
     Inflated(Piece, usize),
     /// No event, but work that should be continued by another call.
     Progress,
+}
+
+/// A whole message in one uncompressed frame.
+pub(crate) struct WholeFrame {
+    pub(crate) kind: MessageKind,
+    header_len: usize,
+    len: usize,
+    key: u32,
 }
 
 /// A received message or control frame, and the position of its payload in the buffer.
@@ -46,6 +57,8 @@ pub(crate) enum Found {
 pub(crate) enum Received {
     Control(Opcode, Range<usize>),
     Plain(MessageKind, Piece, Range<usize>),
+    /// Its bytes are in `RecvBuf::collected`.
+    Collected(Piece),
     /// Its bytes are in `RecvBuf::inflated`.
     Inflated(MessageKind, Piece),
     Progress,
@@ -62,32 +75,13 @@ impl Receiver {
         self.inflater = inflater;
     }
 
-    /// The fast path for a whole message in one uncompressed frame of at most 65,535 bytes. Returns
-    /// `None` for every other frame, which is left to [`find`](Self::find).
-    #[inline]
-    pub(crate) fn whole_message(&self, input: &mut RecvBuf) -> Option<(MessageKind, Range<usize>)> {
-        let (kind, header_len, len, key) = self.whole_frame(input)?;
-        let at = input.consume_frame(header_len, len);
-        if self.rules.masked {
-            unmask(input.get_mut(at.clone()), key.to_le_bytes(), 0);
-        }
-        Some((kind, at))
-    }
-
-    /// Whether [`whole_message`](Self::whole_message) would return a message.
-    #[inline]
-    pub(crate) fn has_whole_message(&self, input: &RecvBuf) -> bool {
-        self.whole_frame(input).is_some()
-    }
-
-    /// Looks for a whole message in one uncompressed frame of at most 65,535 bytes. It reads the
-    /// header with one load. Returns the kind, the lengths of the header and of the payload, and the
-    /// masking key.
-    #[inline]
-    fn whole_frame(&self, input: &RecvBuf) -> Option<(MessageKind, usize, usize, u32)> {
-        if input.assembly.is_some() {
-            return None;
-        }
+    /// Looks for the most common frame: a whole uncompressed message of at most 65,535 bytes. Every
+    /// other frame is left to [`find`](Self::find).
+    ///
+    /// One load reads the header, and plain values are returned: an `Option<FrameHeader>` would go
+    /// through memory.
+    #[inline(always)]
+    pub(crate) fn whole_frame(&self, input: &RecvBuf) -> Option<WholeFrame> {
         let unread = input.unread();
         let head = u64::from_le_bytes(*unread.first_chunk()?);
         let kind = match head as u8 {
@@ -110,7 +104,37 @@ impl Receiver {
         if header_len + len > unread.len() || len > usize::from(self.rules.max_whole) {
             return None;
         }
-        Some((kind, header_len, len, key))
+        Some(WholeFrame {
+            kind,
+            header_len,
+            len,
+            key,
+        })
+    }
+
+    /// Takes a binary message that [`whole_frame`](Self::whole_frame) has found.
+    #[inline(always)]
+    pub(crate) fn take_binary<'b>(&self, frame: &WholeFrame, input: &'b mut RecvBuf) -> &'b [u8] {
+        let payload = input.take_frame(frame.header_len, frame.len);
+        if self.rules.masked {
+            unmask(payload, frame.key.to_le_bytes(), 0);
+        }
+        payload
+    }
+
+    /// Takes a text that [`whole_frame`](Self::whole_frame) has found.
+    #[inline(always)]
+    pub(crate) fn take_text<'b>(
+        &self,
+        frame: &WholeFrame,
+        input: &'b mut RecvBuf,
+    ) -> Result<&'b str, InvalidUtf8> {
+        let payload = input.take_frame(frame.header_len, frame.len);
+        let ascii = match self.rules.masked {
+            true => unmask(payload, frame.key.to_le_bytes(), 0),
+            false => payload.len() <= 32 && payload.is_ascii(),
+        };
+        input.taken_text(frame.len, ascii && frame.len <= 32)
     }
 
     /// Takes in what has arrived, until an event can be taken. Another call returns the same event.
@@ -170,6 +194,10 @@ impl Receiver {
                 };
                 Received::Plain(kind, piece, at)
             }
+            (Found::Collected(piece), Some(_)) => {
+                input.end_collected(piece);
+                Received::Collected(piece)
+            }
             (Found::Inflated(piece, len), Some(message)) => {
                 let kind = message.kind;
                 let inflated = &mut input.inflated;
@@ -184,7 +212,7 @@ impl Receiver {
                 }
                 Received::Inflated(kind, piece)
             }
-            (Found::Progress | Found::Plain(..) | Found::Inflated(..), _) => Received::Progress,
+            (_, None) | (Found::Progress, _) => Received::Progress,
         }
     }
 
@@ -237,6 +265,13 @@ fn piece(input: &mut RecvBuf) -> Result<Option<Found>, ProtocolError> {
         true => Piece::End,
         false => Piece::Whole,
     };
+    if message.collected {
+        // If the message is now in parts, the first one is what was collected.
+        return Ok(match in_parts {
+            true => Some(Found::Collected(Piece::Part)),
+            false => is_whole.then_some(Found::Collected(Piece::Whole)),
+        });
+    }
     if !message.compressed {
         let found = match is_whole {
             true => Some(Found::Plain(last, input.message.len())),
@@ -329,14 +364,14 @@ fn append_plain(input: &mut RecvBuf) -> Result<(), ProtocolError> {
     let Some((message, piece)) = input.append_to_message() else {
         return Ok(());
     };
-    let ascii = message.unmask(piece);
-    message.take(piece.len());
-    // Text fails at its first wrong byte (§8.1). A piece that is delivered now is not checked here:
-    // it is checked when it becomes a `&str`, which safe Rust cannot avoid.
-    let delivered = message.is_whole() || message.in_parts;
-    let checked = delivered || ascii && message.utf8.is_complete();
-    if message.kind == MessageKind::Text && !checked {
-        let checked = message.utf8.push(piece);
+    let len = piece.len();
+    let known_ascii = message.unmask(piece);
+    // A part is checked when it becomes a `&str`, which safe Rust cannot avoid.
+    let checked = message.kind == MessageKind::Text && !message.in_parts;
+    let ascii = checked && (known_ascii || piece.is_ascii());
+    message.take(len);
+    if checked {
+        let checked = input.check_text(len, ascii);
         checked.map_err(|_| ProtocolError::InvalidUtf8)?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::{
     CloseFrame, Event,
     heard::Heard,
-    receive::{Found, Received, Receiver},
+    receive::{Found, Received, Receiver, WholeFrame},
 };
 #[cfg(feature = "deflate")]
 use crate::deflate::{ByteCount, Inflater, Params};
@@ -52,21 +52,42 @@ impl Receiving {
 
     /// Returns the next event.
     ///
-    /// Only the code for a message in one uncompressed frame is inlined, because that is the most
-    /// common event. The code for the other events is much longer, so it stays out of the caller.
-    #[inline]
+    /// Only the code for a message in one uncompressed frame is inlined into the caller, because that
+    /// is the most common event. The code for the other events is much longer, so it is kept out.
+    #[inline(always)]
     pub(super) fn next_event<'b>(
         &mut self,
         input: &'b mut RecvBuf,
+        mut sending: impl Heard,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        match self.whole_frame(input) {
+            Some(frame) => self.whole_message(&frame, input, &mut sending),
+            None => self.next_other(input, sending),
+        }
+    }
+
+    #[inline(always)]
+    fn whole_frame(&self, input: &RecvBuf) -> Option<WholeFrame> {
+        if self.status != Status::Open || input.heard || input.assembly.is_some() {
+            return None;
+        }
+        self.receiver.whole_frame(input)
+    }
+
+    #[inline(always)]
+    fn whole_message<'b>(
+        &mut self,
+        frame: &WholeFrame,
+        input: &'b mut RecvBuf,
         sending: &mut impl Heard,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
-        self.hear(input, sending);
-        if self.status == Status::Open
-            && let Some((kind, at)) = self.receiver.whole_message(input)
-        {
-            return self.message(kind, Piece::Whole, input.get(at), sending);
+        match frame.kind {
+            MessageKind::Binary => Ok(Some(Event::Binary(self.receiver.take_binary(frame, input)))),
+            MessageKind::Text => match self.receiver.take_text(frame, input) {
+                Ok(text) => Ok(Some(Event::Text(text))),
+                Err(_) => Err(self.fail(ProtocolError::InvalidUtf8, sending)),
+            },
         }
-        self.next_other(input, sending)
     }
 
     /// Returns the next event of any kind.
@@ -74,14 +95,23 @@ impl Receiving {
     fn next_other<'b>(
         &mut self,
         input: &'b mut RecvBuf,
-        sending: &mut impl Heard,
+        mut sending: impl Heard,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
+        let sending = &mut sending;
+        self.hear(input, sending);
+        if let Some(frame) = self.whole_frame(input) {
+            return self.whole_message(&frame, input, sending);
+        }
         let Some(found) = self.find(input, sending)? else {
             return Ok(None);
         };
         self.status = Status::Open;
         match self.receiver.take(found, input) {
             Received::Plain(kind, piece, at) => self.message(kind, piece, input.get(at), sending),
+            Received::Collected(piece) => match input.collected(piece) {
+                Ok(text) => Ok(Some(text_event(piece, text))),
+                Err(_) => Err(self.fail(ProtocolError::InvalidUtf8, sending)),
+            },
             Received::Inflated(MessageKind::Binary, piece) => {
                 Ok(Some(binary_event(piece, input.inflated.bytes(piece))))
             }
@@ -95,17 +125,15 @@ impl Receiving {
     }
 
     /// Whether `next_event` will return an event or an error.
-    #[inline]
-    pub(super) fn poll(&mut self, input: &mut RecvBuf, sending: &mut impl Heard) -> bool {
-        self.hear(input, sending);
-        if self.status == Status::Open && self.receiver.has_whole_message(input) {
-            return true;
-        }
-        self.poll_other(input, sending)
+    #[inline(always)]
+    pub(super) fn poll(&mut self, input: &mut RecvBuf, sending: impl Heard) -> bool {
+        self.whole_frame(input).is_some() || self.poll_other(input, sending)
     }
 
     #[inline(never)]
-    fn poll_other(&mut self, input: &mut RecvBuf, sending: &mut impl Heard) -> bool {
+    fn poll_other(&mut self, input: &mut RecvBuf, mut sending: impl Heard) -> bool {
+        let sending = &mut sending;
+        self.hear(input, sending);
         match self.find(input, sending) {
             Ok(None) => false,
             Ok(Some(Found::Progress)) => {
