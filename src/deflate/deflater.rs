@@ -97,6 +97,14 @@ impl Deflater {
         };
     }
 
+    /// The longest message that is not compressed, if its length is known.
+    pub(crate) fn longest_plain(&self) -> usize {
+        match self.above {
+            NEVER => usize::MAX,
+            above => above as usize,
+        }
+    }
+
     /// Whether a message of `len` bytes is compressed. `None`: the length is not known, because the
     /// message is sent in pieces.
     #[inline]

@@ -3,15 +3,15 @@ use core::fmt;
 /// The maximum length of a header on the wire, in bytes.
 pub(super) const MAX_HEADER: usize = 14;
 
-const FIN: u8 = 0x80;
-const RSV1: u8 = 0x40;
+pub(crate) const FIN: u8 = 0x80;
+pub(crate) const RSV1: u8 = 0x40;
 const RSV2: u8 = 0x20;
 const RSV3: u8 = 0x10;
 const OPCODE: u8 = 0x0F;
-const MASKED: u8 = 0x80;
+pub(super) const MASKED: u8 = 0x80;
 /// The 7-bit lengths that announce a 16-bit and a 64-bit length (RFC 6455 §5.2).
-const LEN_16: u8 = 126;
-const LEN_64: u8 = 127;
+pub(super) const LEN_16: u8 = 126;
+pub(super) const LEN_64: u8 = 127;
 
 /// The header of one frame as it is on the wire (RFC 6455 §5.2), legal or not.
 ///
