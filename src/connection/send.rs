@@ -30,10 +30,10 @@ pub(crate) struct Sender {
     mask_keys: Option<Box<MaskKeys>>,
     /// `None` if compression was not negotiated, or the negotiated window is too small for zlib.
     deflater: Option<Deflater>,
-    /// The most bytes of a frame. `u32::MAX`: any number.
+    /// From 1 to `u32::MAX - 1`. As `usize` the two numbers would make the connection larger.
     fragment_size: u32,
-    /// A whole message of fewer bytes is one frame and not compressed. 0 while a message is in
-    /// progress. So one comparison replaces the other checks for almost all messages.
+    /// A whole message of fewer bytes is sent in one frame and not compressed. 0 while a message is
+    /// in progress. So one comparison finds all messages that need no further checks.
     plain_below: u32,
     message: Option<Outgoing>,
     pong_backlog: u32,
@@ -68,10 +68,9 @@ impl Sender {
         let mut sender = Self {
             mask_keys,
             deflater,
-            fragment_size: match config.fragment_size {
-                usize::MAX => u32::MAX,
-                size => u32::try_from(size.max(1)).unwrap_or(u32::MAX - 1),
-            },
+            fragment_size: u32::try_from(config.fragment_size)
+                .unwrap_or(u32::MAX)
+                .clamp(1, u32::MAX - 1),
             plain_below: 0,
             message: None,
             pong_backlog: u32::try_from(config.pong_backlog).unwrap_or(u32::MAX),
@@ -82,34 +81,20 @@ impl Sender {
         sender
     }
 
-    fn fragment_size(&self) -> usize {
-        match self.fragment_size {
-            u32::MAX => usize::MAX,
-            size => size as usize,
-        }
-    }
-
     /// Computes `plain_below`. Call it after each change of what it depends on.
     fn set_plain_below(&mut self) {
-        let deflater = self.deflater.as_ref();
-        let longest = deflater.map_or(usize::MAX, |it| it.longest_plain());
-        let below = longest.min(self.fragment_size()).saturating_add(1);
-        self.plain_below = match self.message {
-            Some(_) => 0,
-            None => u32::try_from(below).unwrap_or(u32::MAX),
+        self.plain_below = if self.message.is_some() {
+            0
+        } else {
+            let plain = (self.deflater.as_ref()).map_or(u32::MAX, |it| it.longest_plain());
+            plain.min(self.fragment_size) + 1
         };
     }
 
-    /// Whether a whole message of this length is one frame and not compressed.
+    /// Whether a whole message of this length is sent in one frame and not compressed.
     #[inline(always)]
     fn is_plain(&self, len: usize) -> bool {
-        // The second part is for messages of 4 GiB and more.
-        len < self.plain_below as usize || len >= u32::MAX as usize && self.is_plain_exactly(len)
-    }
-
-    #[cold]
-    fn is_plain_exactly(&self, len: usize) -> bool {
-        self.message.is_none() && len <= self.fragment_size() && !self.compresses(Some(len))
+        len < self.plain_below as usize
     }
 
     #[cfg(feature = "deflate")]
@@ -123,7 +108,7 @@ impl Sender {
         self.deflater.as_ref()
     }
 
-    /// The compressor, for a pool that lends its memory.
+    /// For a pool. Call [`set_compression`](Self::set_compression) to change what is compressed.
     #[cfg(feature = "deflate")]
     pub(crate) fn deflater_mut(&mut self) -> Option<&mut Deflater> {
         self.deflater.as_mut()
@@ -326,7 +311,7 @@ impl Sender {
         out.resize(payload, 0);
         deflater.deflate(piece, fin, out);
         let len = out.len() - payload;
-        if len > self.fragment_size() {
+        if len > self.fragment_size as usize {
             let whole = out[payload..].to_vec();
             out.truncate(start);
             return self.fragments(opcode, rsv1, &whole, fin, out);
@@ -358,7 +343,7 @@ impl Sender {
         out: &mut BytesMut,
     ) {
         let mut first = opcode as u8 | if rsv1 { RSV1 } else { 0 };
-        let size = self.fragment_size();
+        let size = self.fragment_size as usize;
         while payload.len() > size {
             let (fragment, rest) = payload.split_at(size);
             self.frame(first, fragment, out);
@@ -374,7 +359,7 @@ impl Sender {
         self.append(first, payload, out);
     }
 
-    /// The same, inlined into the caller if the frame is not masked.
+    /// The same. Only the part for a server is inlined into the caller: it gains most.
     #[inline(always)]
     fn append(&mut self, first: u8, payload: &[u8], out: &mut BytesMut) {
         if self.mask_keys.is_some() {

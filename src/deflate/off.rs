@@ -45,7 +45,7 @@ impl Inflater {
 pub(crate) enum Deflater {}
 
 impl Deflater {
-    pub(crate) fn longest_plain(&self) -> usize {
+    pub(crate) fn longest_plain(&self) -> u32 {
         match *self {}
     }
 

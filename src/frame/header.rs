@@ -85,6 +85,7 @@ impl FrameHeader {
     /// # Errors
     ///
     /// [`FrameError`] if [`decode`](Self::decode) would refuse the result.
+    #[inline]
     pub fn encode(&self) -> Result<EncodedHeader, FrameError> {
         RawHeader::from(*self).check()?;
         Ok(self.encode_unchecked())

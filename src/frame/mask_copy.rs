@@ -7,6 +7,7 @@ pub(super) const MIN: usize = 64;
 
 /// Appends a payload of at least [`MIN`] bytes, masked. With the feature `std` it uses the widest
 /// vectors of the processor.
+#[inline]
 pub(super) fn append_masked(payload: &[u8], mask: u32, out: &mut BytesMut) {
     #[cfg(feature = "std")]
     fearless_simd::dispatch!(fearless_simd::Level::new(), _simd => append_blocks(payload, mask, out));

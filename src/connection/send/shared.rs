@@ -78,6 +78,7 @@ impl Sender {
         self.chosen_frame(message, out)
     }
 
+    /// The same for a message that may have to be compressed, split or refused.
     #[inline(never)]
     fn chosen_frame<'a>(
         &mut self,
@@ -103,7 +104,7 @@ impl Sender {
                 deflater.bypass(plain.payload(), form.payload().len());
             }
         }
-        if self.is_client() || form.payload().len() > self.fragment_size() {
+        if self.is_client() || form.payload().len() > self.fragment_size as usize {
             self.fragments(opcode, form.is_compressed(), form.payload(), true, out);
             return Ok(None);
         }
@@ -166,7 +167,7 @@ impl Sender {
         let Some((opcode, compressed)) = self.next_piece(piece, fin)? else {
             return Ok(&[]);
         };
-        if self.is_client() || compressed || piece.len() > self.fragment_size() {
+        if self.is_client() || compressed || piece.len() > self.fragment_size as usize {
             self.piece(opcode, compressed, piece, fin, out);
             return Ok(&[]);
         }
