@@ -10,7 +10,7 @@ use benches::{Content, READ, client, receive_all, server};
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use websocket_proto::{
-    RecvBuf,
+    Connection, Lent, RecvBuf,
     frame::{FrameHeader, Opcode, apply_mask},
 };
 
@@ -84,30 +84,90 @@ fn receive(c: &mut Criterion) {
     }
 }
 
-/// With a client, a message of 1 byte costs little but a mask key.
-fn send(c: &mut Criterion) {
-    for (name, is_client) in [("send/server", false), ("send/client", true)] {
-        let mut group = c.benchmark_group(name);
-        for size in [1].into_iter().chain(SIZES) {
-            let (mut from, mut to) = match is_client {
-                true => (client(), server()),
-                false => (server(), client()),
-            };
-            let payload = vec![0x5A; size];
-            let mut out = BytesMut::new();
-            from.send_binary(&payload, &mut out).expect("open");
-            let received = receive_all(&mut to, &mut RecvBuf::new(), &out, READ);
-            assert_eq!(received, (1, size));
+/// Sends a message of each size with `send`, which ends with a write: it appends all unsent bytes to
+/// the socket.
+fn send_rows(
+    c: &mut Criterion,
+    name: &str,
+    new: fn() -> Connection,
+    is_client: bool,
+    send: impl Fn(&mut Connection, &mut [u8], &mut BytesMut, &mut Vec<u8>),
+) {
+    let mut group = c.benchmark_group(name);
+    // With a client, a message of 1 byte costs little but a mask key.
+    for size in [1].into_iter().chain(SIZES) {
+        let (mut from, mut to) = (new(), if is_client { server() } else { client() });
+        let (mut out, mut socket) = (BytesMut::new(), Vec::new());
+        let mut payload = vec![0x5A; size];
+        send(&mut from, &mut payload, &mut out, &mut socket);
+        assert!(out.is_empty());
+        let received = receive_all(&mut to, &mut RecvBuf::new(), &socket, READ);
+        assert_eq!(received, (1, size));
 
-            group.throughput(Throughput::Bytes(size as u64));
-            group.bench_function(BenchmarkId::from_parameter(size), |b| {
-                b.iter(|| {
-                    out.clear();
-                    from.send_binary(black_box(&payload), &mut out)
-                });
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_function(BenchmarkId::from_parameter(size), |b| {
+            b.iter(|| {
+                socket.clear();
+                send(&mut from, black_box(&mut payload), &mut out, &mut socket);
             });
-        }
+        });
     }
+}
+
+#[cfg(feature = "deflate")]
+fn server_with_compressor() -> Connection {
+    let mut config = websocket_proto::deflate::DeflateConfig::new();
+    config.compression = websocket_proto::deflate::Compression::Never;
+    server().with_deflate(Default::default(), config)
+}
+
+fn copied(ws: &mut Connection, payload: &mut [u8], out: &mut BytesMut, socket: &mut Vec<u8>) {
+    ws.send_binary(payload, out).expect("open");
+    socket.extend_from_slice(out);
+    out.clear();
+}
+
+fn write(mut lent: Lent<'_>, socket: &mut Vec<u8>) {
+    for slice in lent.slices() {
+        socket.extend_from_slice(slice);
+    }
+    lent.written(lent.unsent());
+}
+
+fn send(c: &mut Criterion) {
+    send_rows(c, "send/server", server, false, copied);
+    send_rows(c, "send/client", client, true, copied);
+    #[cfg(feature = "deflate")]
+    {
+        let name = "send/server, compressor not used";
+        send_rows(c, name, server_with_compressor, false, copied);
+    }
+    send_rows(
+        c,
+        "lend/server",
+        server,
+        false,
+        |ws, payload, out, socket| {
+            write(ws.lend_binary(payload, out).expect("open"), socket);
+        },
+    );
+    // The client masks the payload where it is.
+    send_rows(
+        c,
+        "lend/client",
+        client,
+        true,
+        |ws, payload, out, socket| {
+            write(ws.lend_binary_mut(payload, out).expect("open"), socket);
+        },
+    );
+    // The least that a write of two slices costs.
+    send_rows(c, "lend/floor", server, false, |_, payload, _, socket| {
+        let header = FrameHeader::new(Opcode::Binary, payload.len() as u64);
+        let header = header.encode().expect("legal");
+        socket.extend_from_slice(header.as_bytes());
+        socket.extend_from_slice(payload);
+    });
 }
 
 criterion_group!(benches, mask, header, receive, send);

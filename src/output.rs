@@ -205,8 +205,8 @@ pub(crate) mod sealed {
         /// with that frame.
         fn tail(&mut self) -> &mut BytesMut;
 
-        /// Appends `header`, and then `bytes`, without copying `bytes` if sharing them is cheaper.
-        fn share(&mut self, header: &[u8], bytes: &Bytes);
+        /// Appends `bytes`, without copying them if sharing them is cheaper.
+        fn share(&mut self, bytes: &Bytes);
     }
 
     impl Tail for BytesMut {
@@ -216,9 +216,7 @@ pub(crate) mod sealed {
         }
 
         #[inline]
-        fn share(&mut self, header: &[u8], bytes: &Bytes) {
-            self.reserve(header.len() + bytes.len());
-            self.extend_from_slice(header);
+        fn share(&mut self, bytes: &Bytes) {
             self.extend_from_slice(bytes);
         }
     }
@@ -229,11 +227,10 @@ pub(crate) mod sealed {
             &mut self.copied
         }
 
-        fn share(&mut self, header: &[u8], bytes: &Bytes) {
+        fn share(&mut self, bytes: &Bytes) {
             if bytes.len() < Self::SHARED {
-                return self.copied.share(header, bytes);
+                return self.copied.share(bytes);
             }
-            self.copied.extend_from_slice(header);
             self.shared.push_back(Shared {
                 gap: self.copied.len() - self.placed,
                 bytes: bytes.clone(),

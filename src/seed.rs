@@ -2,15 +2,19 @@
 
 use core::fmt;
 
-use rand_chacha::{
-    ChaCha12Rng,
-    rand_core::{Rng, SeedableRng},
+use chacha20::{
+    ChaChaCore, R12,
+    rand_core::{SeedableRng, block::Generator},
+    variants::Legacy,
 };
+
+/// The generator ChaCha12. It makes four blocks of 64 bytes at once.
+type ChaCha12 = ChaChaCore<R12, Legacy>;
 
 /// 32 bytes of entropy for one client connection. The nonce of the handshake (RFC 6455 §4.1) and
 /// the mask keys are made of it. Mask keys "MUST be derived from a strong source of entropy" (§5.3).
 ///
-/// The keys come from the ChaCha12 generator of `rand_chacha`. Use a seed once: a second connection
+/// The keys come from ChaCha12, of the crate `chacha20`. Use a seed once: a second connection
 /// with the same seed would use the same keys. For this reason the type cannot be cloned.
 ///
 /// ```
@@ -58,9 +62,9 @@ impl fmt::Debug for Seed {
 /// Each frame of a client needs a fresh key that nobody can predict. With a key that is known
 /// before the payload is chosen, an attacker can choose the bytes on the wire, and make a proxy
 /// take them for an HTTP request (§10.3). The keys come from ChaCha12. It is seeded anew after each
-/// 16 keys, so that keys already used cannot be computed from memory that leaks later.
+/// 56 keys, so that the keys of earlier batches cannot be computed from memory that leaks later.
 ///
-/// It has no heap memory and a size of 97 bytes.
+/// It has no heap memory and a size of 260 bytes.
 ///
 /// ```
 /// use websocket_proto::Seed;
@@ -83,36 +87,41 @@ impl fmt::Debug for Seed {
 /// assert_ne!(frames[0], frames[1]);
 /// # Ok::<(), websocket_proto::frame::FrameError>(())
 /// ```
-// The generator of `rand_chacha` buffers 256 bytes of output, which is too much for an idle
-// connection. So a new generator is made for each batch of keys. The first 32 bytes of its output are
-// the next seed, and the following bytes are the keys of the batch.
 pub struct MaskKeys {
-    seed: [u8; 32],
-    batch: [[u8; 4]; BATCH],
+    /// All output of one generator: the seed of the next one, and the keys. The generator itself is
+    /// not kept.
+    output: [u32; OUTPUT],
     next: u8,
 }
 
-const BATCH: usize = 16;
+/// The output of one run of the generator, in words of 4 bytes.
+const OUTPUT: usize = 64;
+
+/// The words of a seed.
+const SEED: usize = 8;
 
 impl MaskKeys {
     /// Makes a generator. Use a seed once: the same seed gives the same keys.
     pub fn new(Seed(seed): Seed) -> Self {
+        let mut output = [0; OUTPUT];
+        for (word, bytes) in output.iter_mut().zip(seed.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
         Self {
-            seed,
-            batch: [[0; 4]; BATCH],
-            next: BATCH as u8,
+            output,
+            next: OUTPUT as u8,
         }
     }
 
     /// Returns the key for the next frame. Use each key for one frame only.
     #[inline]
     pub fn next_key(&mut self) -> [u8; 4] {
-        if usize::from(self.next) >= BATCH {
+        if usize::from(self.next) >= OUTPUT {
             self.refill();
         }
-        let key = self.batch[usize::from(self.next) % BATCH];
+        let key = self.output[usize::from(self.next) % OUTPUT];
         self.next += 1;
-        key
+        key.to_le_bytes()
     }
 
     /// Makes the nonce of the handshake: "a randomly selected 16-byte value" (RFC 6455 §4.1).
@@ -125,11 +134,14 @@ impl MaskKeys {
     }
 
     #[cold]
+    #[inline(never)]
     fn refill(&mut self) {
-        let mut generator = ChaCha12Rng::from_seed(self.seed);
-        generator.fill_bytes(&mut self.seed);
-        generator.fill_bytes(self.batch.as_flattened_mut());
-        self.next = 0;
+        let mut seed = [0; 4 * SEED];
+        for (bytes, word) in seed.as_chunks_mut().0.iter_mut().zip(self.output) {
+            *bytes = word.to_le_bytes();
+        }
+        ChaCha12::from_seed(seed).generate(&mut self.output);
+        self.next = SEED as u8;
     }
 }
 

@@ -35,7 +35,7 @@ const STATE: u64 = 40;
 const STATES: (i64, i64) = (2, 2 * STATE as i64);
 
 /// The mask keys of a client: allocations and bytes.
-const KEYS: (i64, i64) = (1, 97);
+const KEYS: (i64, i64) = (1, 260);
 
 fn connection(side: Side, params: Params, deflate: DeflateConfig) -> Connection {
     Connection::assume_opened(side.role(), Config::new()).with_deflate(params, deflate)

@@ -4,6 +4,10 @@
 //! close codes that may be sent are exactly those of the RFC.
 
 use proptest::prelude::*;
+use rand_chacha::{
+    ChaCha12Rng,
+    rand_core::{Rng, SeedableRng},
+};
 use websocket_proto::{
     ProtocolError, Seed,
     frame::{
@@ -371,7 +375,24 @@ fn mask_keys_are_fresh() {
     let mut second = MaskKeys::new(Seed::from([1; 32]));
     assert!((0..100).all(|_| first.next_key() == second.next_key()));
     // The documentation states the size.
-    assert_eq!(size_of::<MaskKeys>(), 97);
+    assert_eq!(size_of::<MaskKeys>(), 260);
+}
+
+/// The keys are the output of ChaCha12 as another implementation computes it: a seed for the next
+/// generator, and 56 keys.
+#[test]
+fn mask_keys_are_those_of_chacha12() {
+    let mut seed = [5; 32];
+    let mut keys = MaskKeys::new(Seed::from(seed));
+    for _ in 0..5 {
+        let mut generator = ChaCha12Rng::from_seed(seed);
+        generator.fill_bytes(&mut seed);
+        for _ in 0..56 {
+            let mut key = [0; 4];
+            generator.fill_bytes(&mut key);
+            assert_eq!(keys.next_key(), key);
+        }
+    }
 }
 
 #[test]

@@ -93,16 +93,23 @@ impl<'a> Lent<'a> {
     /// If `count` is more than [`unsent`](Self::unsent).
     #[inline]
     pub fn written(&mut self, count: usize) {
-        let before = count.min(self.out.len());
-        self.payload = &self.payload[count - before..];
-        self.out.advance(before);
+        match count.checked_sub(self.out.len()) {
+            // Unlike `advance`, `clear` gives the memory back for the next frame at once.
+            Some(count) => {
+                self.payload = &self.payload[count..];
+                self.out.clear();
+            }
+            None => self.out.advance(count),
+        }
     }
 }
 
 impl Drop for Lent<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.out.extend_from_slice(self.payload);
+        if !self.payload.is_empty() {
+            self.out.extend_from_slice(self.payload);
+        }
         *self.closed = false;
     }
 }

@@ -97,7 +97,7 @@ use sending::{Direct, Sending};
 /// # Memory
 ///
 /// A server's connection owns no heap memory while it is open. A client's owns its mask keys,
-/// about 100 bytes. Once a Close frame was sent or received, its reason is kept as well. The
+/// 260 bytes. Once a Close frame was sent or received, its reason is kept as well. The
 /// [`RecvBuf`] and `out` are separate. Compression needs more: see `deflate`.
 #[derive(Debug)]
 pub struct Connection {
@@ -341,7 +341,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::NotOpen`], [`SendError::MessageInProgress`].
-    #[inline]
+    #[inline(always)]
     pub fn send_text(&mut self, text: &str, out: &mut dyn Output) -> Result<(), SendError> {
         (self.send.open()?).message(Opcode::Text, text.as_bytes(), out.tail())
     }
@@ -351,7 +351,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::NotOpen`], [`SendError::MessageInProgress`].
-    #[inline]
+    #[inline(always)]
     pub fn send_binary(&mut self, bytes: &[u8], out: &mut dyn Output) -> Result<(), SendError> {
         (self.send.open()?).message(Opcode::Binary, bytes, out.tail())
     }
@@ -385,7 +385,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::NotOpen`], [`SendError::MessageInProgress`].
-    #[inline]
+    #[inline(always)]
     pub fn send_prepared(
         &mut self,
         message: &Prepared,
@@ -525,7 +525,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::NotOpen`], [`SendError::MessageInProgress`].
-    #[inline]
+    #[inline(always)]
     pub fn lend_text<'a>(
         &'a mut self,
         text: &'a str,
@@ -540,7 +540,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::NotOpen`], [`SendError::MessageInProgress`].
-    #[inline]
+    #[inline(always)]
     pub fn lend_binary<'a>(
         &'a mut self,
         bytes: &'a [u8],
@@ -572,7 +572,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::NotOpen`], [`SendError::MessageInProgress`].
-    #[inline]
+    #[inline(always)]
     pub fn lend_prepared<'a>(
         &'a mut self,
         message: &'a Prepared,
@@ -837,7 +837,7 @@ impl Connection {
         let agreed = Agreed { params, config };
         let (inflater, deflater) = agreed.codecs(self.send.sender.is_client());
         self.recv.receiver.set_inflater(inflater);
-        self.send.sender.deflater = deflater;
+        self.send.sender.set_deflater(deflater);
         self
     }
 

@@ -171,6 +171,10 @@ impl Framed {
         }
     }
 
+    pub(super) fn payload_len(&self) -> usize {
+        self.frame.len() - usize::from(self.header_len)
+    }
+
     pub(super) fn frame(&self) -> &Bytes {
         &self.frame
     }

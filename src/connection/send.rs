@@ -6,11 +6,16 @@ use core::num::NonZeroU8;
 use bytes::BytesMut;
 
 use super::CloseFrame;
+#[cfg(feature = "deflate")]
+use crate::deflate::Compression;
 use crate::{
     config::Config,
     deflate::Deflater,
     error::SendError,
-    frame::{FrameHeader, MAX_CONTROL_PAYLOAD, Opcode, apply_mask},
+    frame::{
+        FIN, FrameHeader, MAX_CONTROL_PAYLOAD, Opcode, RSV1, append_frame, append_masked_frame,
+        apply_mask,
+    },
     message::MessageKind,
     output::Output,
     seed::MaskKeys,
@@ -24,8 +29,12 @@ pub(crate) struct Sender {
     /// The mask keys of a client. `None` for a server, which does not mask (RFC 6455 §5.1).
     mask_keys: Option<Box<MaskKeys>>,
     /// `None` if compression was not negotiated, or the negotiated window is too small for zlib.
-    pub(super) deflater: Option<Deflater>,
-    fragment_size: usize,
+    deflater: Option<Deflater>,
+    /// From 1 to `u32::MAX - 1`. As `usize` the two numbers would make the connection larger.
+    fragment_size: u32,
+    /// A whole message of fewer bytes is sent in one frame and not compressed. 0 while a message is
+    /// in progress. So one comparison finds all messages that need no further checks.
+    plain_below: u32,
     message: Option<Outgoing>,
     pong_backlog: u32,
     /// Bytes appended since the last keepalive ping, the ping included.
@@ -56,15 +65,61 @@ impl Sender {
         deflater: Option<Deflater>,
         config: &Config,
     ) -> Self {
-        Self {
+        let mut sender = Self {
             mask_keys,
             deflater,
-            fragment_size: config.fragment_size.max(1),
+            fragment_size: u32::try_from(config.fragment_size)
+                .unwrap_or(u32::MAX)
+                .clamp(1, u32::MAX - 1),
+            plain_below: 0,
             message: None,
             pong_backlog: u32::try_from(config.pong_backlog).unwrap_or(u32::MAX),
             since_ping: 0,
             last_pong: None,
+        };
+        sender.set_plain_below();
+        sender
+    }
+
+    /// Computes `plain_below`. Call it after each change of what it depends on.
+    fn set_plain_below(&mut self) {
+        self.plain_below = if self.message.is_some() {
+            0
+        } else {
+            let plain = (self.deflater.as_ref()).map_or(u32::MAX, |it| it.longest_plain());
+            plain.min(self.fragment_size) + 1
+        };
+    }
+
+    /// Whether a whole message of this length is sent in one frame and not compressed.
+    #[inline(always)]
+    fn is_plain(&self, len: usize) -> bool {
+        len < self.plain_below as usize
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn set_deflater(&mut self, deflater: Option<Deflater>) {
+        self.deflater = deflater;
+        self.set_plain_below();
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn deflater(&self) -> Option<&Deflater> {
+        self.deflater.as_ref()
+    }
+
+    /// For a pool. Call [`set_compression`](Self::set_compression) to change what is compressed.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn deflater_mut(&mut self) -> Option<&mut Deflater> {
+        self.deflater.as_mut()
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn set_compression(&mut self, compression: Compression) {
+        if let Some(deflater) = &mut self.deflater {
+            deflater.set_compression(compression);
         }
+        self.set_plain_below();
     }
 
     #[inline]
@@ -79,8 +134,24 @@ impl Sender {
     }
 
     /// Sends a whole message.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn message(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), SendError> {
+        if self.is_plain(payload.len()) {
+            self.append(FIN | opcode as u8, payload, out);
+            return Ok(());
+        }
+        self.any_message(opcode, payload, out)
+    }
+
+    /// Sends a whole message that may have to be compressed, split into fragments, or refused.
+    #[cold]
+    #[inline(never)]
+    fn any_message(
         &mut self,
         opcode: Opcode,
         payload: &[u8],
@@ -89,11 +160,8 @@ impl Sender {
         if self.message.is_some() {
             return Err(SendError::MessageInProgress);
         }
-        if self.compresses(Some(payload.len())) {
-            self.compressed(opcode, payload, true, out);
-        } else {
-            self.fragments(opcode, false, payload, true, out);
-        }
+        let compressed = self.compresses(Some(payload.len()));
+        self.piece(opcode, compressed, payload, true, out);
         Ok(())
     }
 
@@ -116,6 +184,7 @@ impl Sender {
             compressed: self.compresses(None),
             utf8: Utf8::default(),
         });
+        self.set_plain_below();
         Ok(())
     }
 
@@ -151,6 +220,7 @@ impl Sender {
         let compressed = message.compressed;
         if fin {
             self.message = None;
+            self.set_plain_below();
         }
         Ok(Some((opcode, compressed)))
     }
@@ -179,7 +249,7 @@ impl Sender {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(SendError::ControlTooLong);
         }
-        self.frame(true, opcode, false, payload, out);
+        self.frame(FIN | opcode as u8, payload, out);
         Ok(())
     }
 
@@ -192,13 +262,13 @@ impl Sender {
         let code = code.map(|code| u16::from(code).to_be_bytes());
         let payload = [code.as_slice().as_flattened(), reason.as_bytes()].concat();
         debug_assert!(payload.len() <= MAX_CONTROL_PAYLOAD);
-        self.frame(true, Opcode::Close, false, &payload, out.tail());
+        self.frame(FIN | Opcode::Close as u8, &payload, out.tail());
     }
 
     /// Sends a keepalive ping. [`ahead_of_ping`](Self::ahead_of_ping) then refers to this ping.
     pub(crate) fn keepalive(&mut self, payload: [u8; 4], out: &mut dyn Output) {
         self.since_ping = 0;
-        self.frame(true, Opcode::Ping, false, &payload, out.tail());
+        self.frame(FIN | Opcode::Ping as u8, &payload, out.tail());
     }
 
     /// The number of unsent bytes in front of the last keepalive ping.
@@ -220,7 +290,7 @@ impl Sender {
             out.truncate(out.len() - usize::from(last.frame_len.get()));
         }
         let before = out.len();
-        self.frame(true, Opcode::Pong, false, payload, out);
+        self.frame(FIN | Opcode::Pong as u8, payload, out);
         let out_len = u32::try_from(out.len()).ok();
         let frame_len = NonZeroU8::new((out.len() - before) as u8);
         self.last_pong = out_len
@@ -241,75 +311,72 @@ impl Sender {
         out.resize(payload, 0);
         deflater.deflate(piece, fin, out);
         let len = out.len() - payload;
-        if len > self.fragment_size {
+        if len > self.fragment_size as usize {
             let whole = out[payload..].to_vec();
             out.truncate(start);
             return self.fragments(opcode, rsv1, &whole, fin, out);
         }
-        let header = self.header(fin, opcode, rsv1, len);
+        let header = FrameHeader {
+            fin,
+            rsv1,
+            mask: self.mask_keys.as_mut().map(|keys| keys.next_key()),
+            ..FrameHeader::new(opcode, len as u64)
+        };
         let encoded = header.encode_unchecked();
         let encoded = encoded.as_bytes();
         out.copy_within(payload.., start + encoded.len());
         out.truncate(start + encoded.len() + len);
         out[start..][..encoded.len()].copy_from_slice(encoded);
-        self.appended(header.mask, start + encoded.len(), start, out);
+        if let Some(key) = header.mask {
+            apply_mask(&mut out[start + encoded.len()..], key, 0);
+        }
+        self.count(out.len() - start);
     }
 
     /// Appends a message, or a piece of one, in frames of at most `fragment_size` bytes (§5.4).
-    #[inline]
     fn fragments(
         &mut self,
-        mut opcode: Opcode,
-        mut rsv1: bool,
+        opcode: Opcode,
+        rsv1: bool,
         mut payload: &[u8],
         fin: bool,
         out: &mut BytesMut,
     ) {
-        while payload.len() > self.fragment_size {
-            let (fragment, rest) = payload.split_at(self.fragment_size);
-            self.frame(false, opcode, rsv1, fragment, out);
-            (opcode, rsv1) = (Opcode::Continuation, false);
+        let mut first = opcode as u8 | if rsv1 { RSV1 } else { 0 };
+        let size = self.fragment_size as usize;
+        while payload.len() > size {
+            let (fragment, rest) = payload.split_at(size);
+            self.frame(first, fragment, out);
+            first = Opcode::Continuation as u8;
             payload = rest;
         }
-        self.frame(fin, opcode, rsv1, payload, out);
+        self.frame(first | if fin { FIN } else { 0 }, payload, out);
     }
 
-    /// Appends a frame.
-    #[inline]
-    fn frame(&mut self, fin: bool, opcode: Opcode, rsv1: bool, payload: &[u8], out: &mut BytesMut) {
-        let header = self.header(fin, opcode, rsv1, payload.len());
-        let encoded = header.encode_unchecked();
-        let encoded = encoded.as_bytes();
-        let start = out.len();
-        out.reserve(encoded.len() + payload.len());
-        out.extend_from_slice(encoded);
-        out.extend_from_slice(payload);
-        self.appended(header.mask, start + encoded.len(), start, out);
+    /// Appends a frame with this first byte.
+    #[inline(never)]
+    fn frame(&mut self, first: u8, payload: &[u8], out: &mut BytesMut) {
+        self.append(first, payload, out);
     }
 
-    #[inline]
-    fn header(&mut self, fin: bool, opcode: Opcode, rsv1: bool, len: usize) -> FrameHeader {
-        FrameHeader {
-            fin,
-            rsv1,
-            mask: self.mask_keys.as_mut().map(|keys| keys.next_key()),
-            ..FrameHeader::new(opcode, len as u64)
+    /// The same. Only the part for a server is inlined into the caller: it gains most.
+    #[inline(always)]
+    fn append(&mut self, first: u8, payload: &[u8], out: &mut BytesMut) {
+        if self.mask_keys.is_some() {
+            return self.append_masked(first, payload, out);
         }
+        let before = out.len();
+        append_frame(first, payload, out);
+        self.count(out.len() - before);
     }
 
-    /// Masks the payload of the last frame in `out` and counts the bytes of the frame.
-    #[inline]
-    fn appended(
-        &mut self,
-        mask: Option<[u8; 4]>,
-        payload: usize,
-        start: usize,
-        out: &mut BytesMut,
-    ) {
-        if let Some(key) = mask {
-            apply_mask(&mut out[payload..], key, 0);
+    #[inline(never)]
+    fn append_masked(&mut self, first: u8, payload: &[u8], out: &mut BytesMut) {
+        if let Some(keys) = &mut self.mask_keys {
+            let before = out.len();
+            append_masked_frame(first, keys.next_key(), payload, out);
+            self.count(out.len() - before);
         }
-        self.count(out.len() - start);
     }
 
     /// Counts the bytes of a frame that was appended.

@@ -57,13 +57,13 @@ impl SendHalf {
 /// # Sending
 impl SendHalf {
     /// As [`Connection::send_text`].
-    #[inline]
+    #[inline(always)]
     pub fn send_text(&mut self, text: &str, out: &mut dyn Output) -> Result<(), SendError> {
         (self.sending.open()?).message(Opcode::Text, text.as_bytes(), out.tail())
     }
 
     /// As [`Connection::send_binary`].
-    #[inline]
+    #[inline(always)]
     pub fn send_binary(&mut self, bytes: &[u8], out: &mut dyn Output) -> Result<(), SendError> {
         (self.sending.open()?).message(Opcode::Binary, bytes, out.tail())
     }
@@ -79,7 +79,7 @@ impl SendHalf {
     }
 
     /// As [`Connection::send_prepared`].
-    #[inline]
+    #[inline(always)]
     pub fn send_prepared(
         &mut self,
         message: &Prepared,
@@ -138,7 +138,7 @@ impl SendHalf {
 /// # Sending without a copy
 impl SendHalf {
     /// As [`Connection::lend_text`].
-    #[inline]
+    #[inline(always)]
     pub fn lend_text<'a>(
         &'a mut self,
         text: &'a str,
@@ -149,7 +149,7 @@ impl SendHalf {
     }
 
     /// As [`Connection::lend_binary`].
-    #[inline]
+    #[inline(always)]
     pub fn lend_binary<'a>(
         &'a mut self,
         bytes: &'a [u8],
@@ -170,7 +170,7 @@ impl SendHalf {
     }
 
     /// As [`Connection::lend_prepared`].
-    #[inline]
+    #[inline(always)]
     pub fn lend_prepared<'a>(
         &'a mut self,
         message: &'a Prepared,

@@ -83,26 +83,24 @@ impl Sending {
 
     #[cfg(feature = "deflate")]
     pub(super) fn deflater(&mut self) -> Option<&mut Deflater> {
-        self.sender.deflater.as_mut()
+        self.sender.deflater_mut()
     }
 
     #[cfg(feature = "deflate")]
     pub(super) fn compression(&self) -> Compression {
-        let deflater = self.sender.deflater.as_ref();
+        let deflater = self.sender.deflater();
         deflater.map_or(Compression::Never, |it| it.compression())
     }
 
     #[cfg(feature = "deflate")]
     pub(super) fn set_compression(&mut self, compression: Compression) {
-        if let Some(deflater) = &mut self.sender.deflater {
-            deflater.set_compression(compression);
-        }
+        self.sender.set_compression(compression);
     }
 
     /// The sent bytes of compressed messages.
     #[cfg(feature = "deflate")]
     pub(super) fn deflate_stats(&self) -> ByteCount {
-        let deflater = self.sender.deflater.as_ref();
+        let deflater = self.sender.deflater();
         deflater.map(|it| it.bytes()).unwrap_or_default()
     }
 

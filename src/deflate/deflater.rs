@@ -97,9 +97,13 @@ impl Deflater {
         };
     }
 
+    /// The longest message that is not compressed, if its length is known.
+    pub(crate) fn longest_plain(&self) -> u32 {
+        self.above
+    }
+
     /// Whether a message of `len` bytes is compressed. `None`: the length is not known, because the
     /// message is sent in pieces.
-    #[inline]
     pub(crate) fn wants(&self, len: Option<usize>) -> bool {
         self.above != NEVER && len.is_none_or(|len| len > self.above as usize)
     }

@@ -72,10 +72,10 @@ impl FrameHeader {
     /// [`FrameError`] if no legal header begins with these bytes, as soon as they show it: a
     /// reserved opcode and a malformed control frame with the first two bytes, a wrong length with
     /// the byte that makes it wrong.
+    #[inline]
     pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
         match RawHeader::decode(input) {
             Some((header, len)) => Ok(Some((header.check()?, len))),
-            None if input.len() < 2 => Ok(None),
             None => check_start(input),
         }
     }
@@ -85,6 +85,7 @@ impl FrameHeader {
     /// # Errors
     ///
     /// [`FrameError`] if [`decode`](Self::decode) would refuse the result.
+    #[inline]
     pub fn encode(&self) -> Result<EncodedHeader, FrameError> {
         RawHeader::from(*self).check()?;
         Ok(self.encode_unchecked())
@@ -154,12 +155,15 @@ impl RawHeader {
     }
 }
 
-/// Checks two or more bytes of an incomplete header.
+/// Checks the bytes of an incomplete header. One byte alone is never wrong.
 ///
 /// The missing bytes are set to 0x7F. This makes the length legal if any bytes can: with 0x7F as
 /// its next byte, a length has no leading zeros too many, and its top bit is not set.
 #[cold]
 fn check_start<T>(input: &[u8]) -> Result<Option<T>, FrameError> {
+    if input.len() < 2 {
+        return Ok(None);
+    }
     let mut header = [0x7F; MAX_HEADER];
     header[..input.len()].copy_from_slice(input);
     if let Some((header, _)) = RawHeader::decode(&header) {

@@ -63,9 +63,11 @@
 //! ]);
 //! ```
 
+mod append;
 mod close_code;
 mod header;
 mod mask;
+mod mask_copy;
 mod opcode;
 mod raw;
 
@@ -77,5 +79,7 @@ pub use raw::{EncodedHeader, LengthForm, RawHeader};
 
 pub use crate::seed::MaskKeys;
 
+pub(crate) use append::{append_frame, append_header, append_masked_frame, append_masked_header};
 pub(crate) use header::MAX_CONTROL_PAYLOAD;
 pub(crate) use mask::unmask;
+pub(crate) use raw::{FIN, RSV1};

@@ -3,15 +3,15 @@ use core::fmt;
 /// The maximum length of a header on the wire, in bytes.
 pub(super) const MAX_HEADER: usize = 14;
 
-const FIN: u8 = 0x80;
-const RSV1: u8 = 0x40;
+pub(crate) const FIN: u8 = 0x80;
+pub(crate) const RSV1: u8 = 0x40;
 const RSV2: u8 = 0x20;
 const RSV3: u8 = 0x10;
 const OPCODE: u8 = 0x0F;
-const MASKED: u8 = 0x80;
+pub(super) const MASKED: u8 = 0x80;
 /// The 7-bit lengths that announce a 16-bit and a 64-bit length (RFC 6455 §5.2).
-const LEN_16: u8 = 126;
-const LEN_64: u8 = 127;
+pub(super) const LEN_16: u8 = 126;
+pub(super) const LEN_64: u8 = 127;
 
 /// The header of one frame as it is on the wire (RFC 6455 §5.2), legal or not.
 ///
@@ -155,27 +155,34 @@ impl RawHeader {
             (LengthForm::Bits7 | LengthForm::Bits16, 0..=0xFFFF) => LEN_16,
             _ => LEN_64,
         };
-        let mut header = EncodedHeader {
-            bytes: [0; MAX_HEADER],
-            len: 0,
-        };
-        header.push([
-            flag(self.fin, FIN)
-                | flag(self.rsv1, RSV1)
-                | flag(self.rsv2, RSV2)
-                | flag(self.rsv3, RSV3)
-                | self.opcode & OPCODE,
-            flag(self.mask.is_some(), MASKED) | code,
-        ]);
+        let first = flag(self.fin, FIN)
+            | flag(self.rsv1, RSV1)
+            | flag(self.rsv2, RSV2)
+            | flag(self.rsv3, RSV3)
+            | self.opcode & OPCODE;
+        let second = flag(self.mask.is_some(), MASKED) | code;
+        // The header is put together in a register. Bytes that are stored one by one and then read
+        // as a whole, when the value is moved, would make the processor wait.
+        let mut bits = u128::from(u16::from_le_bytes([first, second]));
+        let mut len = 2;
         match code {
-            LEN_16 => header.push((self.len as u16).to_be_bytes()),
-            LEN_64 => header.push(self.len.to_be_bytes()),
+            LEN_16 => {
+                bits |= u128::from((self.len as u16).swap_bytes()) << 16;
+                len = 4;
+            }
+            LEN_64 => {
+                bits |= u128::from(self.len.swap_bytes()) << 16;
+                len = 10;
+            }
             _ => {}
         }
         if let Some(key) = self.mask {
-            header.push(key);
+            bits |= u128::from(u32::from_le_bytes(key)) << (8 * len);
+            len += 4;
         }
-        header
+        let mut bytes = [0; MAX_HEADER];
+        bytes.copy_from_slice(&bits.to_le_bytes()[..MAX_HEADER]);
+        EncodedHeader { bytes, len }
     }
 
     /// The form that `encode` writes.
@@ -208,13 +215,6 @@ impl EncodedHeader {
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
-    }
-
-    #[inline(always)]
-    fn push<const N: usize>(&mut self, bytes: [u8; N]) {
-        let start = usize::from(self.len);
-        self.bytes[start..start + N].copy_from_slice(&bytes);
-        self.len += N as u8;
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::SendError,
-    frame::{Opcode, apply_mask},
+    frame::{FIN, Opcode, append_header, append_masked_header, apply_mask},
     message::MessageKind,
     output::Output,
 };
@@ -24,26 +24,23 @@ impl Sender {
         if kind == MessageKind::Text && simdutf8::basic::from_utf8(payload).is_err() {
             return Err(SendError::InvalidUtf8);
         }
-        if self.is_client() || self.must_copy(payload.len()) {
-            return self.message(kind.opcode(), payload, out.tail());
+        if self.is_client() || !self.is_plain(payload.len()) {
+            return self.any_message(kind.opcode(), payload, out.tail());
         }
-        let header = self.header(true, kind.opcode(), false, payload.len());
-        let header = header.encode_unchecked();
-        let header = header.as_bytes();
-        out.share(header, payload);
-        self.count(header.len() + payload.len());
+        self.begin_frame(FIN | kind.opcode() as u8, payload.len(), out.tail());
+        out.share(payload);
         Ok(())
     }
 
     /// Sends a prepared message.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn prepared(
         &mut self,
         message: &Prepared,
         out: &mut dyn Output,
     ) -> Result<(), SendError> {
         if let Some(frame) = self.frame_of(message, out.tail())? {
-            out.share(&[], frame);
+            out.share(frame);
             self.count(frame.len());
         }
         Ok(())
@@ -68,8 +65,22 @@ impl Sender {
 
     /// Returns the frame of a prepared message that is to be sent as it is. `None`: the message had
     /// to be framed or compressed anew, and is in `out`.
-    #[inline]
+    #[inline(always)]
     fn frame_of<'a>(
+        &mut self,
+        message: &'a Prepared,
+        out: &mut BytesMut,
+    ) -> Result<Option<&'a Bytes>, SendError> {
+        let plain = message.as_plain();
+        if !self.is_client() && self.is_plain(plain.payload_len()) {
+            return Ok(Some(plain.frame()));
+        }
+        self.chosen_frame(message, out)
+    }
+
+    /// The same for a message that may have to be compressed, split or refused.
+    #[inline(never)]
+    fn chosen_frame<'a>(
         &mut self,
         message: &'a Prepared,
         out: &mut BytesMut,
@@ -93,7 +104,7 @@ impl Sender {
                 deflater.bypass(plain.payload(), form.payload().len());
             }
         }
-        if self.is_client() || form.payload().len() > self.fragment_size {
+        if self.is_client() || form.payload().len() > self.fragment_size as usize {
             self.fragments(opcode, form.is_compressed(), form.payload(), true, out);
             return Ok(None);
         }
@@ -109,11 +120,11 @@ impl Sender {
         payload: &'a [u8],
         out: &mut BytesMut,
     ) -> Result<&'a [u8], SendError> {
-        if self.is_client() || self.must_copy(payload.len()) {
-            self.message(opcode, payload, out)?;
+        if self.is_client() || !self.is_plain(payload.len()) {
+            self.any_message(opcode, payload, out)?;
             return Ok(&[]);
         }
-        self.begin_frame(true, opcode, payload.len(), out);
+        self.begin_frame(FIN | opcode as u8, payload.len(), out);
         Ok(payload)
     }
 
@@ -124,11 +135,11 @@ impl Sender {
         payload: &'a mut [u8],
         out: &mut BytesMut,
     ) -> Result<&'a [u8], SendError> {
-        if self.must_copy(payload.len()) {
-            self.message(opcode, payload, out)?;
+        if !self.is_plain(payload.len()) {
+            self.any_message(opcode, payload, out)?;
             return Ok(&[]);
         }
-        if let Some(key) = self.begin_frame(true, opcode, payload.len(), out) {
+        if let Some(key) = self.begin_frame(FIN | opcode as u8, payload.len(), out) {
             apply_mask(payload, key, 0);
         }
         Ok(payload)
@@ -156,35 +167,25 @@ impl Sender {
         let Some((opcode, compressed)) = self.next_piece(piece, fin)? else {
             return Ok(&[]);
         };
-        if self.is_client() || compressed || piece.len() > self.fragment_size {
+        if self.is_client() || compressed || piece.len() > self.fragment_size as usize {
             self.piece(opcode, compressed, piece, fin, out);
             return Ok(&[]);
         }
-        self.begin_frame(fin, opcode, piece.len(), out);
+        let fin = if fin { FIN } else { 0 };
+        self.begin_frame(fin | opcode as u8, piece.len(), out);
         Ok(piece)
-    }
-
-    /// Whether [`message`](Self::message) must handle a message of this length: it is refused,
-    /// compressed, or split into fragments.
-    #[inline]
-    fn must_copy(&self, len: usize) -> bool {
-        self.message.is_some() || len > self.fragment_size || self.compresses(Some(len))
     }
 
     /// Appends the header of a frame whose payload follows elsewhere. Returns the mask for it.
     #[inline]
-    fn begin_frame(
-        &mut self,
-        fin: bool,
-        opcode: Opcode,
-        len: usize,
-        out: &mut BytesMut,
-    ) -> Option<[u8; 4]> {
-        let header = self.header(fin, opcode, false, len);
-        let encoded = header.encode_unchecked();
-        let encoded = encoded.as_bytes();
-        out.extend_from_slice(encoded);
-        self.count(encoded.len() + len);
-        header.mask
+    fn begin_frame(&mut self, first: u8, len: usize, out: &mut BytesMut) -> Option<[u8; 4]> {
+        let before = out.len();
+        let key = self.mask_keys.as_mut().map(|keys| keys.next_key());
+        match key {
+            None => append_header(first, len, out),
+            Some(key) => append_masked_header(first, len, key, out),
+        }
+        self.count(out.len() - before + len);
+        key
     }
 }
