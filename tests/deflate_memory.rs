@@ -573,7 +573,7 @@ fn sizes_of_types() {
         "{}",
         size_of::<Connection>()
     );
-    assert!(size_of::<RecvBuf>() <= 248, "{}", size_of::<RecvBuf>());
+    assert!(size_of::<RecvBuf>() <= 256, "{}", size_of::<RecvBuf>());
     assert!(size_of::<Pool>() <= 32);
     assert_eq!(size_of::<Params>(), 6);
     assert!(size_of::<Config>() <= 184, "{}", size_of::<Config>());

@@ -72,10 +72,34 @@ pub struct RecvBuf {
     text: String,
     /// The last message that arrived compressed, inflated.
     pub(crate) inflated: Inflated,
+    /// What is known of the frame whose bytes wait here until all of them have arrived.
+    pub(crate) waiting: Waiting,
     /// The length of the room that `spare` lent, until `filled` is called.
     lent: usize,
     /// Bytes have arrived since the last `take_heard`.
     pub(crate) heard: bool,
+}
+
+/// A frame that is not taken before all of it has arrived. It is known until more bytes arrive.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    /// Bytes of the payload that have arrived.
+    pub(crate) received: u32,
+    /// Bytes that have not arrived; 0 if no frame waits.
+    pub(crate) missing: u32,
+}
+
+impl Waiting {
+    const NOTHING: Self = Self {
+        received: 0,
+        missing: 0,
+    };
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self::NOTHING
+    }
 }
 
 impl RecvBuf {
@@ -89,6 +113,7 @@ impl RecvBuf {
             assembly: None,
             text: String::new(),
             inflated: Inflated::new(),
+            waiting: Waiting::NOTHING,
             lent: 0,
             heard: false,
         }
@@ -111,9 +136,16 @@ impl RecvBuf {
             len if len == self.end => READ,
             len => len.clamp(FIRST_READ, READ),
         };
+        self.missing().clamp(usual, LONG_READ)
+    }
+
+    /// The number of bytes of the frame under way that have not arrived. 0 if it is not known.
+    #[inline]
+    fn missing(&self) -> usize {
         match &self.assembly {
-            Some(message) if !message.compressed => message.remaining().clamp(usual, LONG_READ),
-            _ => usual,
+            Some(message) if message.compressed => 0,
+            Some(message) => message.remaining(),
+            None => self.waiting.missing as usize,
         }
     }
 
@@ -139,8 +171,7 @@ impl RecvBuf {
         self.close_gap_if_drained();
         let len = len.max(1);
         // If the rest of the frame does not fit, move the frame now, while it is short.
-        let rest = self.assembly.as_ref().map_or(0, Assembly::remaining);
-        if self.memory.len() - self.end < len.max(rest) {
+        if self.memory.len() - self.end < len.max(self.missing()) {
             self.compact();
         }
         let needed = self.end.checked_add(len).expect("capacity overflow");
@@ -183,7 +214,7 @@ impl RecvBuf {
             self.extend_from_slice(&filled);
         } else {
             self.end = filled.len();
-            self.lent = 0;
+            (self.lent, self.waiting) = (0, Waiting::NOTHING);
             self.heard |= self.end > 0;
             core::mem::swap(&mut self.memory, &mut filled);
         }
@@ -208,6 +239,7 @@ impl RecvBuf {
         );
         self.end += n;
         self.heard |= n > 0;
+        self.waiting = Waiting::NOTHING;
     }
 
     /// Appends a copy of bytes that were read into other memory, for example by io_uring. It
@@ -260,6 +292,7 @@ impl RecvBuf {
         self.inflated = Inflated::new();
         self.message = 0..0;
         self.raw = self.end;
+        self.waiting = Waiting::NOTHING;
         self.heard = false;
     }
 
@@ -313,8 +346,10 @@ impl RecvBuf {
     /// The payload bytes received of the message under way. `None` if no message is under way, or if
     /// it is complete: it can wait here until the caller takes it.
     pub(crate) fn unfinished(&self) -> Option<usize> {
-        let message = self.assembly.as_ref()?;
-        (!message.is_whole()).then(|| message.received())
+        match &self.assembly {
+            Some(message) => (!message.is_whole()).then(|| message.received()),
+            None => (self.waiting.missing > 0).then_some(self.waiting.received as usize),
+        }
     }
 
     /// Begins a message whose payload starts at the next unread byte.
@@ -403,6 +438,7 @@ impl RecvBuf {
             Some(message) if !message.compressed && self.end - self.raw < 256 => {
                 needed.saturating_add(message.limit - self.message.len())
             }
+            None if self.waiting.missing > 0 => needed + self.waiting.missing as usize,
             _ => usize::MAX,
         };
         let len = needed.max(doubled.min(most));

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use super::RecvBuf;
+use super::{RecvBuf, Waiting};
 use crate::deflate::Inflated;
 
 /// Up to this many bytes are copied out of the shared buffer. If there are more, the memory itself
@@ -68,7 +68,7 @@ impl RecvBuf {
     /// If a message of another connection is in the buffer: it was not parked.
     pub(crate) fn unpark(&mut self, parked: Parked) {
         assert!(
-            self.assembly.is_none(),
+            self.assembly.is_none() && self.waiting.missing == 0,
             "a message of another connection is in the shared buffer: call park after its last event"
         );
         let arrived = self.unread().to_vec();
@@ -104,6 +104,6 @@ impl RecvBuf {
         self.assembly = None;
         self.message = 0..0;
         (self.raw, self.end, self.lent) = (0, 0, 0);
-        self.heard = false;
+        (self.heard, self.waiting) = (false, Waiting::NOTHING);
     }
 }

@@ -28,15 +28,14 @@ impl RecvBuf {
             let text = AsciiStr::from_ascii(&self.memory[start..self.raw]);
             return text.map(AsciiStr::as_str).map_err(|_| InvalidUtf8);
         }
-        let missing = len.wrapping_neg() % BLOCK;
-        let zeros = match self.memory[..start].last_chunk_mut::<BLOCK>() {
-            Some(unused) if len > SHORT && missing > 0 => {
-                // All of them, because a constant length needs no loop.
-                *unused = [0; BLOCK];
-                missing
-            }
-            _ => 0,
-        };
+        let mut zeros = 0;
+        if len > SHORT
+            && let Some(unused) = self.memory[..start].last_chunk_mut::<BLOCK>()
+        {
+            // All of them, because a constant length needs no loop.
+            *unused = [0; BLOCK];
+            zeros = len.wrapping_neg() % BLOCK;
+        }
         let text = simdutf8::basic::from_utf8(&self.memory[start - zeros..self.raw]);
         text.map(|text| &text[zeros..]).map_err(|_| InvalidUtf8)
     }
