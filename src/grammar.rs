@@ -98,26 +98,30 @@ impl<'a> Value<'a> {
 
 /// `token` (RFC 9110 §5.6.2).
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().copied().all(is_token_char)
+    !bytes.is_empty() && token_len(bytes) == bytes.len()
+}
+
+/// The number of bytes at the start that can be in a token.
+pub(crate) fn token_len(bytes: &[u8]) -> usize {
+    let chars = bytes.iter().take_while(|&&byte| is_token_char(byte));
+    chars.count()
 }
 
 pub(crate) const fn is_token_char(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+    TOKEN_CHARS[byte as usize]
 }
+
+static TOKEN_CHARS: [bool; 256] = {
+    let mut chars = [false; 256];
+    let mut byte = 0;
+    while byte < chars.len() {
+        chars[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut others: &[u8] = b"!#$%&'*+-.^_`|~";
+    while let [byte, rest @ ..] = others {
+        chars[*byte as usize] = true;
+        others = rest;
+    }
+    chars
+};

@@ -1,9 +1,10 @@
 //! Finds the end of an HTTP/1.1 head and checks its syntax.
 
-use httparse::{Error, Status};
-
-use super::fields::{Headers, is_value_char};
-use crate::grammar::{is_token, is_token_char};
+use super::{
+    fields::Headers,
+    lines::{split_field, split_line, value_len},
+};
+use crate::grammar::{is_token_char, token_len};
 
 /// The bytes are not the head of an HTTP/1.1 request or response, or they exceed a limit.
 ///
@@ -106,22 +107,47 @@ impl HeadScan {
         }
     }
 
+    /// Parses the head at the start of `bytes`. Returns `None` if its end has not arrived. `parse`
+    /// gets the head without the empty lines before it.
+    ///
+    /// Most heads arrive whole and are well-formed, so at first `parse` is called alone, and reads
+    /// each byte once. If it fails, the scan finds out whether the head is complete and which error
+    /// is the first.
+    pub(super) fn read<'b, T>(
+        &mut self,
+        bytes: &'b [u8],
+        limit: usize,
+        parse: impl Fn(&'b [u8]) -> Result<T, ParseError>,
+    ) -> Result<Option<T>, ParseError> {
+        let window = &bytes[..bytes.len().min(limit)];
+        if self.scanned == 0
+            && let Ok(head) = parse(window)
+        {
+            return Ok(Some(head));
+        }
+        match self.find_end(bytes, limit) {
+            Ok(Some(end)) => parse(&window[self.start..end]).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(ParseError::Http(error)),
+        }
+    }
+
+    /// Position of the start line, after empty lines.
+    pub(super) const fn start(&self) -> usize {
+        self.start
+    }
+
     /// Returns the length of the head at the start of `bytes`, or `None` if its end has not
     /// arrived.
     ///
     /// Each call gets the bytes of the last call, and those that have arrived since. The first byte
     /// that breaks a rule decides about the error, and the limit is one of the rules. So the result
     /// does not depend on how the bytes were split.
-    pub(super) fn find_end(
-        &mut self,
-        bytes: &[u8],
-        limit: usize,
-    ) -> Result<Option<usize>, HttpError> {
+    fn find_end(&mut self, bytes: &[u8], limit: usize) -> Result<Option<usize>, HttpError> {
         let window = &bytes[..bytes.len().min(limit)];
         while let Some(rest @ [byte, ..]) = window.get(self.scanned..) {
             if let Place::Line = self.place {
-                let skip = rest.iter().take_while(|&&b| b != b'\r' && b != b'\n');
-                let skip = skip.count();
+                let skip = value_len(rest);
                 if skip > 0 {
                     self.scanned += skip;
                     continue;
@@ -184,95 +210,147 @@ pub(super) enum ParseError {
     Version,
 }
 
-/// The parts of a request head.
-#[derive(Debug, Clone)]
-pub(super) struct RequestHead<'b> {
-    pub(super) method: &'b [u8],
-    pub(super) target: &'b [u8],
-    pub(super) fields: Headers<'b>,
+/// The head of a request, as the lengths of its parts. It borrows nothing, so the receive buffer can
+/// move on before the parts are taken out of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RequestHead {
+    method: usize,
+    target: usize,
+    fields: usize,
 }
 
-impl<'b> RequestHead<'b> {
-    /// Parses a complete head, as found by [`HeadScan`], of HTTP/1.1 or a later minor version.
-    pub(super) fn parse(head: &'b [u8], max_fields: usize) -> Result<Self, ParseError> {
-        let ([method, target, version], fields) = split(head);
-        let is_target = !target.is_empty() && !target.iter().any(u8::is_ascii_control);
-        let version = http_version(version)
-            .filter(|_| is_token(method) && is_target)
-            .ok_or(ParseError::Http(HttpError::StartLine))?;
-        check_fields(fields, max_fields)?;
+impl RequestHead {
+    /// Parses the head at the start of `bytes`, of HTTP/1.1 or a later minor version. Calls `add`
+    /// with the name and the value of each field.
+    ///
+    /// An error is final if [`HeadScan`] has found the end of the head. Otherwise it can also mean
+    /// that the head is not complete, or breaks a rule that [`HeadScan`] checks first.
+    pub(super) fn parse<'b>(
+        bytes: &'b [u8],
+        max_fields: usize,
+        add: impl FnMut(&'b [u8], &'b [u8]),
+    ) -> Result<Self, ParseError> {
+        let (line, lines) = split_line(bytes).ok_or(START_LINE)?;
+        let (method, target, version) = request_line(line).ok_or(START_LINE)?;
+        let head = Self {
+            method: method.len(),
+            target: target.len(),
+            fields: parse_fields(lines, max_fields, add)?,
+        };
         match version {
-            (1, 1..) => Ok(Self::split(head)),
+            (1, 1..) => Ok(head),
             _ => Err(ParseError::Version),
         }
     }
 
-    /// Splits a head that [`parse`](Self::parse) has accepted.
-    pub(super) fn split(head: &'b [u8]) -> Self {
-        let ([method, target, _], fields) = split(head);
-        Self {
-            method,
-            target,
-            fields: Headers::new(fields),
-        }
+    pub(super) fn method<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        part(bytes, 0, self.method)
+    }
+
+    pub(super) fn target<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        part(bytes, self.method + 1, self.target)
+    }
+
+    pub(super) fn fields<'b>(&self, bytes: &'b [u8]) -> Headers<'b> {
+        Headers::new(part(bytes, self.line(), self.fields))
+    }
+
+    /// The number of bytes, with the empty line at the end.
+    pub(super) const fn len(&self) -> usize {
+        self.line() + self.fields + 2
+    }
+
+    /// The request line, which also has two spaces, `HTTP/1.1` and the end of the line.
+    const fn line(&self) -> usize {
+        self.method + self.target + 12
     }
 }
 
-/// The parts of a response head.
-#[derive(Debug, Clone)]
-pub(super) struct ResponseHead<'b> {
-    /// Such as `HTTP/1.1`.
-    pub(super) version: &'b [u8],
+/// `method SP request-target SP HTTP-version` (RFC 9112 §3).
+fn request_line(line: &[u8]) -> Option<(&[u8], &[u8], (u8, u8))> {
+    let (method, rest) = line.split_at(token_len(line));
+    let (target, version) = rest.strip_prefix(b" ")?.split_last_chunk::<9>()?;
+    let version = http_version(version.strip_prefix(b" ")?)?;
+    let is_target = !target.is_empty() && !target.iter().any(|&byte| matches!(byte, b' ' | b'\t'));
+    (!method.is_empty() && is_target).then_some((method, target, version))
+}
+
+/// The head of a response, like [`RequestHead`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ResponseHead {
     pub(super) status: u16,
-    pub(super) reason: &'b [u8],
-    pub(super) fields: Headers<'b>,
+    pub(super) minor_version: u8,
+    reason: usize,
+    line: usize,
+    fields: usize,
 }
 
-impl<'b> ResponseHead<'b> {
-    /// Parses a complete head, as found by [`HeadScan`], of HTTP/1.0 or a later minor version.
-    pub(super) fn parse(head: &'b [u8], max_fields: usize) -> Result<Self, ParseError> {
-        let ([version, status, reason], fields) = split(head);
-        let is_status = status.len() == 3 && status.iter().all(u8::is_ascii_digit);
-        let version = http_version(version)
-            .filter(|_| is_status && reason.iter().copied().all(is_value_char))
-            .ok_or(ParseError::Http(HttpError::StartLine))?;
-        check_fields(fields, max_fields)?;
+impl ResponseHead {
+    /// Parses the head at the start of `bytes`, of HTTP/1.0 or a later minor version, as
+    /// [`RequestHead::parse`] does.
+    pub(super) fn parse<'b>(
+        bytes: &'b [u8],
+        max_fields: usize,
+        add: impl FnMut(&'b [u8], &'b [u8]),
+    ) -> Result<Self, ParseError> {
+        let (line, lines) = split_line(bytes).ok_or(START_LINE)?;
+        let (version, status, reason) = status_line(line).ok_or(START_LINE)?;
+        let head = Self {
+            status,
+            minor_version: version.1,
+            reason: reason.len(),
+            line: line.len(),
+            fields: parse_fields(lines, max_fields, add)?,
+        };
         match version {
-            (1, _) => Ok(Self::split(head)),
+            (1, _) => Ok(head),
             _ => Err(ParseError::Version),
         }
     }
 
-    /// Splits a head that [`parse`](Self::parse) has accepted.
-    pub(super) fn split(head: &'b [u8]) -> Self {
-        let ([version, digits, reason], fields) = split(head);
-        Self {
-            version,
-            status: digits
-                .iter()
-                .fold(0, |status, digit| 10 * status + u16::from(digit & 0x0F)),
-            reason,
-            fields: Headers::new(fields),
-        }
+    pub(super) fn reason<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        part(bytes, self.line - self.reason, self.reason)
+    }
+
+    pub(super) fn fields<'b>(&self, bytes: &'b [u8]) -> Headers<'b> {
+        Headers::new(part(bytes, self.line + 2, self.fields))
+    }
+
+    /// The number of bytes, with the empty line at the end.
+    pub(super) const fn len(&self) -> usize {
+        self.line + 2 + self.fields + 2
     }
 }
 
-/// Splits a head into the three parts of its start line, and the field lines with the empty line.
-fn split(head: &[u8]) -> ([&[u8]; 3], &[u8]) {
-    let head = head.trim_ascii_start();
-    let end = head.iter().position(|&byte| byte == b'\r');
-    let (line, fields) = head.split_at(end.unwrap_or(head.len()));
-    let mut parts = line.splitn(3, |&byte| byte == b' ');
-    let parts = [(); 3].map(|()| parts.next().unwrap_or_default());
-    (parts, fields.get(2..).unwrap_or_default())
+/// `HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112 §4). Some servers leave out the
+/// second space.
+fn status_line(line: &[u8]) -> Option<((u8, u8), u16, &[u8])> {
+    let (version, rest) = line.split_at_checked(8)?;
+    let (digits, rest) = rest.strip_prefix(b" ")?.split_at_checked(3)?;
+    let reason = match rest {
+        [] => rest,
+        rest => rest.strip_prefix(b" ")?,
+    };
+    let digit = |digit: &u8| digit.is_ascii_digit().then_some(u16::from(digit - b'0'));
+    let status = digits
+        .iter()
+        .try_fold(0, |status, next| Some(10 * status + digit(next)?))?;
+    Some((http_version(version)?, status, reason))
 }
+
+/// Empty if the caller has emptied the receive buffer.
+fn part(bytes: &[u8], start: usize, len: usize) -> &[u8] {
+    bytes.get(start..start + len).unwrap_or_default()
+}
+
+const START_LINE: ParseError = ParseError::Http(HttpError::StartLine);
 
 /// The major and the minor version (RFC 9112 §2.3).
 ///
 /// "A recipient that receives a message with a major version number that it implements and a minor
 /// version number higher than what it implements SHOULD process the message as if it was in the
 /// highest minor version within that major version to which the recipient is conformant" (RFC 9110
-/// §2.5). `httparse` does not accept HTTP/1.2, so only the field lines are given to it.
+/// §2.5).
 fn http_version(text: &[u8]) -> Option<(u8, u8)> {
     match text.strip_prefix(b"HTTP/")? {
         [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => Some((major - b'0', minor - b'0')),
@@ -280,16 +358,26 @@ fn http_version(text: &[u8]) -> Option<(u8, u8)> {
     }
 }
 
-/// Limits the stack space for header fields, here and in `Config::max_headers`.
+/// The largest value of `Config::max_headers` that has an effect.
 pub(super) const MAX_FIELDS: usize = 128;
 
-fn check_fields(fields: &[u8], max_fields: usize) -> Result<(), ParseError> {
-    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    match httparse::parse_headers(fields, &mut room[..max_fields.min(MAX_FIELDS)]) {
-        Ok(Status::Complete((len, _))) if len == fields.len() => Ok(()),
-        Err(Error::TooManyHeaders) => Err(ParseError::Http(HttpError::TooManyFields)),
-        _ => Err(ParseError::Http(HttpError::Field)),
+/// Parses the field lines up to the empty line. Returns their length.
+fn parse_fields<'b>(
+    lines: &'b [u8],
+    max_fields: usize,
+    mut add: impl FnMut(&'b [u8], &'b [u8]),
+) -> Result<usize, ParseError> {
+    let mut room = max_fields.min(MAX_FIELDS);
+    let mut rest = lines;
+    while !rest.starts_with(b"\r\n") {
+        let (name, value, after) = split_field(rest).ok_or(ParseError::Http(HttpError::Field))?;
+        room = room
+            .checked_sub(1)
+            .ok_or(ParseError::Http(HttpError::TooManyFields))?;
+        add(name, value);
+        rest = after;
     }
+    Ok(lines.len() - rest.len())
 }
 
 #[cfg(test)]

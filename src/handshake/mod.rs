@@ -115,6 +115,7 @@ pub mod values;
 mod fields;
 mod head;
 mod key;
+mod lines;
 // Server.
 mod body;
 mod decision;

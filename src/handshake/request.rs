@@ -45,12 +45,11 @@ pub struct Request<'b> {
 }
 
 impl<'b> Request<'b> {
-    /// `head` has passed [`check`](super::request_rules::check).
-    pub(super) fn new(head: &'b [u8]) -> Self {
-        let head = RequestHead::split(head);
+    /// `bytes` are those of the head, which has passed the rules.
+    pub(super) fn new(head: &RequestHead, bytes: &'b [u8]) -> Self {
         Self {
-            target: Target::parse(head.target).unwrap_or_default(),
-            fields: head.fields,
+            target: Target::parse(head.target(bytes)).unwrap_or_default(),
+            fields: head.fields(bytes),
         }
     }
 

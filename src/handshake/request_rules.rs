@@ -5,8 +5,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::{
     body::Body,
-    fields::{Header, Single},
-    head::RequestHead,
+    fields::{Name, Single},
     key::{self, AcceptKey},
     origin::{Origins, split_authority},
     request::RequestError,
@@ -70,20 +69,6 @@ pub(super) struct Facts {
     pub(super) deflate_offers: Box<[Params]>,
 }
 
-/// Checks a complete head.
-pub(super) fn check(
-    head: &[u8],
-    max_fields: usize,
-    origins: &Origins,
-) -> Result<Facts, RequestError> {
-    let head = RequestHead::parse(head, max_fields)?;
-    let mut found = Found::default();
-    for field in head.fields {
-        found.add(field);
-    }
-    found.check_upgrade(head.method, head.target, origins)
-}
-
 /// The header fields of the handshake, collected in one pass.
 #[derive(Debug, Default)]
 pub(super) struct Found<'b> {
@@ -101,43 +86,42 @@ pub(super) struct Found<'b> {
 }
 
 impl<'b> Found<'b> {
-    pub(super) fn add(&mut self, field: Header<'b>) {
-        let value = field.value;
-        if field.is("Host") {
-            self.host.add(value);
-        } else if field.is("Sec-WebSocket-Key") {
-            self.key.add(value);
-        } else if field.is("Sec-WebSocket-Version") {
-            self.version.add(value);
-        } else if field.is("Origin") {
-            self.origin.add(value);
-        } else if field.is("Upgrade") {
-            self.upgrade |= lists(value, "websocket");
-        } else if field.is("Connection") {
-            self.connection |= lists(value, "upgrade");
-        } else if field.is("Content-Length") {
-            self.body.add_content_length(value);
-        } else if field.is("Transfer-Encoding") {
-            self.body.add_transfer_encoding(value);
-        } else if field.is("Sec-WebSocket-Protocol") {
-            for name in list(value) {
-                match core::str::from_utf8(name) {
-                    Ok(name) if is_token(name.as_bytes()) => {
-                        self.subprotocols.push_str(name);
-                        self.subprotocols.push(',');
-                    }
-                    _ => self.malformed_subprotocol = true,
+    pub(super) fn add(&mut self, name: &[u8], value: &'b [u8]) {
+        match Name::of(name) {
+            Some(Name::Host) => self.host.add(value),
+            Some(Name::Key) => self.key.add(value),
+            Some(Name::Version) => self.version.add(value),
+            Some(Name::Origin) => self.origin.add(value),
+            Some(Name::Upgrade) => self.upgrade |= lists(value, "websocket"),
+            Some(Name::Connection) => self.connection |= lists(value, "upgrade"),
+            Some(Name::ContentLength) => self.body.add_content_length(value),
+            Some(Name::TransferEncoding) => self.body.add_transfer_encoding(value),
+            Some(Name::Protocol) => self.add_subprotocols(value),
+            Some(Name::Extensions) => self.add_extensions(value),
+            Some(Name::Accept) | None => {}
+        }
+    }
+
+    fn add_subprotocols(&mut self, value: &[u8]) {
+        for name in list(value) {
+            match core::str::from_utf8(name) {
+                Ok(name) if is_token(name.as_bytes()) => {
+                    self.subprotocols.push_str(name);
+                    self.subprotocols.push(',');
                 }
+                _ => self.malformed_subprotocol = true,
             }
-        } else if field.is("Sec-WebSocket-Extensions") {
-            for element in list(value) {
-                match Extension::parse(element) {
-                    None => self.malformed_extension = true,
-                    Some(extension) if cfg!(feature = "deflate") => {
-                        self.deflate_offers.extend(Params::offered(extension));
-                    }
-                    Some(_) => {}
+        }
+    }
+
+    fn add_extensions(&mut self, value: &[u8]) {
+        for element in list(value) {
+            match Extension::parse(element) {
+                None => self.malformed_extension = true,
+                Some(extension) if cfg!(feature = "deflate") => {
+                    self.deflate_offers.extend(Params::offered(extension));
                 }
+                Some(_) => {}
             }
         }
     }

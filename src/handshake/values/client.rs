@@ -131,7 +131,9 @@ impl Handshake {
             is_valid: status <= 999,
         };
         let mut found = Found::default();
-        start.read(fields, &self.config, |field| found.add(field))?;
+        start.read(fields, &self.config, |field| {
+            found.add(field.name.as_bytes(), field.value)
+        })?;
         match (way, version.0, status) {
             (Way::Upgrade, 1, 101) if version.1 == 0 => return Err(ResponseError::HttpVersion),
             (Way::Upgrade, 1, 101) | (Way::Connect, 2.., 200) => {}

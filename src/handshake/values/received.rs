@@ -4,7 +4,7 @@
 use crate::{
     config::Config,
     grammar::is_token,
-    handshake::{Header, HttpError, Way, fields::is_value_char, head::MAX_FIELDS},
+    handshake::{Header, HttpError, Way, head::MAX_FIELDS, lines::value_len},
 };
 
 /// A head without its fields.
@@ -59,7 +59,7 @@ impl Start {
     }
 
     fn error(&self, field: Header<'_>) -> Option<HttpError> {
-        if !is_token(field.name.as_bytes()) || !field.value.iter().copied().all(is_value_char) {
+        if !is_token(field.name.as_bytes()) || value_len(field.value) < field.value.len() {
             return Some(HttpError::Field);
         }
         let is_specific =

@@ -129,7 +129,9 @@ fn check<'f>(
     rules: impl FnOnce(Found<'f>) -> Result<Facts, RequestError>,
 ) -> Result<Pending, Refusal> {
     let mut found = Found::default();
-    let read = start.read(fields, &config, |field| found.add(field));
+    let read = start.read(fields, &config, |field| {
+        found.add(field.name.as_bytes(), field.value);
+    });
     let way = start.way;
     match read.map_err(RequestError::Http).and_then(|()| rules(found)) {
         Ok(facts) => Ok(Pending { facts, config }),
