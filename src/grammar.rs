@@ -1,5 +1,5 @@
 //! The grammars of header field values that both handshakes use: tokens and lists (RFC 9110 §5.6),
-//! and extensions (RFC 6455 §9.1).
+//! and extensions (RFC 6455 §9.1). Tokens and values are read 8 bytes at a time.
 
 /// The elements of a list (RFC 9110 §5.6.1), without the white space around them. Empty elements
 /// are left out: "A recipient MUST parse and ignore a reasonable number of empty list elements"
@@ -18,7 +18,7 @@ pub(crate) fn sole<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
 }
 
 /// Removes optional white space, which is spaces and tabs (RFC 9110 §5.6.3), from both ends.
-fn trim(mut bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }
@@ -27,7 +27,9 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
 
 /// Whether the list contains this element. Case is ignored.
 pub(crate) fn lists(value: &[u8], element: &str) -> bool {
-    list(value).any(|item| item.eq_ignore_ascii_case(element.as_bytes()))
+    let is_element = |item: &[u8]| item.eq_ignore_ascii_case(element.as_bytes());
+    // Most lists have one element.
+    is_element(value) || list(value).any(is_element)
 }
 
 /// One well-formed element of `Sec-WebSocket-Extensions` (RFC 6455 §9.1). Names are case-sensitive,
@@ -102,9 +104,72 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 }
 
 /// The number of bytes at the start that can be in a token.
+#[inline]
 pub(crate) fn token_len(bytes: &[u8]) -> usize {
-    let chars = bytes.iter().take_while(|&&byte| is_token_char(byte));
-    chars.count()
+    skip(bytes, other_than_letters, is_token_char)
+}
+
+/// Whether this can be a field value (RFC 9110 §5.5).
+pub(crate) fn is_value(bytes: &[u8]) -> bool {
+    value_len(bytes) == bytes.len()
+}
+
+/// The number of bytes at the start that can be in a field value.
+#[inline]
+pub(crate) fn value_len(bytes: &[u8]) -> usize {
+    skip(bytes, control_chars, is_value_char)
+}
+
+/// The number of bytes at the start that are members of a set.
+///
+/// `others` sets the top bit of each of 8 bytes that is not a member. It can do so for members too:
+/// `is_member` decides.
+#[inline(always)]
+fn skip(bytes: &[u8], others: fn(u64) -> u64, is_member: fn(u8) -> bool) -> usize {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let mut others = others(word);
+        while others > 0 {
+            let place = others.trailing_zeros() / 8;
+            if !is_member((word >> (8 * place)) as u8) {
+                return 8 * at + place as usize;
+            }
+            others &= others - 1;
+        }
+    }
+    let members = rest.iter().take_while(|&&byte| is_member(byte));
+    8 * words.len() + members.count()
+}
+
+/// Repeats a byte 8 times.
+const fn all(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// Finds bytes other than letters and `-`. Most names consist of these.
+#[inline(always)]
+fn other_than_letters(word: u64) -> u64 {
+    // No sum of two bytes below 0x80 reaches the next byte.
+    let low = (word | all(0x20)) & all(0x7F);
+    let from_a = low + all(0x80 - b'a');
+    let above_z = low + all(0x7F - b'z');
+    let letters = from_a & !above_z;
+    let no_hyphen = ((word ^ all(b'-')) & all(0x7F)) + all(0x7F);
+    (word | (!letters & no_hyphen)) & all(0x80)
+}
+
+/// Finds control characters, the tab included.
+#[inline(always)]
+fn control_chars(word: u64) -> u64 {
+    // If a byte borrows from the byte above it, a space there is found too.
+    let below_space = word.wrapping_sub(all(0x20));
+    let is_delete = (word ^ all(0x7F)).wrapping_sub(all(1));
+    (below_space | is_delete) & !word & all(0x80)
+}
+
+const fn is_value_char(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 
 pub(crate) const fn is_token_char(byte: u8) -> bool {

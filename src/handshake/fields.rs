@@ -5,8 +5,8 @@ use core::fmt::{self, Write as _};
 
 use bytes::BytesMut;
 
-use super::lines::{split_field, value_len};
-use crate::grammar::{is_token, list};
+use super::lines::split_field;
+use crate::grammar::{is_token, is_value, list};
 
 /// One header field of a request or response.
 ///
@@ -127,7 +127,7 @@ impl<'a> OwnFields<'a> {
             if !is_token(name.as_bytes()) {
                 return Err(HeadError::InvalidHeaderName);
             }
-            if value_len(value.as_bytes()) < value.len() {
+            if !is_value(value.as_bytes()) {
                 return Err(HeadError::InvalidHeaderValue);
             }
             let prefix = name.as_bytes().get(..WEBSOCKET.len());
@@ -238,22 +238,26 @@ pub(super) enum Name {
 impl Name {
     /// Case is ignored. The length of most names rules out all of these.
     pub(super) fn of(name: &[u8]) -> Option<Self> {
-        let (text, known): (&[u8], _) = match name.len() {
-            4 => (b"Host", Self::Host),
-            6 => (b"Origin", Self::Origin),
-            7 => (b"Upgrade", Self::Upgrade),
-            10 => (b"Connection", Self::Connection),
-            14 => (b"Content-Length", Self::ContentLength),
-            17 if name[0] | 0x20 == b't' => (b"Transfer-Encoding", Self::TransferEncoding),
-            17 => (b"Sec-WebSocket-Key", Self::Key),
-            20 => (b"Sec-WebSocket-Accept", Self::Accept),
-            21 => (b"Sec-WebSocket-Version", Self::Version),
-            22 => (b"Sec-WebSocket-Protocol", Self::Protocol),
-            24 => (b"Sec-WebSocket-Extensions", Self::Extensions),
-            _ => return None,
-        };
-        (name == text || name.eq_ignore_ascii_case(text)).then_some(known)
+        match name.len() {
+            4 if is(name, b"Host") => Some(Self::Host),
+            6 if is(name, b"Origin") => Some(Self::Origin),
+            7 if is(name, b"Upgrade") => Some(Self::Upgrade),
+            10 if is(name, b"Connection") => Some(Self::Connection),
+            14 if is(name, b"Content-Length") => Some(Self::ContentLength),
+            17 if is(name, b"Sec-WebSocket-Key") => Some(Self::Key),
+            17 if is(name, b"Transfer-Encoding") => Some(Self::TransferEncoding),
+            20 if is(name, b"Sec-WebSocket-Accept") => Some(Self::Accept),
+            21 if is(name, b"Sec-WebSocket-Version") => Some(Self::Version),
+            22 if is(name, b"Sec-WebSocket-Protocol") => Some(Self::Protocol),
+            24 if is(name, b"Sec-WebSocket-Extensions") => Some(Self::Extensions),
+            _ => None,
+        }
     }
+}
+
+/// Whether this is the name. Case is ignored, but most peers use the same.
+fn is<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
+    name == known || name.eq_ignore_ascii_case(known)
 }
 
 /// The value of a field that must not occur twice.

@@ -2,9 +2,9 @@
 
 use super::{
     fields::Headers,
-    lines::{split_field, split_line, value_len},
+    lines::{split_field, split_line},
 };
-use crate::grammar::{is_token_char, token_len};
+use crate::grammar::{is_token_char, token_len, value_len};
 
 /// The bytes are not the head of an HTTP/1.1 request or response, or they exceed a limit.
 ///

@@ -1,10 +1,7 @@
 //! The key of the client, and the value by which the server proves that it read the key (RFC 6455
 //! §1.3, §4.2.2).
 
-use base64::{
-    Engine, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1::{Digest, Sha1};
 
 /// A value of `Sec-WebSocket-Accept`: 20 bytes in base64.
@@ -12,15 +9,6 @@ pub(super) type AcceptKey = [u8; 28];
 
 /// A GUID that servers without WebSocket do not know (§1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
-/// RFC 6455 §11.3.1 requires base64 that decodes to 16 bytes. Its grammar allows any value for the
-/// four unused bits after them.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
-);
 
 /// Computes the `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 §4.2.2).
 ///
@@ -47,14 +35,21 @@ pub(super) fn encode_key(nonce: [u8; 16]) -> [u8; 24] {
 /// Whether this is "a base64-encoded [...] value that, when decoded, is 16 bytes in length"
 /// (§4.2.1, item 5).
 pub(super) fn is_key(key: &[u8]) -> bool {
-    // 24 digits decode to 18 bytes at most. More digits are an error.
-    BASE64.decode_slice(key, &mut [0; 18]) == Ok(16)
+    // 22 digits hold 16 bytes and four unused bits, for which the grammar of §11.3.1 allows any
+    // value.
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(is_digit)
+}
+
+pub(super) fn as_str(key: &[u8]) -> &str {
+    // Base64 is ASCII.
+    core::str::from_utf8(key).unwrap_or_default()
 }
 
 fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut text = [b'='; N];
     // N is the length of the padded base64 of both inputs in use, 16 and 20 bytes.
-    let written = BASE64.encode_slice(bytes, &mut text);
+    let written = STANDARD.encode_slice(bytes, &mut text);
     debug_assert_eq!(written, Ok(N));
     text
 }

@@ -1,6 +1,6 @@
 //! The response of a handshake as the client sees it, and its rules (RFC 6455 §4.1).
 
-use alloc::{string::String, vec::Vec};
+use alloc::string::String;
 use core::fmt;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     key::AcceptKey,
 };
 use crate::{
-    deflate::{Params, is_deflate},
+    deflate::{Offers, Params, is_deflate},
     grammar::{Extension, list, lists, sole},
 };
 
@@ -194,7 +194,7 @@ pub(super) struct Offer {
     /// The offered subprotocols, as a list.
     pub(super) subprotocols: String,
     /// The offers of permessage-deflate.
-    pub(super) deflate: Vec<Params>,
+    pub(super) deflate: Offers,
 }
 
 /// The header fields of a response that accepts, collected in one pass.
@@ -253,10 +253,10 @@ impl<'b> Found<'b> {
 /// "[If] this header field indicates the use of an extension that was not present in the client's
 /// handshake [...], the client MUST _Fail the WebSocket Connection_" (§4.1, item 5). No extension
 /// but permessage-deflate is ever offered.
-fn agree(offers: &[Params], value: &[u8]) -> Result<Params, ResponseError> {
+fn agree(offers: &Offers, value: &[u8]) -> Result<Params, ResponseError> {
     let chosen = sole(list(value))
         .and_then(Extension::parse)
         .filter(|it| is_deflate(*it) && !offers.is_empty())
         .ok_or(ResponseError::Extension)?;
-    Params::negotiate(offers, chosen).ok_or(ResponseError::DeflateParameters)
+    Params::negotiate(offers.iter(), chosen).ok_or(ResponseError::DeflateParameters)
 }

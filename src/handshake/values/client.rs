@@ -98,8 +98,8 @@ impl Handshake {
         };
         let sent = Request {
             secure: request.is_secure(),
-            authority: request.authority(),
-            target: request.target(),
+            authority: request.authority().into_owned(),
+            target: request.target().into_owned(),
             fields,
         };
         Ok((handshake, sent))

@@ -12,6 +12,7 @@ use crate::{
     handshake::{
         HeadError, Header, Way,
         decision::{Accept, Reject, response_to},
+        key,
         origin::Origins,
         request::RequestError,
         request_rules::{Connect, Facts, Found},
@@ -198,9 +199,12 @@ impl Pending {
             Way::Connect => 200,
         };
         let mut fields = Fields::new(way);
-        response.each_field(accept_key, params, &mut |name, value| {
-            fields.push(name, value);
-        });
+        if let Some(key) = accept_key {
+            fields.push("Upgrade", "websocket");
+            fields.push("Connection", "Upgrade");
+            fields.push("Sec-WebSocket-Accept", key::as_str(key));
+        }
+        response.each_field(params, &mut |name, value| fields.push(name, value));
         let body = Bytes::new();
         let response = Response {
             status,
