@@ -26,10 +26,15 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// Whether the list contains this element. Case is ignored.
-pub(crate) fn lists(value: &[u8], element: &str) -> bool {
-    let is_element = |item: &[u8]| item.eq_ignore_ascii_case(element.as_bytes());
+pub(crate) fn lists<const N: usize>(value: &[u8], element: &[u8; N]) -> bool {
     // Most lists have one element.
-    is_element(value) || list(value).any(is_element)
+    is_same(value, element) || list(value).any(|item| is_same(item, element))
+}
+
+/// Whether the text is the known one. Case is ignored. It is fastest if the case is the same.
+#[inline]
+pub(crate) fn is_same<const N: usize>(text: &[u8], known: &[u8; N]) -> bool {
+    text.len() == N && (text == known || text.eq_ignore_ascii_case(known))
 }
 
 /// One well-formed element of `Sec-WebSocket-Extensions` (RFC 6455 §9.1). Names are case-sensitive,
@@ -104,7 +109,7 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 }
 
 /// The number of bytes at the start that can be in a token.
-#[inline]
+#[inline(always)]
 pub(crate) fn token_len(bytes: &[u8]) -> usize {
     skip(bytes, other_than_letters, is_token_char)
 }
@@ -115,31 +120,39 @@ pub(crate) fn is_value(bytes: &[u8]) -> bool {
 }
 
 /// The number of bytes at the start that can be in a field value.
-#[inline]
+#[inline(never)]
 pub(crate) fn value_len(bytes: &[u8]) -> usize {
     skip(bytes, control_chars, is_value_char)
 }
 
+/// The number of bytes at the start that can be in the name of a host: the unreserved characters of
+/// RFC 3986 §2.3, and `%`.
+pub(crate) fn host_name_len(bytes: &[u8]) -> usize {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+    skip(bytes, other_than_letters, is_unreserved)
+}
+
 /// The number of bytes at the start that are members of a set.
 ///
-/// `others` sets the top bit of each of 8 bytes that is not a member. It can do so for members too:
-/// `is_member` decides.
+/// `others` sets the top bit of the first of 8 bytes that is not a member. It can do so for a member
+/// too: `is_member` decides.
 #[inline(always)]
 fn skip(bytes: &[u8], others: fn(u64) -> u64, is_member: fn(u8) -> bool) -> usize {
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let mut others = others(word);
-        while others > 0 {
-            let place = others.trailing_zeros() / 8;
-            if !is_member((word >> (8 * place)) as u8) {
-                return 8 * at + place as usize;
-            }
-            others &= others - 1;
+    let mut at = 0;
+    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let others = others(u64::from_le_bytes(*word));
+        if others == 0 {
+            at += 8;
+            continue;
         }
+        at += others.trailing_zeros() as usize / 8;
+        if !is_member(bytes[at]) {
+            return at;
+        }
+        at += 1;
     }
-    let members = rest.iter().take_while(|&&byte| is_member(byte));
-    8 * words.len() + members.count()
+    let rest = bytes[at..].iter();
+    at + rest.take_while(|&&byte| is_member(byte)).count()
 }
 
 /// Repeats a byte 8 times.

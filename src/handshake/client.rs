@@ -267,13 +267,12 @@ impl Handshake {
         loop {
             let max_headers = self.config.max_headers;
             let limit = self.room();
+            let mut found = Found::default();
             let read = self.scan.read(input.unread(), limit, |bytes| {
-                let mut found = Found::default();
-                let head =
-                    ResponseHead::parse(bytes, max_headers, |name, value| found.add(name, value))?;
-                Ok((head, found))
+                found = Found::default();
+                ResponseHead::parse(bytes, max_headers, |name, value| found.add(name, value))
             });
-            let Some((head, found)) = read? else {
+            let Some(head) = read? else {
                 return match self.eof {
                     true => Err(ResponseError::EndOfStream),
                     false => Ok(None),

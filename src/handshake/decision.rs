@@ -133,10 +133,9 @@ impl<'a> Accept<'a> {
         out: &mut BytesMut,
     ) -> Result<(), HeadError> {
         self.check(&facts.subprotocols)?;
-        let mut head = *SWITCHING_PROTOCOLS;
-        let key = head.len() - 30;
-        head[key..][..28].copy_from_slice(&facts.accept_key.unwrap_or_default());
-        out.extend_from_slice(&head);
+        out.extend_from_slice(SWITCHING_PROTOCOLS);
+        let key = out.len() - 30..out.len() - 2;
+        out[key].copy_from_slice(&facts.accept_key.unwrap_or_default());
         self.each_field(deflate, &mut |name, value| write_field(out, name, value));
         out.extend_from_slice(b"\r\n");
         Ok(())

@@ -6,7 +6,7 @@ use core::fmt::{self, Write as _};
 use bytes::BytesMut;
 
 use super::lines::split_field;
-use crate::grammar::{is_token, is_value, list};
+use crate::grammar::{is_same, is_token, is_value, list};
 
 /// One header field of a request or response.
 ///
@@ -239,25 +239,20 @@ impl Name {
     /// Case is ignored. The length of most names rules out all of these.
     pub(super) fn of(name: &[u8]) -> Option<Self> {
         match name.len() {
-            4 if is(name, b"Host") => Some(Self::Host),
-            6 if is(name, b"Origin") => Some(Self::Origin),
-            7 if is(name, b"Upgrade") => Some(Self::Upgrade),
-            10 if is(name, b"Connection") => Some(Self::Connection),
-            14 if is(name, b"Content-Length") => Some(Self::ContentLength),
-            17 if is(name, b"Sec-WebSocket-Key") => Some(Self::Key),
-            17 if is(name, b"Transfer-Encoding") => Some(Self::TransferEncoding),
-            20 if is(name, b"Sec-WebSocket-Accept") => Some(Self::Accept),
-            21 if is(name, b"Sec-WebSocket-Version") => Some(Self::Version),
-            22 if is(name, b"Sec-WebSocket-Protocol") => Some(Self::Protocol),
-            24 if is(name, b"Sec-WebSocket-Extensions") => Some(Self::Extensions),
+            4 if is_same(name, b"Host") => Some(Self::Host),
+            6 if is_same(name, b"Origin") => Some(Self::Origin),
+            7 if is_same(name, b"Upgrade") => Some(Self::Upgrade),
+            10 if is_same(name, b"Connection") => Some(Self::Connection),
+            14 if is_same(name, b"Content-Length") => Some(Self::ContentLength),
+            17 if is_same(name, b"Sec-WebSocket-Key") => Some(Self::Key),
+            17 if is_same(name, b"Transfer-Encoding") => Some(Self::TransferEncoding),
+            20 if is_same(name, b"Sec-WebSocket-Accept") => Some(Self::Accept),
+            21 if is_same(name, b"Sec-WebSocket-Version") => Some(Self::Version),
+            22 if is_same(name, b"Sec-WebSocket-Protocol") => Some(Self::Protocol),
+            24 if is_same(name, b"Sec-WebSocket-Extensions") => Some(Self::Extensions),
             _ => None,
         }
     }
-}
-
-/// Whether this is the name. Case is ignored, but most peers use the same.
-fn is<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
-    name == known || name.eq_ignore_ascii_case(known)
 }
 
 /// The value of a field that must not occur twice.

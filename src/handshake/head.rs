@@ -117,7 +117,7 @@ impl HeadScan {
         &mut self,
         bytes: &'b [u8],
         limit: usize,
-        parse: impl Fn(&'b [u8]) -> Result<T, ParseError>,
+        mut parse: impl FnMut(&'b [u8]) -> Result<T, ParseError>,
     ) -> Result<Option<T>, ParseError> {
         let window = &bytes[..bytes.len().min(limit)];
         if self.scanned == 0

@@ -23,8 +23,10 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// assert_eq!(&accept, b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
 pub fn accept_key(key: &[u8]) -> [u8; 28] {
-    let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
-    encode(&digest)
+    let mut hash = Sha1::new();
+    hash.update(key);
+    hash.update(GUID);
+    encode(&hash.finalize())
 }
 
 /// The `Sec-WebSocket-Key` made of a nonce (§4.1).
@@ -37,8 +39,13 @@ pub(super) fn encode_key(nonce: [u8; 16]) -> [u8; 24] {
 pub(super) fn is_key(key: &[u8]) -> bool {
     // 22 digits hold 16 bytes and four unused bits, for which the grammar of §11.3.1 allows any
     // value.
-    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(is_digit)
+    let Some((digits, b"==")) = key.split_first_chunk::<22>() else {
+        return false;
+    };
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() | (*byte == b'+') | (*byte == b'/');
+    digits
+        .iter()
+        .fold(true, |valid, byte| valid & is_digit(byte))
 }
 
 pub(super) fn as_str(key: &[u8]) -> &str {

@@ -3,6 +3,7 @@
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use super::HeadError;
+use crate::grammar::host_name_len;
 
 /// Decides which web pages may connect to a server (RFC 6455 §10.2).
 ///
@@ -258,7 +259,7 @@ pub(super) fn split_authority(authority: &[u8]) -> Option<(&[u8], Option<u16>)> 
             }
             len + 2
         }
-        name => name.iter().take_while(|&&byte| is_name(byte)).count(),
+        name => host_name_len(name),
     };
     let (host, rest) = authority.split_at(len);
     let port = match rest {
@@ -275,8 +276,4 @@ pub(super) fn split_authority(authority: &[u8]) -> Option<(&[u8], Option<u16>)> 
 
 const fn is_literal(byte: u8) -> bool {
     byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')
-}
-
-const fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%')
 }

@@ -211,7 +211,7 @@ impl<'b> Found<'b> {
     pub(super) fn add(&mut self, name: &[u8], value: &'b [u8]) {
         match Name::of(name) {
             Some(Name::Upgrade) => list(value).for_each(|protocol| self.upgrade.add(protocol)),
-            Some(Name::Connection) => self.connection |= lists(value, "upgrade"),
+            Some(Name::Connection) => self.connection |= lists(value, b"Upgrade"),
             Some(Name::Accept) => self.accept.add(value),
             Some(Name::Extensions) => self.extensions.add(value),
             Some(Name::Protocol) => self.subprotocol.add(value),

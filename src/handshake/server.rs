@@ -225,13 +225,12 @@ impl Handshake {
             max_headers,
             ..
         } = self.config;
+        let mut found = Found::default();
         let read = self.scan.read(unread, max_head_size, |bytes| {
-            let mut found = Found::default();
-            let head =
-                RequestHead::parse(bytes, max_headers, |name, value| found.add(name, value))?;
-            Ok((head, found))
+            found = Found::default();
+            RequestHead::parse(bytes, max_headers, |name, value| found.add(name, value))
         });
-        let Some((head, found)) = read? else {
+        let Some(head) = read? else {
             return match self.eof {
                 true => Err(RequestError::EndOfStream),
                 false => Ok(None),
