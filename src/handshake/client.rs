@@ -201,22 +201,20 @@ impl Handshake {
             Ok(None) => return Ok(None),
             Err(error) => return Err(self.fail(error, input)),
         };
-        Ok(Some(match (verdict, self.mask_keys.take()) {
-            (Verdict::Accepts(params), Some(mask_keys)) => {
-                self.state = State::Accepted;
-                let bytes = input.consume(head.len());
-                let agreed = params.zip(self.config.deflate());
-                let agreed = agreed.map(|(params, config)| Agreed { params, config });
-                Outcome::Accepted(
-                    Connection::opened(Some(mask_keys), &self.config, agreed),
-                    Response::new(&head, input.get(bytes)),
-                )
-            }
-            _ => {
-                self.state = State::Refused(head);
-                self.refused(&head, input)
-            }
-        }))
+        if let Verdict::Accepts(params) = verdict
+            && let Some(mask_keys) = self.mask_keys.take()
+        {
+            self.state = State::Accepted;
+            let bytes = input.consume(head.len());
+            let agreed = params.zip(self.config.deflate());
+            let agreed = agreed.map(|(params, config)| Agreed { params, config });
+            return Ok(Some(Outcome::Accepted(
+                Connection::opened(Some(mask_keys), &self.config, agreed),
+                Response::new(&head, input.get(bytes)),
+            )));
+        }
+        self.state = State::Refused(head);
+        Ok(Some(self.refused(&head, input)))
     }
 
     /// Tells the handshake that the server has ended the stream: a read returned 0. Then call

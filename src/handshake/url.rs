@@ -208,9 +208,9 @@ impl<'a> Request<'a> {
     }
 
     /// What the response must agree with. A CONNECT has no key.
-    pub(super) fn offer(&self, key: Option<&[u8]>, config: &Config) -> Offer {
+    pub(super) fn offer(&self, key: Option<&[u8; 24]>, config: &Config) -> Offer {
         Offer {
-            accept_key: key.map(key::accept_key),
+            accept_key: key.map(|key| key::accept_key(key)),
             subprotocols: self.subprotocols.join(", "),
             deflate: match config.deflate() {
                 None => Offers::default(),
@@ -236,25 +236,9 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Calls `put` with the name and the value of each field of the request (RFC 6455 §4.1), which
-    /// has passed [`check`](Self::check). A CONNECT has no key, and none of the fields that only
-    /// HTTP/1.1 has (RFC 8441 §5).
-    pub(super) fn each_field(
-        &self,
-        key: Option<&[u8]>,
-        offer: &Offer,
-        put: &mut dyn FnMut(&str, &str),
-    ) {
-        if let Some(key) = key {
-            put("Host", &self.authority());
-            put("Upgrade", "websocket");
-            put("Connection", "Upgrade");
-            put(
-                "Sec-WebSocket-Key",
-                core::str::from_utf8(key).unwrap_or_default(),
-            );
-        }
-        put("Sec-WebSocket-Version", "13");
+    /// Calls `put` with the name and the value of each field of the request (RFC 6455 §4.1) that
+    /// the application decides about. The request has passed [`check`](Self::check).
+    pub(super) fn each_field(&self, offer: &Offer, put: &mut dyn FnMut(&str, &str)) {
         if let Some(origin) = self.origin {
             put("Origin", origin);
         }
@@ -270,16 +254,22 @@ impl<'a> Request<'a> {
     }
 
     /// Writes the request of an upgrade.
-    pub(super) fn write(&self, key: &[u8], offer: &Offer, out: &mut BytesMut) {
-        for part in ["GET ", &self.target(), " HTTP/1.1\r\n"] {
+    pub(super) fn write(&self, key: &[u8; 24], offer: &Offer, out: &mut BytesMut) {
+        let (target, host) = (self.target(), self.authority());
+        for part in ["GET ", &target, " HTTP/1.1\r\nHost: ", &host, UPGRADE] {
             out.extend_from_slice(part.as_bytes());
         }
-        self.each_field(Some(key), offer, &mut |name, value| {
-            write_field(out, name, value);
-        });
+        let end = out.len() - AFTER_KEY.len();
+        out[end - key.len()..end].copy_from_slice(key);
+        self.each_field(offer, &mut |name, value| write_field(out, name, value));
         out.extend_from_slice(b"\r\n");
     }
 }
+
+/// The lines of an upgrade after the `Host`. The key replaces the dashes.
+const UPGRADE: &str = "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: ------------------------\r\nSec-WebSocket-Version: 13\r\n";
+const AFTER_KEY: &str = "\r\nSec-WebSocket-Version: 13\r\n";
 
 const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }

@@ -87,10 +87,17 @@ impl Handshake {
             Way::Upgrade => Some(key::encode_key(mask_keys.nonce())),
             Way::Connect => None,
         };
-        let key = key.as_ref().map(|key| &key[..]);
-        let offer = request.offer(key, &config);
+        let offer = request.offer(key.as_ref(), &config);
         let mut fields = Fields::new(way);
-        request.each_field(key, &offer, &mut |name, value| fields.push(name, value));
+        // A CONNECT has no key, and none of the fields that only HTTP/1.1 has (RFC 8441 §5).
+        if let Some(key) = &key {
+            fields.push("Host", &request.authority());
+            fields.push("Upgrade", "websocket");
+            fields.push("Connection", "Upgrade");
+            fields.push("Sec-WebSocket-Key", key::as_str(key));
+        }
+        fields.push("Sec-WebSocket-Version", "13");
+        request.each_field(&offer, &mut |name, value| fields.push(name, value));
         let handshake = Self {
             offer,
             mask_keys,
