@@ -203,3 +203,47 @@ static TOKEN_CHARS: [bool; 256] = {
     }
     chars
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each byte at each place among members, before and after others.
+    #[test]
+    fn lengths_are_those_of_the_plain_loop() {
+        type Case = (fn(&[u8]) -> usize, fn(u8) -> bool);
+        let host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let cases: [Case; 3] = [
+            (token_len, token),
+            (value_len, is_value_char),
+            (host_name_len, host),
+        ];
+        for (len, is_member) in cases {
+            let check = |text: &[u8]| {
+                let plain = text.iter().take_while(|&&byte| is_member(byte)).count();
+                assert_eq!(len(text), plain, "{text:?}");
+            };
+            for filler in [b'a', b'Z', b'5', b'%'] {
+                for size in 0..28 {
+                    let mut text = [filler; 28];
+                    check(&text[..size]);
+                    for (at, byte) in (0..size).flat_map(|at| (0..=255).map(move |byte| (at, byte)))
+                    {
+                        text[at] = byte;
+                        check(&text[..size]);
+                        // Bytes at the edges of the sets follow.
+                        for (next, edge) in [(1, b' '), (1, 0x80), (2, 0x7F), (3, b'{')] {
+                            if at + next < size {
+                                text[at + next] = edge;
+                                check(&text[..size]);
+                                text[at + next] = filler;
+                            }
+                        }
+                        text[at] = filler;
+                    }
+                }
+            }
+        }
+    }
+}

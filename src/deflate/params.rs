@@ -391,3 +391,15 @@ impl DeflateConfig {
 fn limit(bits: u8) -> Option<u8> {
     (bits < MAX_WINDOW_BITS).then_some(bits)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_offer_is_parsed_like_any_other() {
+        let (text, offer) = Params::COMMON_OFFER;
+        let parsed = Extension::parse(text).and_then(Params::offered);
+        assert_eq!(parsed, Some(offer));
+    }
+}

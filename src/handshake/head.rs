@@ -331,7 +331,7 @@ fn status_line(line: &[u8]) -> Option<((u8, u8), u16, &[u8])> {
         [] => rest,
         rest => rest.strip_prefix(b" ")?,
     };
-    let digit = |digit: &u8| digit.is_ascii_digit().then_some(u16::from(digit - b'0'));
+    let digit = |digit: &u8| digit.is_ascii_digit().then(|| u16::from(digit - b'0'));
     let status = digits
         .iter()
         .try_fold(0, |status, next| Some(10 * status + digit(next)?))?;
@@ -384,7 +384,45 @@ fn parse_fields<'b>(
 mod tests {
     use alloc::vec::Vec;
 
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
+
+    /// A few field lines, some of them malformed.
+    fn any_lines() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![
+            20 => b'a'..=b'z',
+            2 => prop::sample::select(&b" \t:-_A7~"[..]),
+            1 => any::<u8>(),
+        ];
+        let line = (vec(byte.clone(), 0..20), vec(byte, 0..40))
+            .prop_map(|(name, value)| [&name[..], b":", &value, b"\r\n"].concat());
+        vec(line, 0..6).prop_map(|lines| lines.concat())
+    }
+
+    proptest! {
+        /// `httparse` accepts the same field lines, and finds the same names and values.
+        #[test]
+        fn fields_are_those_of_httparse(lines in any_lines(), max in 0..6_usize) {
+            let head = [b"GET / HTTP/1.1\r\n", &lines[..], b"\r\n"].concat();
+            let end = HeadScan::new(Kind::Request).find_end(&head, head.len());
+            // httparse accepts a line that ends with LF alone.
+            prop_assume!(end == Ok(Some(head.len())));
+
+            let mut room = [httparse::EMPTY_HEADER; 6];
+            let expected = match httparse::parse_headers(&head[16..], &mut room[..max]) {
+                Ok(httparse::Status::Complete((_, fields))) => {
+                    Ok(fields.iter().map(|it| (it.name.as_bytes(), it.value)).collect())
+                }
+                Err(httparse::Error::TooManyHeaders) => Err(HttpError::TooManyFields),
+                _ => Err(HttpError::Field),
+            };
+            let mut fields = Vec::new();
+            let parsed = RequestHead::parse(&head, max, |name, value| fields.push((name, value)));
+            let seen = parsed.map(|_| fields);
+            prop_assert_eq!(seen, expected.map_err(ParseError::Http));
+        }
+    }
 
     /// Each byte that was read is replaced with LF. Reading it again would be an error.
     #[test]

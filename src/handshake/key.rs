@@ -60,3 +60,40 @@ fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
     debug_assert_eq!(written, Ok(N));
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::{
+        alphabet,
+        engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+    };
+
+    use super::*;
+
+    /// Each byte at each place, and other lengths.
+    #[test]
+    fn a_key_is_what_decodes_to_16_bytes() {
+        let config = GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(DecodePaddingMode::RequireCanonical);
+        let base64 = GeneralPurpose::new(&alphabet::STANDARD, config);
+        let check = |key: &[u8]| {
+            let decoded = base64.decode_slice(key, &mut [0; 18]);
+            assert_eq!(is_key(key), decoded == Ok(16), "{key:?}");
+        };
+        let key = b"dGhlIHNhbXBsZSBub25jZQ==";
+        for at in 0..key.len() {
+            for byte in 0..=255 {
+                let mut other = *key;
+                other[at] = byte;
+                check(&other);
+            }
+        }
+        for text in [
+            &b"dGhlIHNhbXBsZSBub25jZQ==AAAA"[..],
+            b"========================",
+        ] {
+            (0..=text.len()).for_each(|len| check(&text[..len]));
+        }
+    }
+}

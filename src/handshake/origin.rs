@@ -277,3 +277,48 @@ pub(super) fn split_authority(authority: &[u8]) -> Option<(&[u8], Option<u16>)> 
 const fn is_literal(byte: u8) -> bool {
     byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The comparison of the whole text gives the same as that of the parts.
+    #[test]
+    fn an_origin_is_of_the_same_host_either_way() {
+        let authorities = [
+            "example.com",
+            "EXAMPLE.com",
+            "example.com:",
+            "example.com:80",
+            "example.com:443",
+            "example.com:0080",
+            "example.com:8080",
+            "other.com",
+            "[::1]",
+            "[::1]:80",
+            "a%",
+            "",
+            "a b",
+            ":80",
+            "user@example.com",
+            "example.com/",
+            "null",
+        ];
+        let mut same = 0;
+        for host in authorities {
+            if split_authority(host.as_bytes()).is_none() {
+                continue;
+            }
+            for authority in authorities {
+                for scheme in ["http://", "https://", "HTTPS://", "ftp://", "http:/", ""] {
+                    let origin = [scheme, authority].concat();
+                    let (origin, host) = (origin.as_bytes(), host.as_bytes());
+                    let plain = Origin::parse(origin).is_some_and(|origin| origin.is_of(host));
+                    assert_eq!(is_same_host(origin, host), plain, "{authority} {host:?}");
+                    same += u32::from(plain);
+                }
+            }
+        }
+        assert!(same > 30);
+    }
+}
