@@ -267,8 +267,8 @@ impl Handshake {
             let limit = self.room();
             let mut found = Found::default();
             let read = self.scan.read(input.unread(), limit, |bytes| {
-                found = Found::default();
                 ResponseHead::parse(bytes, max_headers, |name, value| found.add(name, value))
+                    .inspect_err(|_| found = Found::default())
             });
             let Some(head) = read? else {
                 return match self.eof {

@@ -227,8 +227,8 @@ impl Handshake {
         } = self.config;
         let mut found = Found::default();
         let read = self.scan.read(unread, max_head_size, |bytes| {
-            found = Found::default();
             RequestHead::parse(bytes, max_headers, |name, value| found.add(name, value))
+                .inspect_err(|_| found = Found::default())
         });
         let Some(head) = read? else {
             return match self.eof {
