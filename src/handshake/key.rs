@@ -23,11 +23,34 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// assert_eq!(&accept, b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
 pub fn accept_key(key: &[u8]) -> [u8; 28] {
-    let mut hash = Sha1::new();
-    hash.update(key);
-    hash.update(GUID);
-    encode(&hash.finalize())
+    let Ok(key) = <&[u8; 24]>::try_from(key) else {
+        return encode(&Sha1::new().chain_update(key).chain_update(GUID).finalize());
+    };
+    // A key of the right length and the GUID fill two blocks that differ in the key only.
+    let mut blocks = BLOCKS;
+    blocks[0][..24].copy_from_slice(key);
+    let mut state = [
+        0x6745_2301,
+        0xEFCD_AB89,
+        0x98BA_DCFE,
+        0x1032_5476,
+        0xC3D2_E1F0,
+    ];
+    sha1::block_api::compress(&mut state, &blocks);
+    encode(state.map(u32::to_be_bytes).as_flattened())
 }
+
+/// 24 bytes for the key, the GUID, and the padding of SHA-1 for 60 bytes: a bit, zeros, and the
+/// number of bits (RFC 3174 §4).
+const BLOCKS: [[u8; 64]; 2] = {
+    let mut blocks = [[0; 64]; 2];
+    let (_, text) = blocks[0].split_at_mut(24);
+    let (guid, padding) = text.split_at_mut(GUID.len());
+    guid.copy_from_slice(GUID);
+    padding[0] = 0x80;
+    [blocks[1][62], blocks[1][63]] = (8 * 60_u16).to_be_bytes();
+    blocks
+};
 
 /// The `Sec-WebSocket-Key` made of a nonce (§4.1).
 pub(super) fn encode_key(nonce: [u8; 16]) -> [u8; 24] {
@@ -69,6 +92,19 @@ mod tests {
     };
 
     use super::*;
+
+    /// Keys of any length: one of 24 bytes is hashed in another way.
+    #[test]
+    fn an_accept_key_is_sha1_in_base64() {
+        let text: [u8; 80] = core::array::from_fn(|at| at as u8 * 3);
+        for start in 0..8 {
+            for end in start..text.len() {
+                let key = &text[start..end];
+                let hash = Sha1::digest([key, GUID].concat());
+                assert_eq!(accept_key(key)[..], *STANDARD.encode(hash).as_bytes());
+            }
+        }
+    }
 
     /// Each byte at each place, and other lengths.
     #[test]

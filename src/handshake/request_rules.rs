@@ -86,6 +86,7 @@ pub(super) struct Found<'b> {
 }
 
 impl<'b> Found<'b> {
+    #[inline]
     pub(super) fn add(&mut self, name: &[u8], value: &'b [u8]) {
         match Name::of(name) {
             Some(Name::Host) => self.host.add(value),

@@ -208,6 +208,7 @@ pub(super) struct Found<'b> {
 }
 
 impl<'b> Found<'b> {
+    #[inline]
     pub(super) fn add(&mut self, name: &[u8], value: &'b [u8]) {
         match Name::of(name) {
             Some(Name::Upgrade) => list(value).for_each(|protocol| self.upgrade.add(protocol)),
