@@ -120,6 +120,8 @@ pub(crate) fn is_value(bytes: &[u8]) -> bool {
 }
 
 /// The number of bytes at the start that can be in a field value.
+// Inlined into a larger loop it takes more instructions: there are too few registers for its
+// constants.
 #[inline(never)]
 pub(crate) fn value_len(bytes: &[u8]) -> usize {
     skip(bytes, control_chars, is_value_char)

@@ -57,8 +57,9 @@ use core::time::Duration;
 
 use super::{
     HeadError, HttpError, Timer,
-    head::{HeadScan, Kind, ResponseHead},
+    head::{HeadScan, Kind},
     key,
+    parse::ResponseHead,
     response::{Found, Offer},
 };
 use crate::{

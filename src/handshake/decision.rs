@@ -320,7 +320,6 @@ fn write_status(status: u16, out: &mut BytesMut) {
 /// The reason phrase (RFC 9110 §15, RFC 6585). Clients ignore it, so an uncommon status has none.
 fn reason(status: u16) -> &'static str {
     match status {
-        101 => "Switching Protocols",
         301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",

@@ -237,7 +237,7 @@ pub(super) enum Name {
 
 impl Name {
     /// Case is ignored. The length of most names rules out all of these.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(name: &[u8]) -> Option<Self> {
         match name.len() {
             4 if is_same(name, b"Host") => Some(Self::Host),

@@ -2,12 +2,7 @@
 
 use core::fmt;
 
-use super::{
-    HttpError,
-    fields::Headers,
-    head::{ParseError, RequestHead},
-    target::Target,
-};
+use super::{HttpError, fields::Headers, head::ParseError, parse::RequestHead, target::Target};
 #[cfg(feature = "deflate")]
 use crate::{deflate::Params, grammar::Extension};
 

@@ -6,8 +6,9 @@ use core::fmt;
 use super::{
     HttpError,
     fields::{Headers, Name, Single},
-    head::{ParseError, ResponseHead},
+    head::ParseError,
     key::AcceptKey,
+    parse::ResponseHead,
 };
 use crate::{
     deflate::{Offers, Params, is_deflate},

@@ -65,7 +65,8 @@ use core::time::Duration;
 use super::{
     HeadError, Timer,
     decision::{write_error, write_internal_error},
-    head::{HeadScan, Kind, RequestHead},
+    head::{HeadScan, Kind},
+    parse::RequestHead,
     request_rules::{Facts, Found},
 };
 use crate::{buffer::RecvBuf, config::Config, connection::Connection, output::Output};

@@ -4,7 +4,7 @@
 use crate::{
     config::Config,
     grammar::{is_token, is_value},
-    handshake::{Header, HttpError, Way, head::MAX_FIELDS},
+    handshake::{Header, HttpError, Way, parse::MAX_FIELDS},
 };
 
 /// A head without its fields.
