@@ -296,9 +296,9 @@ pub use crate::config::DeflateConfig;
 #[cfg(not(feature = "deflate"))]
 pub(crate) use off::{Deflater, Inflated, Inflater};
 pub use params::Params;
-pub(crate) use params::is_deflate;
 #[cfg(feature = "deflate")]
 use params::{MAX_WINDOW_BITS, MIN_WINDOW_BITS, OWN_MIN_WINDOW_BITS};
+pub(crate) use params::{Offers, is_deflate};
 #[cfg(feature = "deflate")]
 pub(crate) use pool::sealed;
 #[cfg(feature = "deflate")]

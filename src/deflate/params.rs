@@ -1,5 +1,6 @@
 //! Negotiation of permessage-deflate in the handshake (RFC 7692 §5, §7.1).
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::DeflateConfig;
@@ -171,15 +172,18 @@ impl Params {
         sole(list(response.as_bytes()))
             .and_then(Extension::parse)
             .filter(|extension| is_deflate(*extension))
-            .and_then(|extension| Self::negotiate(offers, extension))
+            .and_then(|extension| Self::negotiate(offers.iter().copied(), extension))
             .ok_or(NegotiationError)
     }
 
     /// The parameters that follow from the response and the first offer that it fits. "An element
     /// preceding another element has higher preference" (§5), so a server takes that offer.
-    pub(crate) fn negotiate(offers: &[Self], response: Extension<'_>) -> Option<Self> {
+    pub(crate) fn negotiate(
+        offers: impl IntoIterator<Item = Self>,
+        response: Extension<'_>,
+    ) -> Option<Self> {
         let response = Self::parse(response, None)?;
-        offers.iter().find_map(|offer| offer.agreed(response))
+        offers.into_iter().find_map(|offer| offer.agreed(response))
     }
 
     /// The parameters that follow from this offer and the response; `None` if they do not fit.
@@ -221,6 +225,17 @@ impl Params {
             && within(self.client_max_window_bits, OWN_MIN_WINDOW_BITS)
     }
 
+    /// What most browsers offer, as it is sent and as it is parsed.
+    pub(crate) const COMMON_OFFER: (&[u8], Self) = (
+        b"permessage-deflate; client_max_window_bits",
+        Self {
+            server_no_context_takeover: false,
+            client_no_context_takeover: false,
+            server_max_window_bits: None,
+            client_max_window_bits: Some(MAX_WINDOW_BITS),
+        },
+    );
+
     /// The parameters of a valid offer of permessage-deflate; `None` for any other extension.
     pub(crate) fn offered(extension: Extension<'_>) -> Option<Self> {
         is_deflate(extension).then(|| Self::parse(extension, Some(MAX_WINDOW_BITS)))?
@@ -255,6 +270,40 @@ impl Params {
             }
         }
         Some(params)
+    }
+}
+
+/// The offers of permessage-deflate in a request, the preferred one first. One offer, the usual
+/// number, needs no heap memory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Offers {
+    first: Option<Params>,
+    others: Vec<Params>,
+}
+
+impl From<Params> for Offers {
+    fn from(offer: Params) -> Self {
+        Self {
+            first: Some(offer),
+            others: Vec::new(),
+        }
+    }
+}
+
+impl Offers {
+    pub(crate) fn push(&mut self, offer: Params) {
+        match self.first {
+            None => self.first = Some(offer),
+            Some(_) => self.others.push(offer),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Params> {
+        self.first.into_iter().chain(self.others.iter().copied())
     }
 }
 
@@ -341,4 +390,16 @@ impl DeflateConfig {
 /// The parameter for a window. The largest window needs none.
 fn limit(bits: u8) -> Option<u8> {
     (bits < MAX_WINDOW_BITS).then_some(bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_offer_is_parsed_like_any_other() {
+        let (text, offer) = Params::COMMON_OFFER;
+        let parsed = Extension::parse(text).and_then(Params::offered);
+        assert_eq!(parsed, Some(offer));
+    }
 }

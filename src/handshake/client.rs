@@ -57,9 +57,10 @@ use core::time::Duration;
 
 use super::{
     HeadError, HttpError, Timer,
-    head::{HeadScan, Kind, ResponseHead},
+    head::{HeadScan, Kind},
     key,
-    response::{Offer, check},
+    parse::ResponseHead,
+    response::{Found, Offer},
 };
 use crate::{
     buffer::RecvBuf,
@@ -120,10 +121,8 @@ pub struct Handshake {
 enum State {
     Receiving,
     Accepted,
-    /// The response stays in the receive buffer. Its head has this length in bytes.
-    Refused {
-        head: usize,
-    },
+    /// The response stays in the receive buffer.
+    Refused(ResponseHead),
     Failed(ResponseError),
 }
 
@@ -192,33 +191,31 @@ impl Handshake {
         match self.state {
             State::Receiving => {}
             State::Accepted => return Ok(None),
-            State::Refused { head } => return Ok(Some(self.refused(head, input))),
+            State::Refused(head) => return Ok(Some(self.refused(&head, input))),
             State::Failed(error) => {
                 input.clear();
                 return Err(error);
             }
         }
-        let (len, verdict) = match self.receive(input) {
+        let (head, verdict) = match self.receive(input) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(error) => return Err(self.fail(error, input)),
         };
-        Ok(Some(match (verdict, self.mask_keys.take()) {
-            (Verdict::Accepts(params), Some(mask_keys)) => {
-                self.state = State::Accepted;
-                let head = input.consume(len);
-                let agreed = params.zip(self.config.deflate());
-                let agreed = agreed.map(|(params, config)| Agreed { params, config });
-                Outcome::Accepted(
-                    Connection::opened(Some(mask_keys), &self.config, agreed),
-                    Response::new(input.get(head), b""),
-                )
-            }
-            _ => {
-                self.state = State::Refused { head: len };
-                self.refused(len, input)
-            }
-        }))
+        if let Verdict::Accepts(params) = verdict
+            && let Some(mask_keys) = self.mask_keys.take()
+        {
+            self.state = State::Accepted;
+            let bytes = input.consume(head.len());
+            let agreed = params.zip(self.config.deflate());
+            let agreed = agreed.map(|(params, config)| Agreed { params, config });
+            return Ok(Some(Outcome::Accepted(
+                Connection::opened(Some(mask_keys), &self.config, agreed),
+                Response::new(&head, input.get(bytes)),
+            )));
+        }
+        self.state = State::Refused(head);
+        Ok(Some(self.refused(&head, input)))
     }
 
     /// Tells the handshake that the server has ended the stream: a read returned 0. Then call
@@ -238,7 +235,7 @@ impl Handshake {
     /// [`Connection`](crate::Connection#time). The deadline can be earlier than `now`.
     pub fn deadline(&mut self, now: Duration) -> Option<Duration> {
         match self.state {
-            State::Receiving | State::Refused { .. } => self.timer.deadline(now),
+            State::Receiving | State::Refused(_) => self.timer.deadline(now),
             State::Accepted | State::Failed(_) => None,
         }
     }
@@ -252,39 +249,48 @@ impl Handshake {
     /// returned again.
     pub fn handle_timeout(&mut self, now: Duration) -> Result<(), ResponseError> {
         match self.state {
-            State::Receiving | State::Refused { .. } if self.timer.is_due(now) => {
+            State::Receiving | State::Refused(_) if self.timer.is_due(now) => {
                 self.state = State::Failed(ResponseError::Timeout);
                 Err(ResponseError::Timeout)
             }
-            State::Receiving | State::Refused { .. } | State::Accepted => Ok(()),
+            State::Receiving | State::Refused(_) | State::Accepted => Ok(()),
             State::Failed(error) => Err(error),
         }
     }
 
-    /// The length of the head of the final response and what it says, when it is complete.
-    fn receive(&mut self, input: &mut RecvBuf) -> Result<Option<(usize, Verdict)>, ResponseError> {
+    /// The head of the final response and what it says, when it is complete.
+    fn receive(
+        &mut self,
+        input: &mut RecvBuf,
+    ) -> Result<Option<(ResponseHead, Verdict)>, ResponseError> {
         loop {
-            let unread = input.unread();
-            let Some(len) = self.scan.find_end(unread, self.room())? else {
+            let max_headers = self.config.max_headers;
+            let limit = self.room();
+            let mut found = Found::default();
+            let read = self.scan.read(input.unread(), limit, |bytes| {
+                ResponseHead::parse(bytes, max_headers, |name, value| found.add(name, value))
+                    .inspect_err(|_| found = Found::default())
+            });
+            let Some(head) = read? else {
                 return match self.eof {
                     true => Err(ResponseError::EndOfStream),
                     false => Ok(None),
                 };
             };
-            let head = ResponseHead::parse(&unread[..len], self.config.max_headers)?;
             match head.status {
+                101 if head.minor_version == 0 => return Err(ResponseError::HttpVersion),
                 101 => {
-                    let deflate = check(head, &self.offer)?;
-                    return Ok(Some((len, Verdict::Accepts(deflate))));
+                    let deflate = found.check(&self.offer)?;
+                    return Ok(Some((head, Verdict::Accepts(deflate))));
                 }
                 // "A client MUST be able to parse one or more 1xx responses received prior to a
                 // final response" (RFC 9110 §15.2).
                 100..=199 => {
-                    input.consume(len);
-                    self.skipped += len;
+                    input.consume(head.len());
+                    self.skipped += head.len();
                     self.scan = HeadScan::new(Kind::Response);
                 }
-                200.. => return Ok(Some((len, Verdict::Refuses))),
+                200.. => return Ok(Some((head, Verdict::Refuses))),
                 _ => return Err(HttpError::StartLine.into()),
             }
         }
@@ -305,11 +311,9 @@ impl Handshake {
 
     /// The response that refuses, with the part of its body that has arrived and is within the
     /// limit.
-    fn refused<'b>(&self, head: usize, input: &'b mut RecvBuf) -> Outcome<'b> {
+    fn refused<'b>(&self, head: &ResponseHead, input: &'b mut RecvBuf) -> Outcome<'b> {
         input.truncate_unread(self.room());
-        let unread = input.unread();
-        let (head, body) = unread.split_at(head.min(unread.len()));
-        Outcome::Refused(Response::new(head, body))
+        Outcome::Refused(Response::new(head, input.unread()))
     }
 }
 

@@ -7,12 +7,11 @@ use bytes::BytesMut;
 use super::{
     HeadError, Way,
     fields::{OwnFields, write, write_field},
-    key::AcceptKey,
     request::RequestError,
     request_rules::Facts,
 };
 use crate::{
-    deflate::{Agreed, DeflateConfig, Params},
+    deflate::{Agreed, DeflateConfig, Offers, Params},
     grammar::list,
 };
 
@@ -97,9 +96,9 @@ impl<'a> Accept<'a> {
     }
 
     /// Chooses one of these offers. `config` is the default of the server.
-    pub(super) fn agree(&self, offers: &[Params], config: Option<DeflateConfig>) -> Option<Agreed> {
+    pub(super) fn agree(&self, offers: &Offers, config: Option<DeflateConfig>) -> Option<Agreed> {
         let config = self.deflate.unwrap_or(config)?;
-        let params = config.choose(offers.iter().copied())?;
+        let params = config.choose(offers.iter())?;
         Some(Agreed { params, config })
     }
 
@@ -114,22 +113,9 @@ impl<'a> Accept<'a> {
         }
     }
 
-    /// Calls `put` with the name and the value of each field of the response. It has passed
-    /// [`check`](Self::check).
-    pub(super) fn each_field(
-        &self,
-        key: Option<&AcceptKey>,
-        deflate: Option<Params>,
-        put: &mut dyn FnMut(&str, &str),
-    ) {
-        if let Some(key) = key {
-            put("Upgrade", "websocket");
-            put("Connection", "Upgrade");
-            put(
-                "Sec-WebSocket-Accept",
-                core::str::from_utf8(key).unwrap_or_default(),
-            );
-        }
+    /// Calls `put` with the name and the value of each field of the response that the application
+    /// decides about. It has passed [`check`](Self::check).
+    pub(super) fn each_field(&self, deflate: Option<Params>, put: &mut dyn FnMut(&str, &str)) {
         if let Some(name) = self.subprotocol {
             put("Sec-WebSocket-Protocol", name);
         }
@@ -147,14 +133,19 @@ impl<'a> Accept<'a> {
         out: &mut BytesMut,
     ) -> Result<(), HeadError> {
         self.check(&facts.subprotocols)?;
-        write_status(101, out);
-        self.each_field(facts.accept_key.as_ref(), deflate, &mut |name, value| {
-            write_field(out, name, value);
-        });
+        out.extend_from_slice(SWITCHING_PROTOCOLS);
+        let key = out.len() - 30..out.len() - 2;
+        out[key].copy_from_slice(&facts.accept_key.unwrap_or_default());
+        self.each_field(deflate, &mut |name, value| write_field(out, name, value));
         out.extend_from_slice(b"\r\n");
         Ok(())
     }
 }
+
+/// The start of a response with status 101. The key replaces the dashes.
+const SWITCHING_PROTOCOLS: &[u8; 127] = b"HTTP/1.1 101 Switching Protocols\r\n\
+    Upgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Accept: ----------------------------\r\n";
 
 /// Rejects a handshake: a response with a status of 300 to 599. Pass it to
 /// [`Pending::reject`](super::server::Pending::reject).
@@ -329,7 +320,6 @@ fn write_status(status: u16, out: &mut BytesMut) {
 /// The reason phrase (RFC 9110 §15, RFC 6585). Clients ignore it, so an uncommon status has none.
 fn reason(status: u16) -> &'static str {
     match status {
-        101 => "Switching Protocols",
         301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",

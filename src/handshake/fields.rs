@@ -5,7 +5,8 @@ use core::fmt::{self, Write as _};
 
 use bytes::BytesMut;
 
-use crate::grammar::{is_token, list};
+use super::lines::split_field;
+use crate::grammar::{is_same, is_token, is_value, list};
 
 /// One header field of a request or response.
 ///
@@ -59,20 +60,20 @@ impl Header<'_> {
 /// ```
 #[derive(Clone)]
 pub struct Headers<'b> {
-    /// Well-formed field lines: `httparse` has parsed them before.
+    /// Well-formed field lines, without the empty line after them.
     lines: &'b [u8],
 }
 
 impl<'b> Headers<'b> {
-    /// `lines` is the head after its first line, with the empty line at its end.
     pub(super) fn new(lines: &'b [u8]) -> Self {
         Self { lines }
     }
 
     /// The value of the first field of this name.
     pub(super) fn value(mut self, name: &str) -> Option<&'b [u8]> {
-        self.find(|header| header.is(name))
-            .map(|header| header.value)
+        core::iter::from_fn(|| self.next_field())
+            .find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
     }
 
     /// The elements of a list, from all fields of this name: "its combined field value consists of
@@ -83,20 +84,21 @@ impl<'b> Headers<'b> {
             .flat_map(|header| list(header.value))
             .filter_map(|element| core::str::from_utf8(element).ok())
     }
+
+    fn next_field(&mut self) -> Option<(&'b [u8], &'b [u8])> {
+        let (name, value, rest) = split_field(self.lines)?;
+        self.lines = rest;
+        Some((name, value))
+    }
 }
 
 impl<'b> Iterator for Headers<'b> {
     type Item = Header<'b>;
 
     fn next(&mut self) -> Option<Header<'b>> {
-        let end = self.lines.iter().position(|&byte| byte == b'\r')?;
-        let (line, rest) = self.lines.split_at(end);
-        let colon = line.iter().position(|&byte| byte == b':')?;
-        self.lines = rest.get(2..).unwrap_or_default();
-        Some(Header {
-            name: core::str::from_utf8(&line[..colon]).ok()?,
-            value: line[colon + 1..].trim_ascii(),
-        })
+        let (name, value) = self.next_field()?;
+        let name = core::str::from_utf8(name).ok()?;
+        Some(Header { name, value })
     }
 }
 
@@ -125,7 +127,7 @@ impl<'a> OwnFields<'a> {
             if !is_token(name.as_bytes()) {
                 return Err(HeadError::InvalidHeaderName);
             }
-            if !value.bytes().all(is_value_char) {
+            if !is_value(value.as_bytes()) {
                 return Err(HeadError::InvalidHeaderValue);
             }
             let prefix = name.as_bytes().get(..WEBSOCKET.len());
@@ -217,6 +219,43 @@ pub enum HeadError {
     InvalidHost,
 }
 
+/// The header fields that a handshake depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
+    Host,
+    Origin,
+    Upgrade,
+    Connection,
+    ContentLength,
+    TransferEncoding,
+    Key,
+    Accept,
+    Version,
+    Protocol,
+    Extensions,
+}
+
+impl Name {
+    /// Case is ignored. The length of most names rules out all of these.
+    #[inline(always)]
+    pub(super) fn of(name: &[u8]) -> Option<Self> {
+        match name.len() {
+            4 if is_same(name, b"Host") => Some(Self::Host),
+            6 if is_same(name, b"Origin") => Some(Self::Origin),
+            7 if is_same(name, b"Upgrade") => Some(Self::Upgrade),
+            10 if is_same(name, b"Connection") => Some(Self::Connection),
+            14 if is_same(name, b"Content-Length") => Some(Self::ContentLength),
+            17 if is_same(name, b"Sec-WebSocket-Key") => Some(Self::Key),
+            17 if is_same(name, b"Transfer-Encoding") => Some(Self::TransferEncoding),
+            20 if is_same(name, b"Sec-WebSocket-Accept") => Some(Self::Accept),
+            21 if is_same(name, b"Sec-WebSocket-Version") => Some(Self::Version),
+            22 if is_same(name, b"Sec-WebSocket-Protocol") => Some(Self::Protocol),
+            24 if is_same(name, b"Sec-WebSocket-Extensions") => Some(Self::Extensions),
+            _ => None,
+        }
+    }
+}
+
 /// The value of a field that must not occur twice.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) enum Single<'b> {
@@ -233,11 +272,6 @@ impl<'b> Single<'b> {
             _ => Self::Many,
         };
     }
-}
-
-/// The characters of a `field-value` (RFC 9110 §5.5).
-pub(super) const fn is_value_char(byte: u8) -> bool {
-    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 
 /// Appends a field line of HTTP/1.1 to `out`.

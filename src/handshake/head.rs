@@ -1,9 +1,6 @@
-//! Finds the end of an HTTP/1.1 head and checks its syntax.
+//! What can be wrong with the text of an HTTP/1.1 head, and where the head ends.
 
-use httparse::{Error, Status};
-
-use super::fields::{Headers, is_value_char};
-use crate::grammar::{is_token, is_token_char};
+use crate::grammar::{is_token_char, value_len};
 
 /// The bytes are not the head of an HTTP/1.1 request or response, or they exceed a limit.
 ///
@@ -106,6 +103,36 @@ impl HeadScan {
         }
     }
 
+    /// Parses the head at the start of `bytes`. Returns `None` if its end has not arrived. `parse`
+    /// gets the head without the empty lines before it.
+    ///
+    /// Most heads arrive whole and are well-formed, so at first `parse` is called alone, and reads
+    /// each byte once. If it fails, the scan finds out whether the head is complete and which error
+    /// is the first.
+    pub(super) fn read<'b, T>(
+        &mut self,
+        bytes: &'b [u8],
+        limit: usize,
+        mut parse: impl FnMut(&'b [u8]) -> Result<T, ParseError>,
+    ) -> Result<Option<T>, ParseError> {
+        let window = &bytes[..bytes.len().min(limit)];
+        if self.scanned == 0
+            && let Ok(head) = parse(window)
+        {
+            return Ok(Some(head));
+        }
+        match self.find_end(bytes, limit) {
+            Ok(Some(end)) => parse(&window[self.start..end]).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(ParseError::Http(error)),
+        }
+    }
+
+    /// Position of the start line, after empty lines.
+    pub(super) const fn start(&self) -> usize {
+        self.start
+    }
+
     /// Returns the length of the head at the start of `bytes`, or `None` if its end has not
     /// arrived.
     ///
@@ -120,8 +147,7 @@ impl HeadScan {
         let window = &bytes[..bytes.len().min(limit)];
         while let Some(rest @ [byte, ..]) = window.get(self.scanned..) {
             if let Place::Line = self.place {
-                let skip = rest.iter().take_while(|&&b| b != b'\r' && b != b'\n');
-                let skip = skip.count();
+                let skip = value_len(rest);
                 if skip > 0 {
                     self.scanned += skip;
                     continue;
@@ -182,114 +208,6 @@ impl HeadScan {
 pub(super) enum ParseError {
     Http(HttpError),
     Version,
-}
-
-/// The parts of a request head.
-#[derive(Debug, Clone)]
-pub(super) struct RequestHead<'b> {
-    pub(super) method: &'b [u8],
-    pub(super) target: &'b [u8],
-    pub(super) fields: Headers<'b>,
-}
-
-impl<'b> RequestHead<'b> {
-    /// Parses a complete head, as found by [`HeadScan`], of HTTP/1.1 or a later minor version.
-    pub(super) fn parse(head: &'b [u8], max_fields: usize) -> Result<Self, ParseError> {
-        let ([method, target, version], fields) = split(head);
-        let is_target = !target.is_empty() && !target.iter().any(u8::is_ascii_control);
-        let version = http_version(version)
-            .filter(|_| is_token(method) && is_target)
-            .ok_or(ParseError::Http(HttpError::StartLine))?;
-        check_fields(fields, max_fields)?;
-        match version {
-            (1, 1..) => Ok(Self::split(head)),
-            _ => Err(ParseError::Version),
-        }
-    }
-
-    /// Splits a head that [`parse`](Self::parse) has accepted.
-    pub(super) fn split(head: &'b [u8]) -> Self {
-        let ([method, target, _], fields) = split(head);
-        Self {
-            method,
-            target,
-            fields: Headers::new(fields),
-        }
-    }
-}
-
-/// The parts of a response head.
-#[derive(Debug, Clone)]
-pub(super) struct ResponseHead<'b> {
-    /// Such as `HTTP/1.1`.
-    pub(super) version: &'b [u8],
-    pub(super) status: u16,
-    pub(super) reason: &'b [u8],
-    pub(super) fields: Headers<'b>,
-}
-
-impl<'b> ResponseHead<'b> {
-    /// Parses a complete head, as found by [`HeadScan`], of HTTP/1.0 or a later minor version.
-    pub(super) fn parse(head: &'b [u8], max_fields: usize) -> Result<Self, ParseError> {
-        let ([version, status, reason], fields) = split(head);
-        let is_status = status.len() == 3 && status.iter().all(u8::is_ascii_digit);
-        let version = http_version(version)
-            .filter(|_| is_status && reason.iter().copied().all(is_value_char))
-            .ok_or(ParseError::Http(HttpError::StartLine))?;
-        check_fields(fields, max_fields)?;
-        match version {
-            (1, _) => Ok(Self::split(head)),
-            _ => Err(ParseError::Version),
-        }
-    }
-
-    /// Splits a head that [`parse`](Self::parse) has accepted.
-    pub(super) fn split(head: &'b [u8]) -> Self {
-        let ([version, digits, reason], fields) = split(head);
-        Self {
-            version,
-            status: digits
-                .iter()
-                .fold(0, |status, digit| 10 * status + u16::from(digit & 0x0F)),
-            reason,
-            fields: Headers::new(fields),
-        }
-    }
-}
-
-/// Splits a head into the three parts of its start line, and the field lines with the empty line.
-fn split(head: &[u8]) -> ([&[u8]; 3], &[u8]) {
-    let head = head.trim_ascii_start();
-    let end = head.iter().position(|&byte| byte == b'\r');
-    let (line, fields) = head.split_at(end.unwrap_or(head.len()));
-    let mut parts = line.splitn(3, |&byte| byte == b' ');
-    let parts = [(); 3].map(|()| parts.next().unwrap_or_default());
-    (parts, fields.get(2..).unwrap_or_default())
-}
-
-/// The major and the minor version (RFC 9112 §2.3).
-///
-/// "A recipient that receives a message with a major version number that it implements and a minor
-/// version number higher than what it implements SHOULD process the message as if it was in the
-/// highest minor version within that major version to which the recipient is conformant" (RFC 9110
-/// §2.5). `httparse` does not accept HTTP/1.2, so only the field lines are given to it.
-fn http_version(text: &[u8]) -> Option<(u8, u8)> {
-    match text.strip_prefix(b"HTTP/")? {
-        [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => Some((major - b'0', minor - b'0')),
-        _ => None,
-    }
-}
-
-/// Limits the stack space for header fields, here and in `Config::max_headers`.
-pub(super) const MAX_FIELDS: usize = 128;
-
-fn check_fields(fields: &[u8], max_fields: usize) -> Result<(), ParseError> {
-    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    match httparse::parse_headers(fields, &mut room[..max_fields.min(MAX_FIELDS)]) {
-        Ok(Status::Complete((len, _))) if len == fields.len() => Ok(()),
-        Err(Error::TooManyHeaders) => Err(ParseError::Http(HttpError::TooManyFields)),
-        _ => Err(ParseError::Http(HttpError::Field)),
-    }
 }
 
 #[cfg(test)]

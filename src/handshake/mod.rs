@@ -80,7 +80,8 @@
 //! | [`Config::handshake_timeout`] | 10 s | 408 | [`ResponseError::Timeout`] |
 //!
 //! The work is linear in the number of bytes received, even if they arrive one by one. A server
-//! allocates no memory for a request, except for the offers of subprotocols and of compression.
+//! allocates no memory for a request, except for offers of subprotocols, and of compression if there
+//! are several.
 //!
 //! # Errors
 //!
@@ -115,6 +116,8 @@ pub mod values;
 mod fields;
 mod head;
 mod key;
+mod lines;
+mod parse;
 // Server.
 mod body;
 mod decision;

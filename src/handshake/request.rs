@@ -2,12 +2,7 @@
 
 use core::fmt;
 
-use super::{
-    HttpError,
-    fields::Headers,
-    head::{ParseError, RequestHead},
-    target::Target,
-};
+use super::{HttpError, fields::Headers, head::ParseError, parse::RequestHead, target::Target};
 #[cfg(feature = "deflate")]
 use crate::{deflate::Params, grammar::Extension};
 
@@ -40,33 +35,38 @@ use crate::{deflate::Params, grammar::Extension};
 /// ```
 #[derive(Clone)]
 pub struct Request<'b> {
-    target: Target<'b>,
+    /// The host of the target, in absolute form only.
+    authority: Option<&'b [u8]>,
+    /// Path and query.
+    resource: &'b str,
     fields: Headers<'b>,
 }
 
 impl<'b> Request<'b> {
-    /// `head` has passed [`check`](super::request_rules::check).
-    pub(super) fn new(head: &'b [u8]) -> Self {
-        let head = RequestHead::split(head);
+    /// `bytes` are those of the head, which has passed the rules.
+    pub(super) fn new(head: &RequestHead, bytes: &'b [u8]) -> Self {
+        let target = Target::split(head.target(bytes)).unwrap_or_default();
         Self {
-            target: Target::parse(head.target).unwrap_or_default(),
-            fields: head.fields,
+            authority: target.authority,
+            resource: text(target.resource).unwrap_or_default(),
+            fields: head.fields(bytes),
         }
     }
 
     /// The path of the request target. It starts with `/` and consists of visible ASCII characters.
     /// It is not percent-decoded.
     pub fn path(&self) -> &'b str {
-        let resource = self.target.resource;
-        match resource.split_once('?').map_or(resource, |(path, _)| path) {
-            "" => "/",
-            path => path,
+        match self.resource.split_once('?') {
+            Some(("", _)) => "/",
+            Some((path, _)) => path,
+            None if self.resource.is_empty() => "/",
+            None => self.resource,
         }
     }
 
     /// The query of the request target: what follows the first `?`. It is not percent-decoded.
     pub fn query(&self) -> Option<&'b str> {
-        self.target.resource.split_once('?').map(|(_, query)| query)
+        self.resource.split_once('?').map(|(_, query)| query)
     }
 
     /// The host that the request is for, with its port if the client sent one.
@@ -74,14 +74,14 @@ impl<'b> Request<'b> {
     /// It is the value of the `Host` field. If the target is in absolute form, it is the host of
     /// the target instead (RFC 9112 §3.2.2).
     pub fn host(&self) -> &'b str {
-        let host = || self.text("Host").unwrap_or_default();
-        self.target.authority.unwrap_or_else(host)
+        let host = self.authority.or_else(|| self.header("Host"));
+        host.and_then(text).unwrap_or_default()
     }
 
     /// The origin of the web page that connects (RFC 6454 §7). `None` means that the client is not
     /// a browser. The [`Origins`](super::server::Origins) have accepted it.
     pub fn origin(&self) -> Option<&'b str> {
-        self.text("Origin")
+        self.header("Origin").and_then(text)
     }
 
     /// The subprotocols that the client offers, the preferred one first. To choose one, call
@@ -137,17 +137,17 @@ impl<'b> Request<'b> {
     pub fn headers(&self) -> Headers<'b> {
         self.fields.clone()
     }
+}
 
-    fn text(&self, name: &str) -> Option<&'b str> {
-        core::str::from_utf8(self.header(name)?).ok()
-    }
+fn text(bytes: &[u8]) -> Option<&str> {
+    core::str::from_utf8(bytes).ok()
 }
 
 impl fmt::Debug for Request<'_> {
     /// Leaves out the header fields, because they can contain cookies and passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("target", &self.target.resource)
+            .field("target", &self.resource)
             .field("host", &self.host())
             .field("origin", &self.origin())
             .finish_non_exhaustive()

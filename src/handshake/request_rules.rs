@@ -1,19 +1,18 @@
 //! The rules about the request of a handshake (RFC 6455 §4.2.1, RFC 8441 §5). They know names and
 //! values, not bytes, so there is one set of them for all versions of HTTP.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::string::String;
 
 use super::{
     body::Body,
-    fields::{Header, Single},
-    head::RequestHead,
+    fields::{Name, Single},
     key::{self, AcceptKey},
     origin::{Origins, split_authority},
     request::RequestError,
     target::Target,
 };
 use crate::{
-    deflate::Params,
+    deflate::{Offers, Params},
     grammar::{Extension, is_token, list, lists},
 };
 
@@ -65,23 +64,9 @@ pub(super) struct Facts {
     /// `None` in the response to a CONNECT.
     pub(super) accept_key: Option<AcceptKey>,
     /// The offered subprotocols, as a list.
-    pub(super) subprotocols: Box<str>,
+    pub(super) subprotocols: String,
     /// The valid offers of permessage-deflate.
-    pub(super) deflate_offers: Box<[Params]>,
-}
-
-/// Checks a complete head.
-pub(super) fn check(
-    head: &[u8],
-    max_fields: usize,
-    origins: &Origins,
-) -> Result<Facts, RequestError> {
-    let head = RequestHead::parse(head, max_fields)?;
-    let mut found = Found::default();
-    for field in head.fields {
-        found.add(field);
-    }
-    found.check_upgrade(head.method, head.target, origins)
+    pub(super) deflate_offers: Offers,
 }
 
 /// The header fields of the handshake, collected in one pass.
@@ -97,47 +82,49 @@ pub(super) struct Found<'b> {
     malformed_subprotocol: bool,
     malformed_extension: bool,
     subprotocols: String,
-    deflate_offers: Vec<Params>,
+    deflate_offers: Offers,
 }
 
 impl<'b> Found<'b> {
-    pub(super) fn add(&mut self, field: Header<'b>) {
-        let value = field.value;
-        if field.is("Host") {
-            self.host.add(value);
-        } else if field.is("Sec-WebSocket-Key") {
-            self.key.add(value);
-        } else if field.is("Sec-WebSocket-Version") {
-            self.version.add(value);
-        } else if field.is("Origin") {
-            self.origin.add(value);
-        } else if field.is("Upgrade") {
-            self.upgrade |= lists(value, "websocket");
-        } else if field.is("Connection") {
-            self.connection |= lists(value, "upgrade");
-        } else if field.is("Content-Length") {
-            self.body.add_content_length(value);
-        } else if field.is("Transfer-Encoding") {
-            self.body.add_transfer_encoding(value);
-        } else if field.is("Sec-WebSocket-Protocol") {
-            for name in list(value) {
-                match core::str::from_utf8(name) {
-                    Ok(name) if is_token(name.as_bytes()) => {
-                        self.subprotocols.push_str(name);
-                        self.subprotocols.push(',');
-                    }
-                    _ => self.malformed_subprotocol = true,
+    #[inline]
+    pub(super) fn add(&mut self, name: &[u8], value: &'b [u8]) {
+        match Name::of(name) {
+            Some(Name::Host) => self.host.add(value),
+            Some(Name::Key) => self.key.add(value),
+            Some(Name::Version) => self.version.add(value),
+            Some(Name::Origin) => self.origin.add(value),
+            Some(Name::Upgrade) => self.upgrade |= lists(value, b"websocket"),
+            Some(Name::Connection) => self.connection |= lists(value, b"Upgrade"),
+            Some(Name::ContentLength) => self.body.add_content_length(value),
+            Some(Name::TransferEncoding) => self.body.add_transfer_encoding(value),
+            Some(Name::Protocol) => self.add_subprotocols(value),
+            Some(Name::Extensions) => self.add_extensions(value),
+            Some(Name::Accept) | None => {}
+        }
+    }
+
+    fn add_subprotocols(&mut self, value: &[u8]) {
+        for name in list(value) {
+            match core::str::from_utf8(name) {
+                Ok(name) if is_token(name.as_bytes()) => {
+                    self.subprotocols.push_str(name);
+                    self.subprotocols.push(',');
                 }
+                _ => self.malformed_subprotocol = true,
             }
-        } else if field.is("Sec-WebSocket-Extensions") {
-            for element in list(value) {
-                match Extension::parse(element) {
-                    None => self.malformed_extension = true,
-                    Some(extension) if cfg!(feature = "deflate") => {
-                        self.deflate_offers.extend(Params::offered(extension));
-                    }
-                    Some(_) => {}
-                }
+        }
+    }
+
+    fn add_extensions(&mut self, value: &[u8]) {
+        let (common, offer) = Params::COMMON_OFFER;
+        if value == common {
+            return self.deflate_offers.push(offer);
+        }
+        for element in list(value) {
+            match Extension::parse(element).map(Params::offered) {
+                None => self.malformed_extension = true,
+                Some(None) => {}
+                Some(Some(offer)) => self.deflate_offers.push(offer),
             }
         }
     }
@@ -212,16 +199,16 @@ impl<'b> Found<'b> {
         &self,
         authority: Option<&'a str>,
         default_port: u16,
-    ) -> Result<&'a str, RequestError>
+    ) -> Result<&'a [u8], RequestError>
     where
         'b: 'a,
     {
         let host = self.sole_host()?;
-        let Some(authority) = authority else {
+        let Some(authority) = authority.map(str::as_bytes) else {
             return host.ok_or(RequestError::Host);
         };
-        let entity = |text| {
-            let (name, port) = split_authority(text)?;
+        let entity = |authority| {
+            let (name, port) = split_authority(authority)?;
             Some((name, port.unwrap_or(default_port)))
         };
         let (name, port) = entity(authority).ok_or(RequestError::Host)?;
@@ -246,15 +233,12 @@ impl<'b> Found<'b> {
     }
 
     /// The valid value of `Host`; `None` if there is no such field.
-    fn sole_host(&self) -> Result<Option<&'b str>, RequestError> {
-        let host = match self.host {
-            Single::Missing => return Ok(None),
-            Single::One(host) => core::str::from_utf8(host).ok(),
-            Single::Many => None,
-        };
-        host.filter(|host| split_authority(host).is_some())
-            .map(Some)
-            .ok_or(RequestError::Host)
+    fn sole_host(&self) -> Result<Option<&'b [u8]>, RequestError> {
+        match self.host {
+            Single::Missing => Ok(None),
+            Single::One(host) if split_authority(host).is_some() => Ok(Some(host)),
+            Single::One(_) | Single::Many => Err(RequestError::Host),
+        }
     }
 
     fn check_version(&self) -> Result<(), RequestError> {
@@ -268,7 +252,7 @@ impl<'b> Found<'b> {
     /// Checks the origin, the subprotocols and the extensions.
     fn check_offers(
         self,
-        host: &str,
+        host: &[u8],
         accept_key: Option<AcceptKey>,
         origins: &Origins,
     ) -> Result<Facts, RequestError> {
@@ -284,13 +268,13 @@ impl<'b> Found<'b> {
         }
         Ok(Facts {
             accept_key,
-            subprotocols: self.subprotocols.into(),
-            deflate_offers: self.deflate_offers.into(),
+            subprotocols: self.subprotocols,
+            deflate_offers: self.deflate_offers,
         })
     }
 }
 
-fn check_origin(origin: Single<'_>, host: &str, origins: &Origins) -> Result<(), RequestError> {
+fn check_origin(origin: Single<'_>, host: &[u8], origins: &Origins) -> Result<(), RequestError> {
     let origin = match origin {
         // "A connection attempt lacking this header field SHOULD NOT be interpreted as coming
         // from a browser client." (§4.2.1, item 7)
@@ -300,8 +284,8 @@ fn check_origin(origin: Single<'_>, host: &str, origins: &Origins) -> Result<(),
         Single::One(origin) if !origin.is_empty() && origin.is_ascii() => origin,
         Single::One(_) | Single::Many => return Err(RequestError::InvalidOrigin),
     };
-    match core::str::from_utf8(origin) {
-        Ok(origin) if origins.allow(origin, host) => Ok(()),
-        _ => Err(RequestError::OriginNotAllowed),
+    match origins.allow(origin, host) {
+        true => Ok(()),
+        false => Err(RequestError::OriginNotAllowed),
     }
 }

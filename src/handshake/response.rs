@@ -1,16 +1,17 @@
 //! The response of a handshake as the client sees it, and its rules (RFC 6455 §4.1).
 
-use alloc::{string::String, vec::Vec};
+use alloc::string::String;
 use core::fmt;
 
 use super::{
     HttpError,
-    fields::{Header, Headers, Single},
-    head::{ParseError, ResponseHead},
+    fields::{Headers, Name, Single},
+    head::ParseError,
     key::AcceptKey,
+    parse::ResponseHead,
 };
 use crate::{
-    deflate::{Params, is_deflate},
+    deflate::{Offers, Params, is_deflate},
     grammar::{Extension, list, lists, sole},
 };
 
@@ -46,26 +47,31 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Response<'b> {
-    head: ResponseHead<'b>,
+    status: u16,
+    reason: &'b [u8],
+    fields: Headers<'b>,
     body: &'b [u8],
 }
 
 impl<'b> Response<'b> {
-    pub(super) fn new(head: &'b [u8], body: &'b [u8]) -> Self {
+    /// `bytes` are those of the head, and behind it those of the body.
+    pub(super) fn new(head: &ResponseHead, bytes: &'b [u8]) -> Self {
         Self {
-            head: ResponseHead::split(head),
-            body,
+            status: head.status,
+            reason: head.reason(bytes),
+            fields: head.fields(bytes),
+            body: bytes.get(head.len()..).unwrap_or_default(),
         }
     }
 
     /// The status: 101 if the server accepts, 200 to 999 if it refuses.
     pub fn status(&self) -> u16 {
-        self.head.status
+        self.status
     }
 
     /// The reason phrase. It is empty if the response has none, or if it is not UTF-8.
     pub fn reason(&self) -> &'b str {
-        core::str::from_utf8(self.head.reason).unwrap_or_default()
+        core::str::from_utf8(self.reason).unwrap_or_default()
     }
 
     /// The subprotocol that the server chose. If the status is 101, it is one of those that the
@@ -81,7 +87,7 @@ impl<'b> Response<'b> {
 
     /// All header fields.
     pub fn headers(&self) -> Headers<'b> {
-        self.head.fields.clone()
+        self.fields.clone()
     }
 
     /// The part of the body that has arrived, up to the limit that
@@ -189,7 +195,7 @@ pub(super) struct Offer {
     /// The offered subprotocols, as a list.
     pub(super) subprotocols: String,
     /// The offers of permessage-deflate.
-    pub(super) deflate: Vec<Params>,
+    pub(super) deflate: Offers,
 }
 
 /// The header fields of a response that accepts, collected in one pass.
@@ -203,18 +209,15 @@ pub(super) struct Found<'b> {
 }
 
 impl<'b> Found<'b> {
-    pub(super) fn add(&mut self, field: Header<'b>) {
-        let value = field.value;
-        if field.is("Upgrade") {
-            list(value).for_each(|protocol| self.upgrade.add(protocol));
-        } else if field.is("Connection") {
-            self.connection |= lists(value, "upgrade");
-        } else if field.is("Sec-WebSocket-Accept") {
-            self.accept.add(value);
-        } else if field.is("Sec-WebSocket-Extensions") {
-            self.extensions.add(value);
-        } else if field.is("Sec-WebSocket-Protocol") {
-            self.subprotocol.add(value);
+    #[inline]
+    pub(super) fn add(&mut self, name: &[u8], value: &'b [u8]) {
+        match Name::of(name) {
+            Some(Name::Upgrade) => list(value).for_each(|protocol| self.upgrade.add(protocol)),
+            Some(Name::Connection) => self.connection |= lists(value, b"Upgrade"),
+            Some(Name::Accept) => self.accept.add(value),
+            Some(Name::Extensions) => self.extensions.add(value),
+            Some(Name::Protocol) => self.subprotocol.add(value),
+            _ => {}
         }
     }
 
@@ -252,25 +255,10 @@ impl<'b> Found<'b> {
 /// "[If] this header field indicates the use of an extension that was not present in the client's
 /// handshake [...], the client MUST _Fail the WebSocket Connection_" (§4.1, item 5). No extension
 /// but permessage-deflate is ever offered.
-fn agree(offers: &[Params], value: &[u8]) -> Result<Params, ResponseError> {
+fn agree(offers: &Offers, value: &[u8]) -> Result<Params, ResponseError> {
     let chosen = sole(list(value))
         .and_then(Extension::parse)
         .filter(|it| is_deflate(*it) && !offers.is_empty())
         .ok_or(ResponseError::Extension)?;
-    Params::negotiate(offers, chosen).ok_or(ResponseError::DeflateParameters)
-}
-
-/// Checks the head of a response with status 101.
-pub(super) fn check(
-    head: ResponseHead<'_>,
-    offer: &Offer,
-) -> Result<Option<Params>, ResponseError> {
-    if head.version == b"HTTP/1.0" {
-        return Err(ResponseError::HttpVersion);
-    }
-    let mut found = Found::default();
-    for field in head.fields {
-        found.add(field);
-    }
-    found.check(offer)
+    Params::negotiate(offers.iter(), chosen).ok_or(ResponseError::DeflateParameters)
 }

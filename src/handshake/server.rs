@@ -66,7 +66,8 @@ use super::{
     HeadError, Timer,
     decision::{write_error, write_internal_error},
     head::{HeadScan, Kind},
-    request_rules::{Facts, check},
+    parse::RequestHead,
+    request_rules::{Facts, Found},
 };
 use crate::{buffer::RecvBuf, config::Config, connection::Connection, output::Output};
 
@@ -158,20 +159,23 @@ impl Handshake {
             }
         }
         let received = self.receive(input.unread());
-        self.is_head = self.scan.is_head_request(input.unread());
-        let (len, facts) = match received {
-            Ok(Some(found)) => found,
-            Ok(None) => return Ok(None),
-            Err(error) => {
+        let (head, facts) = match received {
+            Ok(Some(received)) => received,
+            unfinished => {
+                self.is_head = self.scan.is_head_request(input.unread());
+                let Err(error) = unfinished else {
+                    return Ok(None);
+                };
                 input.clear();
                 return Err(self.fail(error, out));
             }
         };
         self.state = State::Requested;
-        let head = input.consume(len);
+        input.consume(self.scan.start());
+        let bytes = input.consume(head.len());
+        let request = Request::new(&head, input.get(bytes));
         let config = self.config;
-        let pending = Pending { facts, config };
-        Ok(Some((Request::new(input.get(head)), pending)))
+        Ok(Some((request, Pending { facts, config })))
     }
 
     /// Tells the handshake that the client has ended the stream: a read returned 0. Then call
@@ -215,16 +219,28 @@ impl Handshake {
         }
     }
 
-    /// The length of the head and its content, when it is complete.
-    fn receive(&mut self, unread: &[u8]) -> Result<Option<(usize, Facts)>, RequestError> {
-        let Some(len) = self.scan.find_end(unread, self.config.max_head_size)? else {
+    /// The head and what the response depends on, when the head is complete.
+    fn receive(&mut self, unread: &[u8]) -> Result<Option<(RequestHead, Facts)>, RequestError> {
+        let Config {
+            max_head_size,
+            max_headers,
+            ..
+        } = self.config;
+        let mut found = Found::default();
+        let read = self.scan.read(unread, max_head_size, |bytes| {
+            RequestHead::parse(bytes, max_headers, |name, value| found.add(name, value))
+                .inspect_err(|_| found = Found::default())
+        });
+        let Some(head) = read? else {
             return match self.eof {
                 true => Err(RequestError::EndOfStream),
                 false => Ok(None),
             };
         };
-        let facts = check(&unread[..len], self.config.max_headers, &self.origins)?;
-        Ok(Some((len, facts)))
+        let bytes = &unread[self.scan.start()..];
+        let (method, target) = (head.method(bytes), head.target(bytes));
+        let facts = found.check_upgrade(method, target, &self.origins)?;
+        Ok(Some((head, facts)))
     }
 
     #[cold]

@@ -1,23 +1,20 @@
 //! The request of a client: a WebSocket URI (RFC 6455 §3), offers and header fields.
 
-use alloc::{
-    format,
-    string::{String, ToString},
-    vec,
-    vec::Vec,
-};
+use alloc::{borrow::Cow, format, string::ToString, vec::Vec};
 
 use bytes::BytesMut;
 use fluent_uri::Uri;
 
 use super::{
     HeadError,
-    fields::{OwnFields, write, write_field},
+    fields::{OwnFields, write_field},
     key,
     origin::{Origin, split_authority},
     response::Offer,
 };
-use crate::{config::Config, deflate::Params, grammar::is_token};
+#[cfg(feature = "deflate")]
+use crate::deflate::Params;
+use crate::{config::Config, deflate::Offers, grammar::is_token};
 
 /// The request that a client sends. It borrows all its strings.
 ///
@@ -43,11 +40,11 @@ pub struct Request<'a> {
     secure: bool,
     host: &'a str,
     port: u16,
-    path: &'a str,
-    query: Option<&'a str>,
+    /// The path and the query. The path can be empty.
+    resource: &'a str,
     origin: Option<&'a str>,
     subprotocols: Vec<&'a str>,
-    deflate_offers: Vec<Params>,
+    deflate_offers: Offers,
     fields: OwnFields<'a>,
 }
 
@@ -75,7 +72,9 @@ impl<'a> Request<'a> {
         if authority.has_userinfo() {
             return Err(UrlError::UserInfo);
         }
-        let (host, port) = split_authority(authority.as_str()).ok_or(UrlError::Host)?;
+        let authority = authority.as_str();
+        let (host, port) = split_authority(authority.as_bytes()).ok_or(UrlError::Host)?;
+        let host = &authority[..host.len()];
         let port = port.unwrap_or(default_port(secure));
         // Resolvers do not percent-decode.
         if port == 0 || host.contains('%') {
@@ -85,11 +84,13 @@ impl<'a> Request<'a> {
             secure,
             host,
             port,
-            path: uri.path().as_str(),
-            query: uri.query().map(|query| query.as_str()),
+            // There is no fragment after it.
+            resource: url
+                .split_once("://")
+                .map_or("", |(_, it)| &it[authority.len()..]),
             origin: None,
             subprotocols: Vec::new(),
-            deflate_offers: Vec::new(),
+            deflate_offers: Offers::default(),
             fields: OwnFields::default(),
         })
     }
@@ -188,7 +189,7 @@ impl<'a> Request<'a> {
         self.fields.check()?;
         if let Some(origin) = self.origin
             && origin != "null"
-            && Origin::parse(origin).is_none()
+            && Origin::parse(origin.as_bytes()).is_none()
         {
             return Err(HeadError::InvalidOrigin);
         }
@@ -200,61 +201,44 @@ impl<'a> Request<'a> {
                 return Err(HeadError::InvalidSubprotocol);
             }
         }
-        if !self.deflate_offers.iter().all(Params::is_offerable) {
+        if !self.deflate_offers.iter().all(|it| it.is_offerable()) {
             return Err(HeadError::InvalidWindowBits);
         }
         Ok(())
     }
 
     /// What the response must agree with. A CONNECT has no key.
-    pub(super) fn offer(&self, key: Option<&[u8]>, config: &Config) -> Offer {
+    pub(super) fn offer(&self, key: Option<&[u8; 24]>, config: &Config) -> Offer {
         Offer {
-            accept_key: key.map(key::accept_key),
+            accept_key: key.map(|key| key::accept_key(key)),
             subprotocols: self.subprotocols.join(", "),
             deflate: match config.deflate() {
-                None => Vec::new(),
-                Some(config) if self.deflate_offers.is_empty() => vec![config.offer()],
+                None => Offers::default(),
+                Some(config) if self.deflate_offers.is_empty() => config.offer().into(),
                 Some(_) => self.deflate_offers.clone(),
             },
         }
     }
 
     /// The path and the query.
-    pub(super) fn target(&self) -> String {
-        let path = if self.path.is_empty() { "/" } else { self.path };
-        match self.query {
-            None => path.into(),
-            Some(query) => format!("{path}?{query}"),
+    pub(super) fn target(&self) -> Cow<'a, str> {
+        match self.resource.starts_with('/') {
+            true => self.resource.into(),
+            false => format!("/{}", self.resource).into(),
         }
     }
 
     /// The host, and the port if it is not the default.
-    pub(super) fn authority(&self) -> String {
+    pub(super) fn authority(&self) -> Cow<'a, str> {
         match self.port {
             port if port == default_port(self.secure) => self.host.into(),
-            port => format!("{}:{port}", self.host),
+            port => format!("{}:{port}", self.host).into(),
         }
     }
 
-    /// Calls `put` with the name and the value of each field of the request (RFC 6455 §4.1), which
-    /// has passed [`check`](Self::check). A CONNECT has no key, and none of the fields that only
-    /// HTTP/1.1 has (RFC 8441 §5).
-    pub(super) fn each_field(
-        &self,
-        key: Option<&[u8]>,
-        offer: &Offer,
-        put: &mut dyn FnMut(&str, &str),
-    ) {
-        if let Some(key) = key {
-            put("Host", &self.authority());
-            put("Upgrade", "websocket");
-            put("Connection", "Upgrade");
-            put(
-                "Sec-WebSocket-Key",
-                core::str::from_utf8(key).unwrap_or_default(),
-            );
-        }
-        put("Sec-WebSocket-Version", "13");
+    /// Calls `put` with the name and the value of each field of the request (RFC 6455 §4.1) that
+    /// the application decides about. The request has passed [`check`](Self::check).
+    pub(super) fn each_field(&self, offer: &Offer, put: &mut dyn FnMut(&str, &str)) {
         if let Some(origin) = self.origin {
             put("Origin", origin);
         }
@@ -263,21 +247,29 @@ impl<'a> Request<'a> {
         }
         if !offer.deflate.is_empty() {
             // "An element preceding another element has higher preference." (RFC 7692 §5)
-            let offers: Vec<_> = offer.deflate.iter().map(Params::to_string).collect();
+            let offers: Vec<_> = offer.deflate.iter().map(|it| it.to_string()).collect();
             put("Sec-WebSocket-Extensions", &offers.join(", "));
         }
         self.fields.each(put);
     }
 
     /// Writes the request of an upgrade.
-    pub(super) fn write(&self, key: &[u8], offer: &Offer, out: &mut BytesMut) {
-        write(out, format_args!("GET {} HTTP/1.1\r\n", self.target()));
-        self.each_field(Some(key), offer, &mut |name, value| {
-            write_field(out, name, value);
-        });
+    pub(super) fn write(&self, key: &[u8; 24], offer: &Offer, out: &mut BytesMut) {
+        let (target, host) = (self.target(), self.authority());
+        for part in ["GET ", &target, " HTTP/1.1\r\nHost: ", &host, UPGRADE] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        let end = out.len() - AFTER_KEY.len();
+        out[end - key.len()..end].copy_from_slice(key);
+        self.each_field(offer, &mut |name, value| write_field(out, name, value));
         out.extend_from_slice(b"\r\n");
     }
 }
+
+/// The lines of an upgrade after the `Host`. The key replaces the dashes.
+const UPGRADE: &str = "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: ------------------------\r\nSec-WebSocket-Version: 13\r\n";
+const AFTER_KEY: &str = "\r\nSec-WebSocket-Version: 13\r\n";
 
 const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }

@@ -87,10 +87,17 @@ impl Handshake {
             Way::Upgrade => Some(key::encode_key(mask_keys.nonce())),
             Way::Connect => None,
         };
-        let key = key.as_ref().map(|key| &key[..]);
-        let offer = request.offer(key, &config);
+        let offer = request.offer(key.as_ref(), &config);
         let mut fields = Fields::new(way);
-        request.each_field(key, &offer, &mut |name, value| fields.push(name, value));
+        // A CONNECT has no key, and none of the fields that only HTTP/1.1 has (RFC 8441 §5).
+        if let Some(key) = &key {
+            fields.push("Host", &request.authority());
+            fields.push("Upgrade", "websocket");
+            fields.push("Connection", "Upgrade");
+            fields.push("Sec-WebSocket-Key", key::as_str(key));
+        }
+        fields.push("Sec-WebSocket-Version", "13");
+        request.each_field(&offer, &mut |name, value| fields.push(name, value));
         let handshake = Self {
             offer,
             mask_keys,
@@ -98,8 +105,8 @@ impl Handshake {
         };
         let sent = Request {
             secure: request.is_secure(),
-            authority: request.authority(),
-            target: request.target(),
+            authority: request.authority().into_owned(),
+            target: request.target().into_owned(),
             fields,
         };
         Ok((handshake, sent))
@@ -131,7 +138,9 @@ impl Handshake {
             is_valid: status <= 999,
         };
         let mut found = Found::default();
-        start.read(fields, &self.config, |field| found.add(field))?;
+        start.read(fields, &self.config, |field| {
+            found.add(field.name.as_bytes(), field.value)
+        })?;
         match (way, version.0, status) {
             (Way::Upgrade, 1, 101) if version.1 == 0 => return Err(ResponseError::HttpVersion),
             (Way::Upgrade, 1, 101) | (Way::Connect, 2.., 200) => {}

@@ -3,8 +3,8 @@
 
 use crate::{
     config::Config,
-    grammar::is_token,
-    handshake::{Header, HttpError, Way, fields::is_value_char, head::MAX_FIELDS},
+    grammar::{is_token, is_value},
+    handshake::{Header, HttpError, Way, parse::MAX_FIELDS},
 };
 
 /// A head without its fields.
@@ -59,7 +59,7 @@ impl Start {
     }
 
     fn error(&self, field: Header<'_>) -> Option<HttpError> {
-        if !is_token(field.name.as_bytes()) || !field.value.iter().copied().all(is_value_char) {
+        if !is_token(field.name.as_bytes()) || !is_value(field.value) {
             return Some(HttpError::Field);
         }
         let is_specific =

@@ -12,6 +12,7 @@ use crate::{
     handshake::{
         HeadError, Header, Way,
         decision::{Accept, Reject, response_to},
+        key,
         origin::Origins,
         request::RequestError,
         request_rules::{Connect, Facts, Found},
@@ -129,7 +130,9 @@ fn check<'f>(
     rules: impl FnOnce(Found<'f>) -> Result<Facts, RequestError>,
 ) -> Result<Pending, Refusal> {
     let mut found = Found::default();
-    let read = start.read(fields, &config, |field| found.add(field));
+    let read = start.read(fields, &config, |field| {
+        found.add(field.name.as_bytes(), field.value);
+    });
     let way = start.way;
     match read.map_err(RequestError::Http).and_then(|()| rules(found)) {
         Ok(facts) => Ok(Pending { facts, config }),
@@ -196,9 +199,12 @@ impl Pending {
             Way::Connect => 200,
         };
         let mut fields = Fields::new(way);
-        response.each_field(accept_key, params, &mut |name, value| {
-            fields.push(name, value);
-        });
+        if let Some(key) = accept_key {
+            fields.push("Upgrade", "websocket");
+            fields.push("Connection", "Upgrade");
+            fields.push("Sec-WebSocket-Accept", key::as_str(key));
+        }
+        response.each_field(params, &mut |name, value| fields.push(name, value));
         let body = Bytes::new();
         let response = Response {
             status,
