@@ -6,8 +6,14 @@ mod fastwebsockets;
 mod floor;
 mod nexus;
 mod ours;
+mod sockudo;
+mod soketto;
 mod tokio_websockets;
 mod tungstenite;
+mod web_socket;
+mod websocket_sans_io;
+mod wtx;
+mod yawc;
 
 /// A library, or one of the ways in which ours can be used.
 pub struct Contestant {
@@ -39,6 +45,12 @@ pub fn all() -> Vec<Contestant> {
         peer("tokio-websockets", tokio_websockets::jobs),
         peer("fastwebsockets", fastwebsockets::jobs),
         peer("tungstenite", tungstenite::jobs),
+        peer("sockudo-ws", sockudo::jobs),
+        peer("yawc", yawc::jobs),
+        peer("wtx", wtx::jobs),
+        peer("websocket-sans-io", websocket_sans_io::jobs),
+        peer("web-socket", web_socket::jobs),
+        peer("soketto", soketto::jobs),
     ]);
     all.extend(floor::contestants());
     all
