@@ -89,6 +89,11 @@ impl Wire {
         self.0.left.load(Relaxed) == 0
     }
 
+    /// Drops what has not been read.
+    pub fn clear(&self) {
+        self.0.left.store(0, Relaxed);
+    }
+
     /// What the next read into a buffer of `room` bytes brings. Empty if nothing is there.
     #[inline(never)]
     pub fn take(&self, room: usize) -> &[u8] {

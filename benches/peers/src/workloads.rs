@@ -3,7 +3,8 @@
 use crate::{
     generate::Content,
     tasks::{
-        Receive, Role, Send, Task,
+        Accept, Broadcast, Compress, Connect, Receive, Role, Send, Task,
+        compress::Corpus,
         receive::{BUFFER, Cuts},
     },
     wire::MOST,
@@ -91,6 +92,22 @@ pub fn all() -> Vec<Workload> {
             ));
         }
     }
+    all.push(one(
+        "opening/server".into(),
+        Task::Accept(Accept::default()),
+    ));
+    all.push(one("opening/client".into(), Task::Connect(Connect)));
+    for (name, takeover) in [("takeover", true), ("no-takeover", false)] {
+        for corpus in Corpus::ALL {
+            let size = corpus.name();
+            let task = Receive::compressed(corpus, takeover);
+            all.push(one(format!("inflate/{name}/{size}"), Task::Inflate(task)));
+            let task = Compress::new(corpus, takeover);
+            all.push(one(format!("deflate/{name}/{size}"), Task::Compress(task)));
+        }
+    }
+    let task = Task::Broadcast(Broadcast::default());
+    all.push(one("broadcast/1000/512".into(), task));
     all
 }
 

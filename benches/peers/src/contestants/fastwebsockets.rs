@@ -10,7 +10,7 @@ use ::fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, Role as Side, 
 
 use crate::{
     tasks::{
-        Job, Role, Task,
+        Broadcast, Job, Role, Task,
         receive::{Receive, Receiver, Sink},
         send::Send,
     },
@@ -24,6 +24,8 @@ pub fn jobs(task: &Task) -> Vec<Job> {
             Role::Server => vec![task.job(send).gather()],
             Role::Client => vec![task.job(send), task.job(send_mut).variant("in place")],
         },
+        Task::Broadcast(task) => vec![task.job(broadcast)],
+        _ => Vec::new(),
     }
 }
 
@@ -92,6 +94,21 @@ fn send_mut(task: &Send, drain: Drain) -> impl FnMut(usize) + use<> {
             }
             let payload = Payload::BorrowedMut(std::hint::black_box(&mut buffer));
             let sent = now(ws.write_frame(Frame::binary(payload)));
+            sent.expect("the transport takes everything").expect("open");
+        }
+    }
+}
+
+/// The text is borrowed by each connection.
+fn broadcast(task: &Broadcast, drain: Drain) -> impl FnMut() + use<> {
+    let text = task.text.clone();
+    let open = || open(Role::Server, Transport::silent(drain.clone()));
+    let mut connections: Vec<_> = std::iter::repeat_with(open)
+        .take(task.connections)
+        .collect();
+    move || {
+        for ws in &mut connections {
+            let sent = now(ws.write_frame(Frame::text(Payload::Borrowed(&text))));
             sent.expect("the transport takes everything").expect("open");
         }
     }

@@ -8,11 +8,12 @@
 //! - Control frames are handed to the caller, who would have to answer pings. Here nobody does.
 //! - Sending: into a slice of the caller. Keys are from ChaCha8, seeded by the operating system.
 
-use nexus_web::ws::{FrameReader, FrameWriter, Message, Role as Side};
+use nexus_web::ws::{ClientBuilder, FrameReader, FrameWriter, Message, Role as Side};
 
 use crate::{
     tasks::{
-        Job, Role, Task,
+        Broadcast, Job, Role, Task,
+        opening::{Mock, URL},
         receive::{Receive, Receiver, Sink},
         send::Send,
     },
@@ -28,6 +29,10 @@ pub fn jobs(task: &Task) -> Vec<Job> {
                 .variant("buffer of 1 MiB"),
         ],
         Task::Send(task) => vec![task.job(send)],
+        Task::Accept(task) => vec![task.job(accept)],
+        Task::Connect(task) => vec![task.job(connect)],
+        Task::Broadcast(task) => vec![task.job(broadcast)],
+        _ => Vec::new(),
     }
 }
 
@@ -92,6 +97,40 @@ fn send(task: &Send, drain: Drain) -> impl FnMut(usize) + use<> {
                 end += writer.encode_binary(payload, &mut out[end..]);
             }
             drain.write(&out[..end]);
+        }
+    }
+}
+
+/// Its blocking client is also its server. With small buffers, as a new one is made each time.
+fn builder() -> ClientBuilder {
+    ClientBuilder::new()
+        .buffer_capacity(4096)
+        .write_buffer_capacity(1024)
+}
+
+fn accept(transport: Transport) -> impl FnMut() {
+    move || {
+        let ws = builder().accept(transport.clone());
+        std::hint::black_box(ws.expect("a valid request"));
+    }
+}
+
+fn connect() -> impl FnMut(&mut Mock) -> Result<(), String> {
+    |mock: &mut Mock| {
+        let ws = builder().connect_with(mock, URL);
+        ws.map(drop).map_err(|it| it.to_string())
+    }
+}
+
+fn broadcast(task: &Broadcast, drain: Drain) -> impl FnMut() + use<> {
+    let (text, connections) = (task.text.clone(), task.connections);
+    let new = || FrameWriter::new(Side::Server);
+    let mut writers: Vec<_> = std::iter::repeat_with(new).take(connections).collect();
+    let mut out = vec![0; writers[0].max_encoded_len(text.len())];
+    move || {
+        for writer in &mut writers {
+            let n = writer.encode_text(&text, &mut out);
+            drain.write(&out[..n]);
         }
     }
 }

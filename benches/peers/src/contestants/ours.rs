@@ -6,6 +6,9 @@
 
 use std::io::IoSlice;
 
+mod compress;
+mod opening;
+
 use bytes::{Buf, BytesMut};
 use websocket_proto::{
     Config, Connection, Event, MessageKind, OutQueue, Output as _, Prepared, RecvBuf, Seed,
@@ -36,6 +39,8 @@ pub fn contestants() -> Vec<Contestant> {
         ours("ours lent", lent),
         ours("ours queued", queued),
         ours("ours prepared", prepared),
+        ours("ours, URL and entropy", connect_from_url),
+        ours("ours, default level", default_level),
     ]
 }
 
@@ -50,9 +55,30 @@ fn plain(task: &Task) -> Vec<Job> {
             };
             vec![task.job(new)]
         }
+        Task::Inflate(task) => compress::inflate(task),
         Task::Send(task) => {
             vec![task.job(|task, drain| copying(task, drain, open(task.role, Config::new())))]
         }
+        Task::Compress(task) => compress::deflate(task),
+        Task::Accept(task) => opening::accept(task),
+        Task::Connect(task) => opening::connect(task),
+        Task::Broadcast(task) => compress::broadcast(task),
+    }
+}
+
+/// An opening of a client that has nothing but a URL.
+fn connect_from_url(task: &Task) -> Vec<Job> {
+    match task {
+        Task::Connect(task) => opening::connect_from_url(task),
+        _ => Vec::new(),
+    }
+}
+
+/// Compression with our default level, which is not that of the others.
+fn default_level(task: &Task) -> Vec<Job> {
+    match task {
+        Task::Compress(task) => compress::deflate_default(task),
+        _ => Vec::new(),
     }
 }
 
@@ -102,6 +128,7 @@ fn deflate_unused(task: &Task) -> Vec<Job> {
         Task::Send(task) => {
             vec![task.job(|task, drain| copying(task, drain, with_deflate(task.role)))]
         }
+        _ => Vec::new(),
     }
 }
 
@@ -331,6 +358,7 @@ fn prepared(task: &Task) -> Vec<Job> {
             }
             jobs
         }
+        Task::Broadcast(task) => compress::broadcast_prepared(task),
         _ => Vec::new(),
     }
 }

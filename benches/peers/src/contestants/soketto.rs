@@ -8,11 +8,13 @@
 use ::soketto::{
     Data,
     connection::{Builder, Mode, Receiver as Incoming, Sender as Outgoing},
+    handshake::{Client, Server, ServerResponse, server::Response},
 };
 
 use crate::{
     tasks::{
-        Job, Role, Task,
+        Broadcast, Job, Role, Task,
+        opening::{HOST, Mock, PATH},
         receive::{Receive, Receiver, Sink},
         send::Send,
     },
@@ -26,6 +28,10 @@ pub fn jobs(task: &Task) -> Vec<Job> {
             Role::Server => vec![task.job(send)],
             Role::Client => vec![task.job(send), task.job(send_mut).variant("in place")],
         },
+        Task::Accept(task) => vec![task.job(accept)],
+        Task::Connect(task) => vec![task.job(connect)],
+        Task::Broadcast(task) => vec![task.job(broadcast)],
+        _ => Vec::new(),
     }
 }
 
@@ -117,6 +123,51 @@ fn send_mut(task: &Send, drain: Drain) -> impl FnMut(usize) + use<> {
             flushed
                 .expect("the transport takes everything")
                 .expect("open");
+        }
+    }
+}
+
+fn accept(transport: Transport) -> impl FnMut() {
+    move || {
+        let mut server = Server::new(transport.clone());
+        let request = now(server.receive_request()).expect("all bytes are there");
+        let key = request.expect("a valid request").key();
+        let response = Response::Accept {
+            key,
+            protocol: None,
+        };
+        let sent = now(server.send_response(&response));
+        sent.expect("the transport takes everything").expect("open");
+        std::hint::black_box(server.into_builder().finish());
+    }
+}
+
+fn connect() -> impl FnMut(&mut Mock) -> Result<(), String> {
+    |mock: &mut Mock| {
+        let mut client = Client::new(mock, HOST, PATH);
+        let response = now(client.handshake()).expect("all bytes are there");
+        match response.map_err(|it| it.to_string())? {
+            ServerResponse::Accepted { .. } => {
+                std::hint::black_box(client.into_builder().finish());
+                Ok(())
+            }
+            _ => Err("not accepted".into()),
+        }
+    }
+}
+
+fn broadcast(task: &Broadcast, drain: Drain) -> impl FnMut() + use<> {
+    let text = task.text();
+    let open = || open(Role::Server, Transport::silent(drain.clone()));
+    let mut connections: Vec<_> = std::iter::repeat_with(open)
+        .take(task.connections)
+        .collect();
+    move || {
+        for (ws, _) in &mut connections {
+            let sent = now(ws.send_text(&text)).expect("the transport takes everything");
+            sent.expect("open");
+            let flushed = now(ws.flush()).expect("the transport takes everything");
+            flushed.expect("open");
         }
     }
 }

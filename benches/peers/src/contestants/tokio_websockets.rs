@@ -15,7 +15,8 @@ use bytes::Bytes;
 
 use crate::{
     tasks::{
-        Job, Role, Task,
+        Broadcast, Job, Role, Task,
+        opening::{Mock, URL},
         receive::{Receive, Receiver, Sink},
         send::Send,
     },
@@ -29,6 +30,10 @@ pub fn jobs(task: &Task) -> Vec<Job> {
             Role::Server => vec![task.job(send).gather()],
             Role::Client => vec![task.job(send)],
         },
+        Task::Accept(task) => vec![task.job(accept)],
+        Task::Connect(task) => vec![task.job(connect)],
+        Task::Broadcast(task) => vec![task.job(broadcast).gather()],
+        _ => Vec::new(),
     }
 }
 
@@ -74,6 +79,38 @@ fn send(task: &Send, drain: Drain) -> impl FnMut(usize) + use<> {
             flushed
                 .expect("the transport takes everything")
                 .expect("open");
+        }
+    }
+}
+
+fn accept(transport: Transport) -> impl FnMut() {
+    let server = ServerBuilder::new();
+    move || {
+        let accepted = now(server.accept(transport.clone()));
+        let accepted = accepted.expect("all bytes are there");
+        std::hint::black_box(accepted.expect("a valid request"));
+    }
+}
+
+fn connect() -> impl FnMut(&mut Mock) -> Result<(), String> {
+    let client = ClientBuilder::new().uri(URL).expect("a URL");
+    move |mock: &mut Mock| {
+        let opened = now(client.connect_on(mock)).expect("all bytes are there");
+        opened.map(drop).map_err(|it| it.to_string())
+    }
+}
+
+/// The text is shared by all messages.
+fn broadcast(task: &Broadcast, drain: Drain) -> impl FnMut() + use<> {
+    let message = Message::text(task.text.clone());
+    let open = || open(Role::Server, Transport::silent(drain.clone()));
+    let mut connections: Vec<_> = std::iter::repeat_with(open)
+        .take(task.connections)
+        .collect();
+    move || {
+        for ws in &mut connections {
+            let sent = now(ws.send(message.clone()));
+            sent.expect("the transport takes everything").expect("open");
         }
     }
 }

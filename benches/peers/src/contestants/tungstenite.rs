@@ -5,14 +5,16 @@
 //! - Sending: `write` and then `flush`, with a payload as `Bytes` that is shared.
 
 use ::tungstenite::{
-    Bytes, Message, WebSocket,
+    Bytes, Message, Utf8Bytes, WebSocket,
     error::Error,
+    http::Uri,
     protocol::{Role as Side, WebSocketConfig},
 };
 
 use crate::{
     tasks::{
-        Job, Role, Task,
+        Broadcast, Job, Role, Task,
+        opening::{Mock, URL},
         receive::{Receive, Receiver, Sink},
         send::Send,
     },
@@ -23,6 +25,10 @@ pub fn jobs(task: &Task) -> Vec<Job> {
     match task {
         Task::Receive(task) => vec![task.job(Tungstenite::new)],
         Task::Send(task) => vec![task.job(send)],
+        Task::Accept(task) => vec![task.job(accept)],
+        Task::Connect(task) => vec![task.job(connect)],
+        Task::Broadcast(task) => vec![task.job(broadcast)],
+        _ => Vec::new(),
     }
 }
 
@@ -72,6 +78,44 @@ fn send(task: &Send, drain: Drain) -> impl FnMut(usize) + use<> {
                 ws.write(Message::Binary(payload)).expect("open");
             }
             ws.flush().expect("open");
+        }
+    }
+}
+
+/// With small buffers, as new ones are made each time.
+fn small() -> Option<WebSocketConfig> {
+    let config = WebSocketConfig::default();
+    Some(config.read_buffer_size(4096).write_buffer_size(0))
+}
+
+fn accept(transport: Transport) -> impl FnMut() {
+    move || {
+        let ws = ::tungstenite::accept_with_config(transport.clone(), small());
+        std::hint::black_box(ws.expect("a valid request"));
+    }
+}
+
+fn connect() -> impl FnMut(&mut Mock) -> Result<(), String> {
+    let uri: Uri = URL.parse().expect("a URL");
+    move |mock: &mut Mock| {
+        let opened = ::tungstenite::client::client_with_config(uri.clone(), mock, small());
+        opened.map(drop).map_err(|it| it.to_string())
+    }
+}
+
+/// The text is shared by all messages.
+fn broadcast(task: &Broadcast, drain: Drain) -> impl FnMut() + use<> {
+    let text = Utf8Bytes::try_from(task.text.clone()).expect("ASCII");
+    let open = || {
+        let transport = Transport::silent(drain.clone());
+        WebSocket::from_raw_socket(transport, Side::Server, small())
+    };
+    let mut connections: Vec<_> = std::iter::repeat_with(open)
+        .take(task.connections)
+        .collect();
+    move || {
+        for ws in &mut connections {
+            ws.send(Message::Text(text.clone())).expect("open");
         }
     }
 }

@@ -26,6 +26,7 @@ pub fn jobs(task: &Task) -> Vec<Job> {
             Role::Server => vec![task.job(send).gather()],
             Role::Client => vec![task.job(send)],
         },
+        _ => Vec::new(),
     }
 }
 

@@ -27,6 +27,7 @@ pub fn jobs(task: &Task) -> Vec<Job> {
     match task {
         Task::Receive(task) => vec![task.job(Frames::new)],
         Task::Send(task) => vec![task.job(send)],
+        _ => Vec::new(),
     }
 }
 

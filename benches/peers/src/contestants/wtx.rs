@@ -32,6 +32,7 @@ pub fn jobs(task: &Task) -> Vec<Job> {
             Role::Server => task.job(send::<false>).gather(),
             Role::Client => task.job(send::<true>).variant("in place"),
         }],
+        _ => Vec::new(),
     }
 }
 

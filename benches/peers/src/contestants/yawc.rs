@@ -6,14 +6,15 @@
 //! - The read buffer of the stream has the size of the task's reads.
 //! - Sending: `feed` and then `flush` of shared `Bytes`; the codec copies into a `BytesMut`.
 
-use ::yawc::{Frame, OpCode, Options, Role as Side, WebSocket, codec::Codec};
+use ::yawc::{CompressionLevel, Frame, OpCode, Options, Role as Side, WebSocket, codec::Codec};
 use bytes::{Bytes, BytesMut};
 use futures_util::SinkExt as _;
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
 use crate::{
     tasks::{
-        Job, Role, Task,
+        Compress, Job, Role, Task,
+        compress::LEVEL,
         receive::{BUFFER, Receive, Receiver, Sink},
         send::Send,
     },
@@ -30,6 +31,12 @@ pub fn jobs(task: &Task) -> Vec<Job> {
             task.job(send_stream).variant("stream"),
             task.job(send).variant("codec"),
         ],
+        Task::Inflate(task) => vec![task.job(|task, it| {
+            let takeover = task.compressed.as_ref().is_some_and(|it| it.takeover);
+            Stream(compressed(takeover, task.buffer, it))
+        })],
+        Task::Compress(task) => vec![task.job(deflate)],
+        _ => Vec::new(),
     }
 }
 
@@ -179,5 +186,40 @@ fn send_stream(task: &Send, drain: Drain) -> impl FnMut(usize) + use<> {
                 .expect("the transport takes everything")
                 .expect("open");
         }
+    }
+}
+
+/// It is a server that compresses, as if that had been negotiated.
+fn compressed(takeover: bool, read: usize, transport: Transport) -> WebSocket<Transport> {
+    let mut options = Options::default()
+        .with_utf8()
+        .with_limits(MOST, 2 * MOST)
+        .with_read_buffer_capacity(read)
+        .with_compression_level(CompressionLevel::new(LEVEL.into()))
+        .with_compression_threshold(0);
+    let mut extensions = "permessage-deflate".to_owned();
+    if !takeover {
+        options = options
+            .server_no_context_takeover()
+            .client_no_context_takeover();
+        extensions += "; server_no_context_takeover; client_no_context_takeover";
+    }
+    let ws =
+        WebSocket::from_stream_with_extensions(transport, Side::Server, Some(&extensions), options);
+    ws.expect("a valid extension")
+}
+
+fn deflate(task: &Compress, drain: Drain) -> impl FnMut(&str) + use<> {
+    let mut ws = compressed(task.settings.takeover, BUFFER, Transport::silent(drain));
+    let texts: Vec<Bytes> = (task.texts.iter())
+        .map(|it| Bytes::copy_from_slice(it.as_bytes()))
+        .collect();
+    let mut at = 0;
+    move |_: &str| {
+        // Its frames own their payload: the same texts, shared.
+        let text = texts[at].clone();
+        at = (at + 1) % texts.len();
+        let sent = now(ws.send(Frame::text(text)));
+        sent.expect("the transport takes everything").expect("open");
     }
 }

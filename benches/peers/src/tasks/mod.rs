@@ -2,9 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub mod broadcast;
+pub mod compress;
+pub mod opening;
 pub mod receive;
 pub mod send;
 
+pub use broadcast::Broadcast;
+pub use compress::Compress;
+pub use opening::{Accept, Connect};
 pub use receive::Receive;
 pub use send::Send;
 
@@ -34,7 +40,13 @@ impl Role {
 #[derive(Debug, Clone)]
 pub enum Task {
     Receive(Receive),
+    /// A stream of compressed texts.
+    Inflate(Receive),
     Send(Send),
+    Compress(Compress),
+    Accept(Accept),
+    Connect(Connect),
+    Broadcast(Broadcast),
 }
 
 /// The work of one contestant in one of its shapes.

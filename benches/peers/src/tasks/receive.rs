@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc};
 use fastrand::Rng;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Job, Role};
+use super::{
+    Job, Role,
+    compress::{self, Bare, Corpus, Settings},
+};
 use crate::{
     generate::{self, Content},
     wire::{Cycle, Drain, MOST, Transport, Wire},
@@ -25,6 +28,15 @@ pub struct Receive {
     most: usize,
     pub cycle: Arc<Cycle>,
     expected: Arc<Vec<Digest>>,
+    /// If all messages are compressed texts.
+    pub compressed: Option<Compressed>,
+}
+
+/// The payloads of compressed texts, as they are sent (without masks).
+#[derive(Clone)]
+pub struct Compressed {
+    pub takeover: bool,
+    pub payloads: Arc<Vec<Vec<u8>>>,
 }
 
 /// What a message must be.
@@ -71,6 +83,30 @@ impl Receive {
         Self {
             text: content.is_text().then_some(size),
             ..stream.finish(cuts, &mut rng)
+        }
+    }
+
+    /// Compressed texts, which a server receives.
+    pub fn compressed(corpus: Corpus, takeover: bool) -> Self {
+        let mut rng = Rng::with_seed(3);
+        let mut stream = Builder::new(Role::Server);
+        let mut bare = Bare::new(Settings {
+            takeover,
+            level: compress::LEVEL,
+            mem_level: compress::MEM_LEVEL,
+        });
+        let mut payloads = Vec::new();
+        let mut out = vec![0; 1 << 17];
+        for text in corpus.texts() {
+            let n = bare.compress(text.as_bytes(), &mut out);
+            payloads.push(out[..n].to_vec());
+            stream.frame(0xC0 | generate::TEXT, &out[..n], &mut rng);
+            stream.expect(true, text.as_bytes());
+        }
+        let payloads = Arc::new(payloads);
+        Self {
+            compressed: Some(Compressed { takeover, payloads }),
+            ..stream.finish(Cuts::None, &mut rng)
         }
     }
 
@@ -263,6 +299,10 @@ impl Builder {
             }
             self.frame(first | fin, piece, rng);
         }
+        self.expect(is_text, payload);
+    }
+
+    fn expect(&mut self, is_text: bool, payload: &[u8]) {
         let mut hash = Xxh3::new();
         hash.update(payload);
         self.expected.push(Digest {
@@ -298,6 +338,7 @@ impl Builder {
             most,
             cycle: Arc::new(Cycle::new(self.wire, ends)),
             expected: Arc::new(self.expected),
+            compressed: None,
         }
     }
 }
