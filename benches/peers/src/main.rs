@@ -7,7 +7,7 @@ use peers::{
     contestants::{self, Contestant, Side},
     memcpy, progress, report,
     run::{self, Failure},
-    workloads::{self, Workload},
+    workloads::{self, ABOUT, Workload},
 };
 
 /// Measures websocket-proto beside other libraries: the same work in memory, in one process, in turn.
@@ -44,7 +44,7 @@ struct Args {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let workloads: Vec<Workload> = (workloads::all().into_iter())
+    let workloads: Vec<Workload> = (workloads::all(ABOUT).into_iter())
         .filter(|it| is_chosen(&args.workloads, &it.name))
         .collect();
     let contestants: Vec<Contestant> = (contestants::all().into_iter())

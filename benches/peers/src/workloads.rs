@@ -21,16 +21,23 @@ pub struct Workload {
 /// Sizes of messages in bytes.
 pub const SIZES: [usize; 9] = [16, 32, 63, 125, 512, 4 << 10, 16 << 10, 64 << 10, 1 << 20];
 
-pub fn all() -> Vec<Workload> {
+/// About so many bytes are in a cycle of short messages: they stay in the second cache.
+pub const ABOUT: usize = 192 << 10;
+
+/// All workloads, with cycles of about so many bytes: [`ABOUT`] to measure, less for tests.
+pub fn all(about: usize) -> Vec<Workload> {
     let mut all = Vec::new();
     for role in Role::BOTH {
         for content in Content::ALL {
             for size in SIZES {
-                let task = Receive::equal(role, content, size, Cuts::None);
+                let task = Receive::equal(about, role, content, size, Cuts::None);
                 all.push(receive(format!("{}/{size}", content.name()), &task));
             }
         }
-        all.push(receive("mixed".into(), &Receive::mixed(role, Cuts::None)));
+        all.push(receive(
+            "mixed".into(),
+            &Receive::mixed(about, role, Cuts::None),
+        ));
     }
     let cases = [
         ("byte-by-byte", Cuts::Every(1), Content::Binary, &[125][..]),
@@ -62,7 +69,7 @@ pub fn all() -> Vec<Workload> {
     ];
     for (name, cuts, content, sizes) in cases {
         for &size in sizes {
-            let task = Receive::equal(Role::Server, content, size, cuts);
+            let task = Receive::equal(about, Role::Server, content, size, cuts);
             all.push(one(
                 format!("{name}/server/{}/{size}", content.name()),
                 Task::Receive(task),
@@ -73,7 +80,7 @@ pub fn all() -> Vec<Workload> {
         ("reads-of-1460", Cuts::Every(1460)),
         ("frames-cut", Cuts::EachFrame),
     ] {
-        let task = Receive::mixed(Role::Server, cuts);
+        let task = Receive::mixed(about, Role::Server, cuts);
         all.push(one(format!("{name}/server/mixed"), Task::Receive(task)));
     }
     for role in Role::BOTH {
@@ -100,9 +107,9 @@ pub fn all() -> Vec<Workload> {
     for (name, takeover) in [("takeover", true), ("no-takeover", false)] {
         for corpus in Corpus::ALL {
             let size = corpus.name();
-            let task = Receive::compressed(corpus, takeover);
+            let task = Receive::compressed(about, corpus, takeover);
             all.push(one(format!("inflate/{name}/{size}"), Task::Inflate(task)));
-            let task = Compress::new(corpus, takeover);
+            let task = Compress::new(about, corpus, takeover);
             all.push(one(format!("deflate/{name}/{size}"), Task::Compress(task)));
         }
     }

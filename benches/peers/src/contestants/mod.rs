@@ -12,6 +12,9 @@ mod tokio_websockets;
 mod tungstenite;
 mod web_socket;
 mod websocket_sans_io;
+#[cfg(feature = "wslay")]
+#[expect(unsafe_code, reason = "a library in C")]
+mod wslay;
 mod wtx;
 mod yawc;
 
@@ -52,6 +55,8 @@ pub fn all() -> Vec<Contestant> {
         peer("web-socket", web_socket::jobs),
         peer("soketto", soketto::jobs),
     ]);
+    #[cfg(feature = "wslay")]
+    all.push(peer("wslay (C)", wslay::jobs));
     all.extend(floor::contestants());
     all
 }

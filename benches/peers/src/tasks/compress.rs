@@ -39,15 +39,15 @@ impl Corpus {
         }
     }
 
-    /// Different texts, together several windows long.
-    pub fn texts(self) -> Vec<String> {
+    /// Different texts, about so many bytes together, but two at least.
+    pub fn texts(self, about: usize) -> Vec<String> {
         let mut rng = Rng::with_seed(7);
-        let (count, len) = match self {
-            Self::Chat => (1000, 200),
-            Self::Json => (200, 1 << 10),
-            Self::Long => (6, 64 << 10),
+        let len = match self {
+            Self::Chat => 200,
+            Self::Json => 1 << 10,
+            Self::Long => 64 << 10,
         };
-        (0..count)
+        (0..(about / len).max(2))
             .map(|_| match self {
                 Self::Chat => {
                     let said = rng.usize(60..180);
@@ -114,9 +114,9 @@ pub struct Compress {
 }
 
 impl Compress {
-    pub fn new(corpus: Corpus, takeover: bool) -> Self {
+    pub fn new(about: usize, corpus: Corpus, takeover: bool) -> Self {
         Self {
-            texts: Arc::new(corpus.texts()),
+            texts: Arc::new(corpus.texts(about)),
             settings: Settings {
                 takeover,
                 level: LEVEL,

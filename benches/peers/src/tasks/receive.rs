@@ -67,15 +67,12 @@ pub enum Cuts {
 /// The size of a read, where nothing else is said.
 pub const BUFFER: usize = 16 << 10;
 
-/// About so many bytes are in a cycle of short messages: they stay in the second cache.
-const ABOUT: usize = 192 << 10;
-
 impl Receive {
-    /// Messages of one size.
-    pub fn equal(role: Role, content: Content, size: usize, cuts: Cuts) -> Self {
+    /// Messages of one size, about so many bytes together, but one message at least.
+    pub fn equal(about: usize, role: Role, content: Content, size: usize, cuts: Cuts) -> Self {
         let mut rng = Rng::with_seed(size as u64);
         let mut stream = Builder::new(role);
-        let count = (ABOUT / (size + 8)).clamp(1, 4096);
+        let count = (about / (size + 8)).clamp(1, 4096);
         for _ in 0..count {
             let payload = content.payload(size, &mut rng);
             stream.message(content.is_text(), &payload, 1, &mut rng);
@@ -87,7 +84,7 @@ impl Receive {
     }
 
     /// Compressed texts, which a server receives.
-    pub fn compressed(corpus: Corpus, takeover: bool) -> Self {
+    pub fn compressed(about: usize, corpus: Corpus, takeover: bool) -> Self {
         let mut rng = Rng::with_seed(3);
         let mut stream = Builder::new(Role::Server);
         let mut bare = Bare::new(Settings {
@@ -97,7 +94,7 @@ impl Receive {
         });
         let mut payloads = Vec::new();
         let mut out = vec![0; 1 << 17];
-        for text in corpus.texts() {
+        for text in corpus.texts(about) {
             let n = bare.compress(text.as_bytes(), &mut out);
             payloads.push(out[..n].to_vec());
             stream.frame(0xC0 | generate::TEXT, &out[..n], &mut rng);
@@ -112,10 +109,10 @@ impl Receive {
 
     /// Messages as a server with many kinds of clients gets them: most are short texts, a few are
     /// long, one in twelve comes in fragments, of which some have a ping in between.
-    pub fn mixed(role: Role, cuts: Cuts) -> Self {
+    pub fn mixed(about: usize, role: Role, cuts: Cuts) -> Self {
         let mut rng = Rng::with_seed(12);
         let mut stream = Builder::new(role);
-        for at in 0..1024 {
+        for at in 0..(about / 192).max(50) {
             let size = match rng.u8(..100) {
                 0..60 => rng.usize(8..=125),
                 60..88 => rng.usize(126..=1024),
