@@ -43,6 +43,15 @@ impl Cycle {
         Self { bytes, len, cuts }
     }
 
+    /// No bytes at all.
+    fn silent() -> Self {
+        Self {
+            bytes: Vec::new(),
+            len: 1,
+            cuts: Vec::new(),
+        }
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
@@ -213,8 +222,7 @@ pub struct Transport {
 impl Transport {
     /// A stream on which nothing arrives.
     pub fn silent(drain: Drain) -> Self {
-        let nothing = Arc::new(Cycle::new(vec![0], Vec::new()));
-        let wire = Wire::new(nothing, MOST);
+        let wire = Wire::new(Arc::new(Cycle::silent()), MOST);
         Self { wire, drain }
     }
 }

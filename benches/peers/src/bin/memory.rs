@@ -14,7 +14,8 @@ fn main() {
     println!(
         "new: bytes of a new object and its heap memory, with about 200 bytes of the harness.\n\
          used: the same after some messages, with the buffers as they are left.\n\
-         allocations: for each message, once everything is warm.\n"
+         allocations: for each message, once everything is warm.\n\
+         What a library in C allocates is not seen.\n"
     );
     for role in Role::BOTH {
         for size in [16, 4096, 65_536] {

@@ -190,6 +190,22 @@ impl Wslay {
         assert_eq!(result, 0, "out of memory");
         Self { context, user }
     }
+
+    /// Copies a binary message.
+    fn queue(&self, payload: &[u8]) {
+        let outgoing = Outgoing {
+            opcode: 2,
+            msg: payload.as_ptr(),
+            len: payload.len(),
+        };
+        // SAFETY: the context is valid, and the message is copied.
+        assert_eq!(unsafe { wslay_event_queue_msg(self.context, &outgoing) }, 0);
+    }
+
+    fn flush(&self) {
+        // SAFETY: the context is valid.
+        assert_eq!(unsafe { wslay_event_send(self.context) }, 0);
+    }
 }
 
 impl Drop for Wslay {
@@ -225,9 +241,10 @@ impl Receiver for Wslay {
                     1,
                     "the stream is valid"
                 );
-                if wslay_event_want_write(self.context) == 1 {
-                    assert_eq!(wslay_event_send(self.context), 0);
-                }
+            }
+            // SAFETY: as above.
+            if unsafe { wslay_event_want_write(self.context) } == 1 {
+                self.flush();
             }
         }
     }
@@ -244,16 +261,9 @@ fn send(task: &Send, drain: Drain) -> impl FnMut(usize) + use<> {
         for _ in 0..batches {
             for _ in 0..batch {
                 let payload = std::hint::black_box(&payload);
-                let outgoing = Outgoing {
-                    opcode: 2,
-                    msg: payload.as_ptr(),
-                    len: payload.len(),
-                };
-                // SAFETY: the context is valid, and the message is copied.
-                assert_eq!(unsafe { wslay_event_queue_msg(ws.context, &outgoing) }, 0);
+                ws.queue(payload);
             }
-            // SAFETY: the context is valid.
-            assert_eq!(unsafe { wslay_event_send(ws.context) }, 0);
+            ws.flush();
         }
     }
 }
