@@ -5,8 +5,7 @@ use std::{error::Error, path::PathBuf};
 use clap::Parser;
 use peers::{
     contestants::{self, Contestant, Side},
-    memcpy, progress, report,
-    run::{self, Failure},
+    memcpy, progress, report, run,
     workloads::{self, ABOUT, Workload},
 };
 
@@ -76,15 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         entries.len(),
         entries.len() + failures.len()
     );
-    for failure in &failures {
-        let Failure {
-            workload,
-            contestant,
-            variant,
-            reason,
-        } = failure;
-        println!("LEFT OUT: {contestant} ({variant}), {workload}: {reason}");
-    }
+    print!("{}", report::failures(&failures));
 
     let rounds = if args.quick { 3 } else { args.rounds as usize };
     let bar = progress::bar("timing", (rounds * entries.len()) as u64);

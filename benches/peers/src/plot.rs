@@ -106,26 +106,35 @@ const COLOURS: [RGBColor; 12] = [
     RGBColor(0x6b, 0x8e, 0x23),
     RGBColor(0x3b, 0x4c, 0xc0),
     RGBColor(0x8b, 0x6f, 0x47),
-    RGBColor(0xa0, 0xa0, 0xa0),
+    RGBColor(0xc4, 0x9a, 0x00),
 ];
+const LIGHT: RGBColor = RGBColor(0xa0, 0xa0, 0xa0);
 
-/// A name keeps its colour as long as the same names are drawn in the same order.
-fn colours(emphasis: impl Iterator<Item = bool>) -> Vec<RGBColor> {
+/// The colour of each series, with and without points: so a name has the same colour in all plots for
+/// which the same names are given in the same order. What is there for comparison only is grey.
+fn colours(series: &[Series]) -> Vec<RGBColor> {
     let (mut strong, mut other) = (0, 0);
-    let colour = |emphasis| {
-        let (colours, at) = match emphasis {
+    let mut colour = |series: &Series| {
+        let (colours, at) = match series.emphasis {
             true => (&STRONG[..], &mut strong),
+            false if series.name.starts_with("floor") || series.name.starts_with("raw") => {
+                return LIGHT;
+            }
             false => (&COLOURS[..], &mut other),
         };
         *at += 1;
         colours[(*at - 1) % colours.len()]
     };
-    emphasis.map(colour).collect()
+    series.iter().map(&mut colour).collect()
 }
 
-/// Draws lines over two logarithmic axes. Each line has its name at its right end.
+/// Draws lines over two logarithmic axes. Each line has its name at its right end. Series without
+/// points are not drawn, but take a colour.
 pub fn lines(path: &Path, title: &str, x: &Axis, y: &Axis, series: &[Series]) -> Outcome {
-    let series: Vec<Series> = series.iter().filter_map(drawable).collect();
+    let colours = colours(series);
+    let (series, colours): (Vec<Series>, Vec<RGBColor>) = (series.iter().zip(colours))
+        .filter_map(|(series, colour)| drawable(series).zip(Some(colour)))
+        .unzip();
     let points = || series.iter().flat_map(|it| &it.points);
     let Some(((x0, x1), (y0, y1))) = range(points().map(|p| p.0)).zip(range(points().map(|p| p.1)))
     else {
@@ -155,7 +164,6 @@ pub fn lines(path: &Path, title: &str, x: &Axis, y: &Axis, series: &[Series]) ->
         .axis_desc_style((FONT, 14, &INK))
         .draw()?;
 
-    let colours = colours(series.iter().map(|it| it.emphasis));
     let mut ends = Vec::new();
     // Those with emphasis last, so that they lie above the others.
     let mut order: Vec<usize> = (0..series.len()).collect();

@@ -5,7 +5,7 @@ use std::{error::Error, path::Path};
 use crate::{
     contestants::Side,
     plot::{self, Axis, Series},
-    run::Row,
+    run::{Failure, Row},
     tasks::Group,
     workloads::SIZES,
 };
@@ -76,6 +76,25 @@ fn ns(value: f64) -> String {
         ..10_000.0 => format!("{value:.0}"),
         _ => format!("{:.1}k", value / 1e3),
     }
+}
+
+/// Who is left out, and why.
+pub fn failures(failures: &[Failure]) -> String {
+    let mut kinds: Vec<((&str, &str), Vec<&str>)> = Vec::new();
+    for failure in failures {
+        let kind = (failure.contestant, &*failure.reason);
+        let workload = &*failure.workload;
+        match kinds.iter_mut().find(|it| it.0 == kind) {
+            Some((_, workloads)) if workloads.contains(&workload) => {}
+            Some((_, workloads)) => workloads.push(workload),
+            None => kinds.push((kind, vec![workload])),
+        }
+    }
+    let line = |((contestant, reason), workloads): ((&str, &str), Vec<&str>)| {
+        let workloads = workloads.join(", ");
+        format!("LEFT OUT, in some shape at least: {contestant}: {reason}: {workloads}\n")
+    };
+    kinds.into_iter().map(line).collect()
 }
 
 /// One table for each workload.
@@ -157,6 +176,9 @@ pub fn summary(rows: &[&Row]) -> String {
 
 /// One line for each workload and contestant.
 pub fn csv(path: &Path, rows: &[&Row]) -> Outcome {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
     let mut csv = csv::Writer::from_path(path)?;
     csv.write_record([
         "workload",
@@ -200,66 +222,102 @@ pub fn csv(path: &Path, rows: &[&Row]) -> Outcome {
 /// What is drawn: the workloads without their size, the file, the title.
 const PLOTS: [(&str, &str, &str); 6] = [
     (
-        "receive/server/binary",
+        "receive/server/binary/",
         "receive_server_binary",
         "Receiving binary messages, server",
     ),
     (
-        "receive/server/ascii",
+        "receive/server/ascii/",
         "receive_server_ascii",
         "Receiving ASCII texts, server",
     ),
     (
-        "receive/server/multibyte",
+        "receive/server/multibyte/",
         "receive_server_multibyte",
         "Receiving multi-byte texts, server",
     ),
     (
-        "receive/client/binary",
+        "receive/client/binary/",
         "receive_client_binary",
         "Receiving binary messages, client",
     ),
-    ("send/server", "send_server", "Sending, server"),
-    ("send/client", "send_client", "Sending, client"),
+    ("send/server/", "send_server", "Sending, server"),
+    ("send/client/", "send_client", "Sending, client"),
 ];
 
-/// Draws those plots for which there is more than one size.
+/// Ours as it is used first. The other ways are in the tables.
+const OURS: [&str; 2] = ["ours", "ours lent"];
+
+/// Draws those plots for which there is more than one size: the time over the size, and for receiving
+/// also that time divided by the floor's, where the differences between long messages can be seen.
 pub fn plots(folder: &Path, rows: &[&Row]) -> Outcome {
     std::fs::create_dir_all(folder)?;
     for (prefix, file, title) in PLOTS {
-        let mut series: Vec<Series> = Vec::new();
+        let mut times: Vec<Series> = Vec::new();
         for row in rows {
-            let Some(size) = row.workload.strip_prefix(prefix) else {
-                continue;
-            };
-            let Ok(size) = size.trim_start_matches('/').parse::<f64>() else {
-                continue;
-            };
-            // Ours as it is used first; the other ways are in the tables.
-            let name = named(row);
-            if row.side == Side::Ours && !["ours", "ours lent (gather)"].contains(&&*name) {
+            if row.side == Side::Ours && !OURS.contains(&row.contestant) {
                 continue;
             }
-            let point = (size, row.ns.median);
-            match series.iter_mut().find(|it| it.name == name) {
-                Some(series) => series.points.push(point),
-                None => series.push(Series {
+            let size = row.workload.strip_prefix(prefix);
+            let point = size.and_then(|it| Some((it.parse().ok()?, row.ns.median)));
+            // One colour for a contestant in all plots.
+            let name = match row.side {
+                Side::Floor => named(row),
+                Side::Ours | Side::Peer => row.contestant.to_owned(),
+            };
+            match times.iter_mut().find(|it| it.name == name) {
+                Some(series) => series.points.extend(point),
+                None => times.push(Series {
                     name,
-                    points: vec![point],
+                    points: point.into_iter().collect(),
                     emphasis: row.side == Side::Ours,
                 }),
             }
         }
-        if series.iter().any(|it| it.points.len() > 1) {
-            let path = folder.join(file).with_extension("svg");
-            let ticks = SIZES
-                .map(|it| it as f64)
-                .into_iter()
-                .filter(|it| ![32.0, 63.0].contains(it));
-            let x = Axis::new("size of a message", plot::bytes).with_ticks(ticks);
-            let y = Axis::new("CPU time a message", plot::time);
-            plot::lines(&path, title, &x, &y, &series)?;
+        if times.iter().all(|it| it.points.len() < 2) {
+            continue;
+        }
+        let y = Axis::new("CPU time a message", plot::time);
+        draw(folder, file, title, y, &times)?;
+        if prefix.starts_with("receive") {
+            let y = Axis::new("CPU time of the floor = 1", plot::count);
+            let title = format!("{title}: beside the work that nobody can avoid");
+            draw(
+                folder,
+                &format!("{file}_to_floor"),
+                &title,
+                y,
+                &to_floor(&times),
+            )?;
         }
     }
     Ok(())
+}
+
+fn draw(folder: &Path, file: &str, title: &str, y: Axis, series: &[Series]) -> Outcome {
+    // The numbers of the two would overlap others.
+    let ticks = SIZES.iter().filter(|it| ![32, 63].contains(*it));
+    let x = Axis::new("size of a message", plot::bytes).with_ticks(ticks.map(|it| *it as f64));
+    plot::lines(
+        &folder.join(file).with_extension("svg"),
+        title,
+        &x,
+        &y,
+        series,
+    )
+}
+
+/// The same points, divided by those of the floor.
+fn to_floor(times: &[Series]) -> Vec<Series> {
+    let floor = times.iter().find(|it| it.name == "floor");
+    let floor = floor.map(|it| it.points.clone()).unwrap_or_default();
+    let divided = |(size, time): &(f64, f64)| {
+        let (_, least) = floor.iter().find(|it| it.0 == *size)?;
+        Some((*size, time / least))
+    };
+    let divided = |series: &Series| Series {
+        points: series.points.iter().filter_map(divided).collect(),
+        ..series.clone()
+    };
+    times.iter().map(divided).collect()
 }

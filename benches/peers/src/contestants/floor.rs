@@ -213,11 +213,11 @@ fn valid(text: &[u8]) {
 fn header(len: usize, masked: u8) -> ([u8; 10], usize) {
     let mut header = [0x82, masked, 0, 0, 0, 0, 0, 0, 0, 0];
     match len {
-        ..126 => {
+        0..126 => {
             header[1] |= len as u8;
             (header, 2)
         }
-        ..65_536 => {
+        126..65_536 => {
             header[1] |= 126;
             header[2..4].copy_from_slice(&(len as u16).to_be_bytes());
             (header, 4)

@@ -82,11 +82,11 @@ impl Receiver for Frames {
                         let masked = frame_info.mask.is_some();
                         assert!(masked != self.role.is_client() && frame_info.is_reasonable());
                     }
-                    Some(WebsocketFrameEvent::PayloadChunk { original_opcode }) => {
-                        if original_opcode.is_data() {
-                            self.message.extend_from_slice(&self.buffer[piece]);
-                            piece = from..at;
-                        }
+                    Some(WebsocketFrameEvent::PayloadChunk { original_opcode })
+                        if original_opcode.is_data() =>
+                    {
+                        self.message.extend_from_slice(&self.buffer[piece]);
+                        piece = from..at;
                     }
                     Some(WebsocketFrameEvent::End {
                         frame_info,

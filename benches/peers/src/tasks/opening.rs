@@ -27,7 +27,8 @@ pub const REQUEST: &str = "GET /chat HTTP/1.1\r\n\
     Origin: https://example.com\r\n\
     Sec-WebSocket-Version: 13\r\n\
     Accept-Encoding: gzip, deflate, br, zstd\r\n\
-    Accept-Language: en-US,en;q=0.9,de;q=0.8\r\n\
+    Accept-Language: en-US,en;q=0.9,de;q=0.8,fr;q=0.7\r\n\
+    Cookie: a=b\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
 
@@ -346,6 +347,11 @@ impl futures_io::AsyncWrite for Mock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_request_is_as_long_as_that_of_a_browser() {
+        assert_eq!(REQUEST.len(), 517);
+    }
 
     /// RFC 6455 §1.3.
     #[test]
