@@ -12,10 +12,11 @@ use peers::{
 /// Measures websocket-proto beside other libraries: the same work in memory, in one process, in turn.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Workloads: parts of their names, or patterns with `*`. All of them if there is none.
+    /// Workloads: one or more whole parts of their names (`receive`, `binary/16`), or patterns with `*`
+    /// (`receive/*/16`). All of them if there is none.
     #[arg(value_name = "WORKLOAD")]
     workloads: Vec<String>,
-    /// Contestants: parts of their names, or patterns with `*`. Ours and the floor always take part.
+    /// Peers: parts of their names. Ours and the floor always take part.
     #[arg(short, long, value_name = "NAME", num_args = 1..)]
     contestants: Vec<String>,
     /// Shows the names of workloads and contestants, and ends.
@@ -44,10 +45,15 @@ struct Args {
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let workloads: Vec<Workload> = (workloads::all(ABOUT).into_iter())
-        .filter(|it| is_chosen(&args.workloads, &it.name))
+        .filter(|it| args.workloads.is_empty() || is_chosen(&args.workloads, &it.name))
         .collect();
     let contestants: Vec<Contestant> = (contestants::all().into_iter())
-        .filter(|it| it.side != Side::Peer || is_chosen(&args.contestants, it.name))
+        .filter(|it| {
+            let is_named = |name: &String| it.name.contains(&**name);
+            it.side != Side::Peer
+                || args.contestants.is_empty()
+                || args.contestants.iter().any(is_named)
+        })
         .collect();
     if args.list {
         println!("workloads:");
@@ -98,14 +104,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Whether a name is meant by one of the patterns: it contains it, or matches it if it has a `*`.
-/// Without patterns every name is.
+/// Whether one of the patterns is one or more whole parts of a name, or matches it if it has a `*`.
 fn is_chosen(patterns: &[String], name: &str) -> bool {
-    let matches = |pattern: &String| match pattern.contains('*') {
-        false => name.contains(&**pattern),
+    patterns.iter().any(|pattern| match pattern.contains('*') {
+        false => format!("/{name}/").contains(&format!("/{pattern}/")),
         true => is_match(pattern, name),
-    };
-    patterns.is_empty() || patterns.iter().any(matches)
+    })
 }
 
 /// `*` stands for any text.
@@ -128,6 +132,7 @@ mod tests {
         let chosen = |pattern: &str| is_chosen(&[pattern.to_owned()], "receive/server/binary/16");
         for pattern in [
             "receive",
+            "server",
             "binary/16",
             "receive/*/16",
             "*",
@@ -136,7 +141,14 @@ mod tests {
         ] {
             assert!(chosen(pattern), "{pattern}");
         }
-        for pattern in ["send", "receive/*/1", "server*", "*/160"] {
+        for pattern in [
+            "send",
+            "receive/server/binary/1",
+            "rec",
+            "receive/*/1",
+            "server*",
+            "*/160",
+        ] {
             assert!(!chosen(pattern), "{pattern}");
         }
     }

@@ -6,9 +6,6 @@
 
 use std::io::IoSlice;
 
-mod compress;
-mod opening;
-
 use bytes::{Buf, BytesMut};
 use websocket_proto::{
     Config, Connection, Event, MessageKind, OutQueue, Output as _, Prepared, RecvBuf, Seed,
@@ -24,6 +21,9 @@ use crate::{
     },
     wire::{Drain, Transport},
 };
+
+mod compress;
+mod opening;
 
 pub fn contestants() -> Vec<Contestant> {
     let ours = |name, jobs| Contestant {

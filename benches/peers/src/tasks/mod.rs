@@ -7,6 +7,7 @@ pub mod compress;
 pub mod opening;
 pub mod receive;
 pub mod send;
+mod sink;
 
 pub use broadcast::Broadcast;
 pub use compress::Compress;
