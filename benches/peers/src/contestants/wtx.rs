@@ -4,18 +4,24 @@
 //! - Feature `optimization` (simdutf8), as its documentation advises.
 //! - Received payloads are views of its buffer (`WebSocketPayloadOrigin::Adaptive`).
 //! - Mask keys from its `Xorshift64`, as in its examples. They can be predicted.
+//! - Its openings hash with `ring`. A client takes a wrong Sec-WebSocket-Accept and is left out.
 //! - Sending: header and payload in one vectored write. A client masks the caller's buffer.
 
 use ::wtx::{
     collection::Vector,
+    misc::UriRef,
     rng::{Xorshift64, simple_seed},
     stream::{StreamReader, StreamWriter},
-    web_socket::{Frame, OpCode, WebSocketBuffer, WebSocketOwned, WebSocketPayloadOrigin},
+    web_socket::{
+        Frame, OpCode, WebSocketAcceptor, WebSocketBuffer, WebSocketConnector, WebSocketOwned,
+        WebSocketPayloadOrigin,
+    },
 };
 
 use crate::{
     tasks::{
         Job, Role, Task,
+        opening::{Mock, URL},
         receive::{Receive, Receiver, Sink},
         send::Send,
     },
@@ -32,6 +38,8 @@ pub fn jobs(task: &Task) -> Vec<Job> {
             Role::Server => task.job(send::<false>).gather(),
             Role::Client => task.job(send::<true>).variant("in place"),
         }],
+        Task::Accept(task) => vec![task.job(accept)],
+        Task::Connect(task) => vec![task.job(connect)],
         _ => Vec::new(),
     }
 }
@@ -117,5 +125,43 @@ fn send<const IS_CLIENT: bool>(task: &Send, drain: Drain) -> impl FnMut(usize) +
             let sent = now(ws.write_frame(&mut Frame::new_fin(OpCode::Binary, payload)));
             sent.expect("the transport takes everything").expect("open");
         }
+    }
+}
+
+fn accept(transport: Transport) -> impl FnMut() {
+    move || {
+        let server = WebSocketAcceptor::default().no_masking(false);
+        let accepted = now(server.accept(Io(transport.clone())));
+        let accepted = accepted.expect("all bytes are there");
+        std::hint::black_box(accepted.expect("a valid request"));
+    }
+}
+
+struct MockIo<'a>(&'a mut Mock);
+
+impl StreamReader for MockIo<'_> {
+    async fn read(&mut self, bytes: &mut [u8]) -> ::wtx::Result<usize> {
+        Ok(std::io::Read::read(self.0, bytes).expect("no error"))
+    }
+}
+
+impl StreamWriter for MockIo<'_> {
+    async fn write_all(&mut self, bytes: &[u8]) -> ::wtx::Result<()> {
+        self.0.write_request(bytes);
+        Ok(())
+    }
+
+    async fn write_all_vectored(&mut self, bytes: &[&[u8]]) -> ::wtx::Result<()> {
+        bytes.iter().for_each(|it| self.0.write_request(it));
+        Ok(())
+    }
+}
+
+fn connect() -> impl FnMut(&mut Mock) -> Result<(), String> {
+    |mock: &mut Mock| {
+        let client = WebSocketConnector::default().no_masking(false);
+        let opened = now(client.connect(MockIo(mock), &UriRef::new(URL)));
+        let opened = opened.expect("all bytes are there");
+        opened.map(drop).map_err(|it| it.to_string())
     }
 }
