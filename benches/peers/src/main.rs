@@ -5,7 +5,7 @@ use std::{error::Error, path::PathBuf};
 use clap::Parser;
 use peers::{
     contestants::{self, Contestant, Side},
-    memcpy, progress, report, run,
+    memcpy, progress, quiet, report, run,
     workloads::{self, ABOUT, Workload},
 };
 
@@ -100,7 +100,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(folder) = &args.plots {
         report::plots(folder, &fastest)?;
     }
-    println!("{rounds} rounds.\n{}", run::verdict(&rows, &neighbours));
+    let copies = match memcpy::is_settled() {
+        true => "without `rep movsb`",
+        false => "as glibc likes",
+    };
+    println!("{}. {rounds} rounds. Copies {copies}.", quiet::machine());
+    println!("{}", run::verdict(&rows, &neighbours));
     Ok(())
 }
 

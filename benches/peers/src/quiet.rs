@@ -7,6 +7,15 @@ use std::{
 
 use crate::clock;
 
+/// The CPU, as far as the system tells, and the number of cores.
+pub fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|it| it.strip_prefix("model name"));
+    let model = model.map_or("unknown CPU", |it| it.trim_start_matches([':', ' ', '\t']));
+    let cores = std::thread::available_parallelism().map_or(1, |it| it.get());
+    format!("{model}, {cores} cores")
+}
+
 /// What happened on the machine while it was watched.
 #[derive(Debug, Clone, Copy)]
 pub struct Neighbours {
