@@ -30,24 +30,34 @@ pub fn fastest(rows: &[Row]) -> Vec<&Row> {
 
 /// The medians against which a row is compared.
 struct Marks<'a> {
-    peer: Option<&'a Row>,
+    /// All peers, the fastest first.
+    peers: Vec<&'a Row>,
     floors: Vec<&'a Row>,
 }
 
 impl<'a> Marks<'a> {
     fn of(workload: &[&'a Row]) -> Self {
-        let peers = workload.iter().filter(|it| it.side == Side::Peer);
-        let best = |a: &&&Row, b: &&&Row| a.ns.median.total_cmp(&b.ns.median);
+        let side = |side| workload.iter().copied().filter(move |it| it.side == side);
+        let mut peers: Vec<&Row> = side(Side::Peer).collect();
+        peers.sort_by(|a, b| a.ns.median.total_cmp(&b.ns.median));
         Self {
-            peer: peers.min_by(best).copied(),
-            floors: (workload.iter().copied())
-                .filter(|it| it.side == Side::Floor)
-                .collect(),
+            peers,
+            floors: side(Side::Floor).collect(),
         }
     }
 
-    fn to_peer(&self, row: &Row) -> Option<f64> {
-        Some(row.ns.median / self.peer?.ns.median)
+    fn best(&self) -> Option<&'a Row> {
+        self.peers.first().copied()
+    }
+
+    fn to_best(&self, row: &Row) -> Option<f64> {
+        Some(row.ns.median / self.best()?.ns.median)
+    }
+
+    /// The fastest peer of the same group.
+    fn to_alike(&self, row: &Row) -> Option<f64> {
+        let alike = self.peers.iter().find(|it| it.group == row.group)?;
+        Some(row.ns.median / alike.ns.median)
     }
 
     /// The floor of the same group.
@@ -104,23 +114,25 @@ pub fn tables(rows: &[&Row]) -> String {
         let marks = Marks::of(&workload);
         workload.sort_by(|a, b| a.ns.median.total_cmp(&b.ns.median));
         text += &format!(
-            "\n{:<34} {:>9} {:>8} {:>8} {:>7}\n",
-            workload[0].workload, "median ns", "x best", "x floor", "spread"
+            "\n{:<34} {:>9} {:>8} {:>8} {:>8} {:>7}\n",
+            workload[0].workload, "median ns", "x best", "x alike", "x floor", "spread"
         );
         for row in workload {
             text += &format!(
-                "  {:<32} {:>9} {:>8} {:>8} {:>6.1}%  {}\n",
+                "  {:<32} {:>9} {:>8} {:>8} {:>8} {:>6.1}%  {}\n",
                 named(row),
                 ns(row.ns.median),
-                ratio(marks.to_peer(row)),
+                ratio(marks.to_best(row)),
+                ratio(marks.to_alike(row)),
                 ratio(marks.to_floor(row)),
                 100.0 * row.ns.spread(),
                 row.variant,
             );
         }
     }
-    text + "\n\"x best\" is against the fastest library besides ours, \"x floor\" against the work \
-        that nobody can avoid.\n\"spread\" is the distance of the quartiles.\n"
+    text + "\n\"x best\" is against the fastest library besides ours, \"x alike\" against the fastest \
+        that copies, or gathers, as well,\n\"x floor\" against the work that nobody can avoid. \
+        \"spread\" is the distance of the quartiles.\n"
 }
 
 fn named(row: &Row) -> String {
@@ -133,15 +145,16 @@ fn named(row: &Row) -> String {
 /// One line for each workload: ours beside the best.
 pub fn summary(rows: &[&Row]) -> String {
     let mut text = format!(
-        "\n{:<34} {:>9} {:>9} {:>9} {:>7} {:>7}  {:<28} {}\n",
+        "\n{:<34} {:>9} {:>9} {:>9} {:>7} {:>7} {:>7}  {:<24} {}\n",
         "ours beside the best",
         "ours",
         "floor",
         "best",
         "x best",
+        "x alike",
         "x floor",
         "best library",
-        "our other ways (x best)"
+        "our other ways (x best, x floor)"
     );
     for workload in by_workload(rows) {
         let marks = Marks::of(&workload);
@@ -150,24 +163,22 @@ pub fn summary(rows: &[&Row]) -> String {
         let floor = marks.floors.iter().find(|it| it.group == first.group);
         let others: Vec<String> = ours
             .map(|it| {
-                format!(
-                    "{} {}",
-                    it.contestant
-                        .trim_start_matches("ours")
-                        .trim_start_matches([',', ' ']),
-                    ratio(marks.to_peer(it))
-                )
+                let name = it.contestant.trim_start_matches("ours");
+                let name = name.trim_start_matches([',', ' ']);
+                let (best, floor) = (ratio(marks.to_best(it)), ratio(marks.to_floor(it)));
+                format!("{name} ({best}, {floor})")
             })
             .collect();
         text += &format!(
-            "{:<34} {:>9} {:>9} {:>9} {:>7} {:>7}  {:<28} {}\n",
+            "{:<34} {:>9} {:>9} {:>9} {:>7} {:>7} {:>7}  {:<24} {}\n",
             first.workload,
             ns(first.ns.median),
             floor.map_or("-".into(), |it| ns(it.ns.median)),
-            marks.peer.map_or("-".into(), |it| ns(it.ns.median)),
-            ratio(marks.to_peer(first)),
+            marks.best().map_or("-".into(), |it| ns(it.ns.median)),
+            ratio(marks.to_best(first)),
+            ratio(marks.to_alike(first)),
             ratio(marks.to_floor(first)),
-            marks.peer.map_or("-".into(), named),
+            marks.best().map_or("-".into(), named),
             others.join(", "),
         );
     }
@@ -192,6 +203,7 @@ pub fn csv(path: &Path, rows: &[&Row]) -> Outcome {
         "q3_ns",
         "rounds",
         "to_best_peer",
+        "to_best_alike",
         "to_floor",
     ])?;
     for workload in by_workload(rows) {
@@ -210,7 +222,8 @@ pub fn csv(path: &Path, rows: &[&Row]) -> Outcome {
                 number(row.ns.q1),
                 number(row.ns.q3),
                 row.ns.rounds.to_string(),
-                ratio(marks.to_peer(row)),
+                ratio(marks.to_best(row)),
+                ratio(marks.to_alike(row)),
                 ratio(marks.to_floor(row)),
             ])?;
         }

@@ -22,7 +22,10 @@ pub fn jobs(task: &Task) -> Vec<Job> {
         Task::Receive(task) => vec![task.job(Fast::new)],
         Task::Send(task) => match task.role {
             Role::Server => vec![task.job(send).gather()],
-            Role::Client => vec![task.job(send), task.job(send_mut).variant("in place")],
+            Role::Client => vec![
+                task.job(send),
+                task.job(send_mut).variant("in place").gather(),
+            ],
         },
         Task::Broadcast(task) => vec![task.job(broadcast)],
         _ => Vec::new(),

@@ -244,7 +244,7 @@ fn lent(task: &Task) -> Vec<Job> {
     match task {
         Task::Send(task) if task.batch == 1 => match task.role {
             Role::Server => vec![task.job(lending).gather()],
-            Role::Client => vec![task.job(lending_mut).variant("in place")],
+            Role::Client => vec![task.job(lending_mut).variant("in place").gather()],
         },
         _ => Vec::new(),
     }

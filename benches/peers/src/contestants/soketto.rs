@@ -26,7 +26,10 @@ pub fn jobs(task: &Task) -> Vec<Job> {
         Task::Receive(task) => vec![task.job(Soketto::new)],
         Task::Send(task) => match task.role {
             Role::Server => vec![task.job(send)],
-            Role::Client => vec![task.job(send), task.job(send_mut).variant("in place")],
+            Role::Client => vec![
+                task.job(send),
+                task.job(send_mut).variant("in place").gather(),
+            ],
         },
         Task::Accept(task) => vec![task.job(accept)],
         Task::Connect(task) => vec![task.job(connect)],

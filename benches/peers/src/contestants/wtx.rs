@@ -36,7 +36,7 @@ pub fn jobs(task: &Task) -> Vec<Job> {
         }],
         Task::Send(task) => vec![match task.role {
             Role::Server => task.job(send::<false>).gather(),
-            Role::Client => task.job(send::<true>).variant("in place"),
+            Role::Client => task.job(send::<true>).variant("in place").gather(),
         }],
         Task::Accept(task) => vec![task.job(accept)],
         Task::Connect(task) => vec![task.job(connect)],

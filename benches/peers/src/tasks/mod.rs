@@ -70,7 +70,8 @@ pub enum Group {
     /// Bytes are copied to where they are written from, or it makes no difference.
     #[default]
     Copy,
-    /// Payloads are written from where they are, by a write of several slices.
+    /// Payloads are written from where they are, by a write of several slices. A client masks them
+    /// there.
     Gather,
 }
 
