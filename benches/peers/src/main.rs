@@ -16,8 +16,8 @@ struct Args {
     /// (`receive/*/16`). All of them if there is none.
     #[arg(value_name = "WORKLOAD")]
     workloads: Vec<String>,
-    /// Peers: parts of their names. Ours and the floor always take part.
-    #[arg(short, long, value_name = "NAME", num_args = 1..)]
+    /// Peers: parts of their names, with commas between. Ours and the floor always take part.
+    #[arg(short, long, value_name = "NAMES", value_delimiter = ',')]
     contestants: Vec<String>,
     /// Shows the names of workloads and contestants, and ends.
     #[arg(short, long)]

@@ -136,10 +136,12 @@ pub fn tables(rows: &[&Row]) -> String {
 }
 
 fn named(row: &Row) -> String {
-    match row.group {
-        Group::Copy => row.contestant.to_owned(),
-        Group::Gather => format!("{} (gather)", row.contestant),
-    }
+    let gather = match row.group {
+        Group::Copy => "",
+        Group::Gather => " (gather)",
+    };
+    let again = if row.is_again { " (again)" } else { "" };
+    format!("{}{gather}{again}", row.contestant)
 }
 
 /// One line for each workload: ours beside the best.

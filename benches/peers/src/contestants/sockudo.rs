@@ -30,10 +30,15 @@ pub fn jobs(task: &Task) -> Vec<Job> {
             task.job(Codec::new).variant("codec"),
             task.job(Stream::new).variant("stream"),
         ],
-        Task::Send(task) => vec![
-            task.job(send).variant("codec"),
-            task.job(send_stream).variant("stream"),
-        ],
+        Task::Send(task) => {
+            let stream = task.job(send_stream).variant("stream");
+            let stream = match task.role {
+                // It does not copy long payloads.
+                Role::Server => stream.gather(),
+                Role::Client => stream,
+            };
+            vec![task.job(send).variant("codec"), stream]
+        }
         Task::Inflate(task) => vec![task.job(Inflating::new).variant("codec")],
         Task::Compress(task) => vec![deflate(task)],
         Task::Accept(task) => vec![task.job(accept).variant("its parts")],

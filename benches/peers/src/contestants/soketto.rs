@@ -25,7 +25,8 @@ pub fn jobs(task: &Task) -> Vec<Job> {
     match task {
         Task::Receive(task) => vec![task.job(Soketto::new)],
         Task::Send(task) => match task.role {
-            Role::Server => vec![task.job(send)],
+            // It writes header and payload from where they are, one after the other.
+            Role::Server => vec![task.job(send).gather()],
             Role::Client => vec![
                 task.job(send),
                 task.job(send_mut).variant("in place").gather(),
