@@ -1,0 +1,3 @@
+//! Measures codecs in memory.
+
+fn main() {}
