@@ -36,8 +36,10 @@ pub const HIGH_WATER: usize = 256 << 10;
 pub const TURN: usize = 256 << 10;
 pub const LINGER: Duration = Duration::from_secs(5);
 pub const PAUSE: Duration = Duration::from_millis(100);
-const READ: usize = 16 << 10;
-const OUTS: usize = 64;
+const READ: usize = 32 << 10;
+/// How many output buffers are kept, and how large they may be.
+const OUTS: usize = 16;
+const OUT_SIZE: usize = 256 << 10;
 /// The key of the listener.
 const LISTENER: usize = 0;
 const SOCKET: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);

@@ -15,6 +15,15 @@ fn main() {
         return;
     }
     process::raise_file_limit();
+    if args[0] == "at" {
+        let addr = args[1].parse().unwrap();
+        let n: Vec<usize> = args[2].split(',').map(|x| x.parse().unwrap()).collect();
+        let cell = wire::Batches::new(n[1], n[2], false);
+        let mut load = load::Load::open(addr, n[0], false).unwrap();
+        let r = load.run(&cell, Duration::from_secs(args[3].parse().unwrap()), true).unwrap();
+        println!("{}", r.messages);
+        return;
+    }
     let places = Places::new().unwrap();
     let wanted: Vec<&Contestant> = CONTESTANTS.iter().filter(|c| args.len() < 2 || args[1].split('/').any(|a| c.name.contains(a))).collect();
     if args[0] == "install" {
