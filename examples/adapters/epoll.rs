@@ -160,7 +160,7 @@ impl<A: App> Epoll<A> {
             more: false,
             eof: false,
         };
-        self.peers.slots[key] = Some(Box::new(peer));
+        self.peers.slots[key] = Some(peer);
         self.peers.touch(key);
         Ok(key)
     }

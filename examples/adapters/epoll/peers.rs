@@ -26,7 +26,7 @@ pub(super) enum Phase {
 /// All connections.
 #[derive(Default)]
 pub struct Peers {
-    pub(super) slots: Vec<Option<Box<Peer>>>,
+    pub(super) slots: Vec<Option<Peer>>,
     pub(super) free: Vec<usize>,
     /// To be flushed in this turn, or served in the next one.
     pub(super) touched: Vec<usize>,

@@ -59,13 +59,13 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     row("Go gorilla", "net/http, a write per message", Go, ANY),
 ];
 
-const fn row(
-    name: &'static str,
-    form: &'static str,
-    program: Program,
-    most: usize,
-) -> Contestant {
-    Contestant { name, form, program, most }
+const fn row(name: &'static str, form: &'static str, program: Program, most: usize) -> Contestant {
+    Contestant {
+        name,
+        form,
+        program,
+        most,
+    }
 }
 
 impl Contestant {
@@ -107,7 +107,9 @@ impl Contestant {
             Go => Command::new(places.go().join("gorilla")),
         };
         command.env_remove("NODE_OPTIONS");
-        let mut files = [command.get_program()].into_iter().chain(command.get_args());
+        let mut files = [command.get_program()]
+            .into_iter()
+            .chain(command.get_args());
         if files.any(|it| Path::new(it).is_absolute() && !Path::new(it).exists()) {
             return Err("it is not installed; --install installs it".into());
         }
@@ -125,7 +127,10 @@ pub(crate) struct Places(PathBuf);
 impl Places {
     pub(crate) fn new() -> Result<Self, String> {
         let exe = env::current_exe().map_err(|error| error.to_string())?;
-        let target = exe.ancestors().nth(2).ok_or("the program lies in no target directory")?;
+        let target = exe
+            .ancestors()
+            .nth(2)
+            .ok_or("the program lies in no target directory")?;
         let places = Self(target.join("servers"));
         std::fs::create_dir_all(places.logs()).map_err(|error| error.to_string())?;
         Ok(places)

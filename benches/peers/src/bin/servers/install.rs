@@ -29,7 +29,9 @@ pub(crate) fn examples(wanted: &[&Contestant], places: &Places) -> Result<(), St
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(["build", "--release", "--package", "examples"]);
     cargo.args(bins.iter().flat_map(|bin| ["--bin", bin]));
-    cargo.arg("--manifest-path").arg(Path::new(PACKAGE).join("../../Cargo.toml"));
+    cargo
+        .arg("--manifest-path")
+        .arg(Path::new(PACKAGE).join("../../Cargo.toml"));
     cargo.arg("--target-dir").arg(places.examples());
     run(cargo)
 }
@@ -62,7 +64,13 @@ fn npm(places: &Places) -> Result<(), String> {
         fs::copy(from, places.npm().join(name)).map_err(text)?;
     }
     let mut npm = Command::new("npm");
-    npm.args(["install", "--no-package-lock", "--no-audit", "--no-fund", "--prefix"]);
+    npm.args([
+        "install",
+        "--no-package-lock",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+    ]);
     npm.arg(places.npm());
     run(npm)
 }
@@ -72,7 +80,12 @@ fn pip(places: &Places) -> Result<(), String> {
     venv.args(["-m", "venv"]).arg(places.venv());
     run(venv)?;
     let mut pip = Command::new(places.venv().join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+    pip.args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--requirement",
+    ]);
     pip.arg(Path::new(PACKAGE).join("servers/requirements.txt"));
     run(pip)
 }

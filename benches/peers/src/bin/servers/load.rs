@@ -4,8 +4,8 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use rustix::event::epoll::{self, EventData, EventFlags as Flags};
 use rustix::event::Timespec;
+use rustix::event::epoll::{self, EventData, EventFlags as Flags};
 use rustix::fd::OwnedFd;
 use rustix::net::{self, AddressFamily, SocketType, sockopt};
 
@@ -20,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// In a timed run, the payload of one batch in so many is compared.
 const SAMPLED: usize = 16;
 
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+const REQUEST: &[u8] =
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
@@ -205,7 +206,8 @@ impl Client {
         self.missing = left.ok_or_else(|| Error::other("too many messages came back"))?;
         run.messages += messages;
         let latency = u32::try_from(self.start.elapsed().as_nanos()).unwrap_or(u32::MAX);
-        run.latencies.resize(run.latencies.len() + messages, latency);
+        run.latencies
+            .resize(run.latencies.len() + messages, latency);
         Ok(())
     }
 
@@ -213,7 +215,8 @@ impl Client {
         if self.waits_to_write {
             return Ok(()); // in the middle of a frame: the next read tries again
         }
-        self.stream.write_all(&std::mem::take(&mut self.reader.pongs))
+        self.stream
+            .write_all(&std::mem::take(&mut self.reader.pongs))
     }
 }
 
@@ -223,7 +226,10 @@ fn connect(server: SocketAddr, address: usize) -> Result<TcpStream> {
         return TcpStream::connect(server);
     }
     let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
-    net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1 + address as u8], 0)))?;
+    net::bind(
+        &socket,
+        &SocketAddr::from(([127, 0, 0, 1 + address as u8], 0)),
+    )?;
     net::connect(&socket, &server)?;
     Ok(socket.into())
 }

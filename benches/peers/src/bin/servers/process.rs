@@ -39,7 +39,11 @@ impl Server {
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
         let read = stdout.read_line(&mut line).map_err(text);
-        let addr = line.trim().rsplit('/').next().and_then(|it| it.parse().ok());
+        let addr = line
+            .trim()
+            .rsplit('/')
+            .next()
+            .and_then(|it| it.parse().ok());
         let clock = clock_getcpuclockid(Pid::from_raw(child.id() as i32));
         match (addr, clock) {
             (Some(addr), Ok(clock)) => Ok(Self {

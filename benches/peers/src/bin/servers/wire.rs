@@ -194,7 +194,9 @@ fn payload_len(head: &[u8]) -> Result<Option<usize>> {
         return Ok(None);
     }
     Ok(Some(
-        head[2..].iter().fold(0, |len, &it| len << 8 | usize::from(it)),
+        head[2..]
+            .iter()
+            .fold(0, |len, &it| len << 8 | usize::from(it)),
     ))
 }
 

@@ -18,11 +18,11 @@ pub(super) async fn run(listener: TcpListener) -> super::Outcome {
 async fn echo(stream: TcpStream) -> Result<(), Error> {
     stream.set_nodelay(true)?;
     let handshake = Handshake::new(Config::new(), Origins::Any);
-    let accept = Socket::accept(stream, handshake, async |_| Ok(Accept::new()));
-    if let Some(mut socket) = accept.await? {
-        let result = examples::echo::echo(&mut socket).await;
-        socket.finish().await;
-        result?;
-    }
-    Ok(())
+    let opened = Socket::accept(stream, handshake, async |_| Ok(Accept::new())).await?;
+    let Some(mut socket) = opened else {
+        return Ok(());
+    };
+    let result = examples::echo::echo(&mut socket).await;
+    socket.finish().await;
+    result
 }
