@@ -1,5 +1,7 @@
-//! What both programs of this package share: inputs, clocks, statistics, plots, and the judgement
-//! whether the machine was quiet enough.
+//! Measures websocket-proto beside other libraries: see README.md.
+//!
+//! The first modules serve both programs of this package, the one that measures codecs in memory and
+//! the one that measures servers.
 
 pub mod clock;
 pub mod generate;
@@ -8,3 +10,11 @@ pub mod plot;
 pub mod progress;
 pub mod quiet;
 pub mod stats;
+
+pub mod contestants;
+pub mod reader;
+pub mod report;
+pub mod run;
+pub mod tasks;
+pub mod wire;
+pub mod workloads;

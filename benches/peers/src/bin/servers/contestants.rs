@@ -73,6 +73,15 @@ impl Contestant {
         self.name == LIMIT
     }
 
+    pub(crate) fn is_ours(&self) -> bool {
+        self.name.starts_with("ours")
+    }
+
+    /// The file for what it writes to standard error.
+    pub(crate) fn log(&self, places: &Places) -> PathBuf {
+        places.logs().join(self.name.replace([' ', ','], "_"))
+    }
+
     /// The command that starts it, or what is missing.
     pub(crate) fn command(&self, places: &Places) -> Result<Command, String> {
         let mut command = match self.program {
@@ -157,7 +166,7 @@ impl Places {
         self.0.join("go")
     }
 
-    pub(crate) fn logs(&self) -> PathBuf {
+    fn logs(&self) -> PathBuf {
         self.0.join("logs")
     }
 }

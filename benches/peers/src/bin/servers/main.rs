@@ -1,127 +1,146 @@
+//! Measures echo servers over loopback: see SERVERS.md.
+use std::{error::Error, path::PathBuf, time::Duration};
+
+use clap::{Parser, Subcommand};
+use peers::{memcpy, progress};
+
+use contestants::{CONTESTANTS, Contestant, Places};
+use measure::Settings;
+use report::Report;
+use workloads::{Cell, MEMORY, cells, is_chosen};
+
 mod contestants;
 mod install;
 mod load;
+mod measure;
 mod process;
+mod report;
 mod serve;
 mod wire;
+mod workloads;
 
-use contestants::*;
-use std::time::Duration;
+/// Measures echo servers over loopback: each has a core, the load generator has another one.
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Internal>,
+    /// Workloads: parts of their names, or patterns with `*`. All of them if there is none. A name
+    /// is `memory`, or `echo/BYTES/CONNECTIONS/MESSAGES UNDER WAY`.
+    #[arg(value_name = "WORKLOAD")]
+    workloads: Vec<String>,
+    /// Contestants: parts of their names, or patterns with `*`. Raw TCP always takes part.
+    #[arg(short, long, value_name = "NAME", num_args = 1..)]
+    contestants: Vec<String>,
+    /// Installs the chosen servers of other languages into the target directory, and ends.
+    #[arg(long)]
+    install: bool,
+    /// Shows the names of workloads and contestants, and ends.
+    #[arg(short, long)]
+    list: bool,
+    /// How often every server has a turn.
+    #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// The time of a turn, in milliseconds. A third of it is added before, to warm up.
+    #[arg(short, long, default_value_t = 300, value_name = "MS")]
+    time: u64,
+    /// Writes all figures to this file.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Draws plots into this folder.
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+    /// Leaves glibc's settings as they are: its copies may then depend on where buffers lie.
+    #[arg(long)]
+    keep_tunables: bool,
+}
 
-fn main() {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    if args.first().is_some_and(|it| it == "serve") {
-        serve::run(&args[1]).unwrap();
-        return;
+#[derive(Debug, Subcommand)]
+enum Internal {
+    /// Runs one of the servers of this program.
+    #[command(hide = true)]
+    Serve { name: String },
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args = Args::parse();
+    if let Some(Internal::Serve { name }) = &args.command {
+        return Ok(serve::run(name).map_err(|error| error.to_string())?);
     }
-    process::raise_file_limit();
-    if args[0] == "at" {
-        let addr = args[1].parse().unwrap();
-        let n: Vec<usize> = args[2].split(',').map(|x| x.parse().unwrap()).collect();
-        let cell = wire::Batches::new(n[1], n[2], false);
-        let mut load = load::Load::open(addr, n[0], false).unwrap();
-        let r = load
-            .run(&cell, Duration::from_secs(args[3].parse().unwrap()), true)
-            .unwrap();
-        println!("{}", r.messages);
-        return;
-    }
-    let places = Places::new().unwrap();
-    let wanted: Vec<&Contestant> = CONTESTANTS
-        .iter()
-        .filter(|c| args.len() < 2 || args[1].split('/').any(|a| c.name.contains(a)))
+    let cells: Vec<Cell> = (cells().into_iter())
+        .filter(|it| is_chosen(&args.workloads, &it.name()))
         .collect();
-    if args[0] == "install" {
-        install::examples(&wanted, &places).unwrap();
+    let memory = is_chosen(&args.workloads, MEMORY);
+    let wanted: Vec<&Contestant> = (CONTESTANTS.iter())
+        .filter(|it| it.is_raw() || is_chosen(&args.contestants, it.name))
+        .collect();
+    if args.list {
+        println!("workloads:");
+        cells.iter().for_each(|it| println!("  {}", it.name()));
+        println!("  {MEMORY}\ncontestants:");
+        wanted
+            .iter()
+            .for_each(|it| println!("  {:34}{}", it.name, it.form));
+        return Ok(());
+    }
+    if cells.is_empty() && !memory {
+        return Err("no workload has such a name: --list shows them".into());
+    }
+    if !args.keep_tunables {
+        memcpy::settle();
+    }
+    if !memcpy::is_settled() {
+        println!("glibc may copy with `rep movsb`. {}", memcpy::WHY);
+    }
+    let places = Places::new()?;
+    install::examples(&wanted, &places)?;
+    if args.install {
         install::others(&wanted, &places);
-        return;
+        return Ok(());
     }
-    install::examples(&wanted, &places).unwrap();
-    let mut servers = Vec::new();
-    for c in &wanted {
-        match c.command(&places).and_then(|cmd| {
-            process::Server::start(cmd, &places.logs().join(c.name.replace(' ', "_")))
-        }) {
-            Ok(s) => servers.push((c, s)),
-            Err(e) => println!("{}: {e}", c.name),
+    let settings = Settings {
+        rounds: args.rounds as usize,
+        time: Duration::from_millis(args.time),
+        files: process::raise_file_limit(),
+    };
+
+    let turns = settings.rounds * wanted.len() * cells.len();
+    let bar = progress::bar("echo", turns as u64);
+    let (rows, neighbours) = measure::echo(&wanted, &cells, &places, &settings, &bar);
+    bar.finish_and_clear();
+    let memory: Vec<_> = match memory {
+        false => Vec::new(),
+        true => {
+            let bar = progress::bar("memory", wanted.len() as u64);
+            let measure = |it: &&Contestant| {
+                bar.set_message(it.name);
+                let memory = measure::memory(it, &places, &settings);
+                bar.inc(1);
+                memory
+            };
+            let memory = wanted.iter().map(measure).collect();
+            bar.finish_and_clear();
+            memory
         }
+    };
+
+    let report = Report {
+        wanted: &wanted,
+        cells: &cells,
+        rows: &rows,
+        memory: &memory,
+    };
+    println!("{}", report.tables());
+    if let Some(path) = &args.csv {
+        report.csv(path)?;
     }
-    if args[0] == "memory" {
-        for (c, s) in &servers {
-            let cell = wire::Batches::new(16, 1, c.is_raw());
-            let mut load = load::Load::open(s.addr, 500, c.is_raw()).unwrap();
-            load.run(&cell, Duration::ZERO, true).unwrap();
-            std::thread::sleep(Duration::from_secs(1));
-            let a = s.resident().unwrap();
-            let n = 5000.min(c.most);
-            load.add(s.addr, n, c.is_raw()).unwrap();
-            load.run(&cell, Duration::ZERO, true).unwrap();
-            std::thread::sleep(Duration::from_secs(2));
-            let b = s.resident().unwrap();
-            println!("{:40} {}", c.name, (b as i64 - a as i64) / n as i64);
-        }
-        return;
+    if let Some(folder) = &args.plots {
+        report.plots(folder)?;
     }
-    let rounds: usize = args[2].parse().unwrap();
-    for spec in &args[3..] {
-        let v: Vec<usize> = spec.split(',').map(|x| x.parse().unwrap()).collect();
-        let mut out: Vec<Vec<(f64, f64, u32, u32)>> = vec![vec![]; servers.len()];
-        for r in 0..rounds {
-            for i in 0..servers.len() {
-                let i = (i + r) % servers.len();
-                let (c, s) = &servers[i];
-                if v[0] > c.most {
-                    continue;
-                }
-                let cell = wire::Batches::new(v[1], v[2], c.is_raw());
-                let mut load = load::Load::open(s.addr, v[0], c.is_raw()).unwrap();
-                if let Err(e) = load.run(&cell, Duration::from_millis(100), true) {
-                    println!("{}: {e}", c.name);
-                    continue;
-                }
-                s.settle();
-                let t = s.cpu();
-                match load.run(&cell, Duration::from_millis(300), false) {
-                    Err(e) => println!("{}: {e}", c.name),
-                    Ok(mut run) => {
-                        std::thread::sleep(Duration::from_millis(1));
-                        let t = s.cpu() - t;
-                        run.latencies.sort();
-                        let n = run.latencies.len();
-                        out[i].push((
-                            t.as_nanos() as f64 / run.messages as f64,
-                            run.messages as f64 / run.time.as_secs_f64(),
-                            run.latencies[n / 2],
-                            run.latencies[n * 99 / 100],
-                        ));
-                    }
-                }
-                drop(load);
-                s.settle();
-            }
-        }
-        println!("--- {spec}");
-        let mut raw = 0.0;
-        for (i, (c, _)) in servers.iter().enumerate() {
-            let o = &mut out[i];
-            if o.is_empty() {
-                continue;
-            }
-            o.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let m = o[o.len() / 2];
-            if raw == 0.0 {
-                raw = m.0
-            }
-            println!(
-                "{:40} {:9.0} (min {:9.0}) {:6.3} {:9.0}/s p50 {:8.1} us p99 {:8.1} us",
-                c.name,
-                m.0,
-                o[0].0,
-                m.0 / raw,
-                m.1,
-                m.2 as f64 / 1e3,
-                m.3 as f64 / 1e3
-            );
-        }
-    }
+    println!(
+        "{} rounds.\n{}",
+        settings.rounds,
+        report.verdict(&neighbours)
+    );
+    Ok(())
 }
