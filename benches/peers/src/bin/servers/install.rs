@@ -121,7 +121,7 @@ fn go(places: &Places) -> Result<(), String> {
 
 /// Runs a command. Its output is shown only if it fails.
 fn run(mut command: Command) -> Result<(), String> {
-    println!("{}", command.get_program().display());
+    eprintln!("running {}", command.get_program().display());
     let output = command.stdin(Stdio::null()).output().map_err(text)?;
     match output.status.success() {
         true => Ok(()),

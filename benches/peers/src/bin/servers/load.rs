@@ -199,7 +199,7 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
         };
-        let compare = check || self.turns % SAMPLED == 0;
+        let compare = check || self.turns.is_multiple_of(SAMPLED);
         let batch = self.batch(cell);
         let messages = self.reader.take(&buffer[..n], cell, batch, compare)?;
         let left = self.missing.checked_sub(messages);

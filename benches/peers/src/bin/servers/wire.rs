@@ -156,7 +156,7 @@ impl Reader {
                 self.ping.clear();
             } else if self.head[0] & 0x80 != 0 {
                 messages += 1;
-                if self.at % cell.size != 0 {
+                if !self.at.is_multiple_of(cell.size) {
                     return Err(wrong(format!("a message ended at byte {}", self.at)));
                 }
             }
@@ -202,4 +202,76 @@ fn payload_len(head: &[u8]) -> Result<Option<usize>> {
 
 fn wrong(what: String) -> Error {
     Error::new(InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(parts: &[(u8, &[u8])]) -> Vec<u8> {
+        let mut wire = Vec::new();
+        for (first, payload) in parts {
+            wire.extend_from_slice(&[*first, payload.len() as u8]);
+            wire.extend_from_slice(payload);
+        }
+        wire
+    }
+
+    /// Feeds the bytes in pieces of every size.
+    fn read(cell: &Batches, wire: &[u8]) -> Result<(usize, Vec<u8>)> {
+        let mut results = Vec::new();
+        for size in 1..=wire.len() {
+            let (mut reader, mut messages) = (Reader::new(false), Ok(0));
+            for piece in wire.chunks(size) {
+                messages =
+                    messages.and_then(|sum| Ok(sum + reader.take(piece, cell, cell.get(0), true)?));
+            }
+            results.push(messages.map(|it| (it, reader.pongs)));
+        }
+        let ok = results.iter().filter(|it| it.is_ok()).count();
+        assert!(ok == 0 || ok == results.len(), "it depends on the pieces");
+        results.remove(0)
+    }
+
+    #[test]
+    fn answers_are_compared() {
+        let cell = Batches::new(3, 2, false);
+        let answer = cell.get(0).answer.clone();
+        let (one, two) = answer.split_at(3);
+        let right = frames(&[
+            (0x82, one),
+            (0x02, &two[..1]),
+            (0x89, b"ping"),
+            (0x80, &two[1..]),
+        ]);
+        let (messages, pongs) = read(&cell, &right).unwrap();
+        assert_eq!(messages, 2);
+        assert_eq!(pongs, pong(b"ping"));
+
+        let other = [one[0] ^ 1, one[1], one[2]];
+        let wrong = [
+            frames(&[(0x82, &other)]),
+            frames(&[(0x82, &answer[..4])]),
+            frames(&[(0x82, one), (0x82, two), (0x82, one)]),
+            frames(&[(0x88, b"")]),
+            frames(&[(0xC2, one)]),
+        ];
+        for wire in wrong {
+            assert!(read(&cell, &wire).is_err(), "{wire:02x?}");
+        }
+        assert!(read(&cell, &frames(&[(0x82, &one[..1])])).is_err());
+    }
+
+    #[test]
+    fn a_raw_echo_brings_the_same_bytes() {
+        let cell = Batches::new(200, 3, true);
+        let wire = cell.get(5).wire.clone();
+        let mut reader = Reader::new(true);
+        let mut messages = 0;
+        for piece in wire.chunks(7) {
+            messages += reader.take(piece, &cell, cell.get(5), true).unwrap();
+        }
+        assert_eq!(messages, 3);
+        assert!(reader.take(&[0], &cell, cell.get(5), true).is_err());
+    }
 }
