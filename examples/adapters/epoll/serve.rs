@@ -5,7 +5,8 @@ use std::{mem, net::Shutdown, net::TcpStream};
 use rustix::event::epoll::{self, EventFlags as Flags};
 use websocket_proto::{Event, RecvBuf};
 
-use super::{App, Epoll, HIGH_WATER, LINGER, LISTENER, READ, TURN, data, peers::Phase};
+use super::peers::Phase;
+use super::{App, Epoll, HEAD, HIGH_WATER, LARGE, LINGER, LISTENER, READ, TURN, data};
 
 impl<A: App> Epoll<A> {
     /// Reads if the socket is `readable`, and takes events.
@@ -17,13 +18,13 @@ impl<A: App> Epoll<A> {
             return None; // it is not its turn
         }
         if let Phase::Ending = peer.phase {
-            peer.eof |= readable && read(&peer.socket, input).is_none();
+            peer.eof |= readable && read(&peer.socket, input, READ).is_none();
             input.clear();
             return None;
         }
         if let Phase::Connecting(start) = &mut peer.phase {
             let (handshake, head) = &mut **start;
-            readable = readable && read(&peer.socket, head).is_none();
+            readable = readable && read(&peer.socket, head, HEAD).is_none();
             if readable {
                 handshake.end_of_stream();
             }
@@ -63,7 +64,7 @@ impl<A: App> Epoll<A> {
                     self.app.on_event(key, event, &mut self.peers);
                 }
                 Ok(None) if readable => {
-                    let n = read(&peer.socket, input);
+                    let n = read(&peer.socket, input, READ);
                     if n.is_none() {
                         peer.eof = true;
                         ws.end_of_stream();
@@ -84,7 +85,7 @@ impl<A: App> Epoll<A> {
             self.peers.pool.reclaim(ws);
         }
         // The buffer of a large output serves the next connection while it is in the cache.
-        if peer.out.as_ref().is_some_and(|out| out.len() >= READ) {
+        if peer.out.as_ref().is_some_and(|out| out.len() >= LARGE) {
             self.peers.write(key);
         }
         None
@@ -151,8 +152,8 @@ impl<A: App> Epoll<A> {
 }
 
 /// Reads once. Returns how many bytes, or `None` if the peer has ended the stream, or is gone.
-fn read(mut socket: &TcpStream, input: &mut RecvBuf) -> Option<usize> {
-    match socket.read(input.spare(READ)) {
+fn read(mut socket: &TcpStream, input: &mut RecvBuf, len: usize) -> Option<usize> {
+    match socket.read(input.spare(len)) {
         Ok(0) => None,
         Ok(n) => {
             input.filled(n);
