@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn echo(stream: TcpStream, config: Config) -> Result<(), Error> {
+    stream.set_nodelay(true)?; // what one read has brought is answered in one write
     let handshake = Handshake::new(config, Origins::Any); // an echo protects no user data
     let Some(mut socket) = accept(stream, handshake, |_request| Ok(Accept::new()))? else {
         return Ok(());

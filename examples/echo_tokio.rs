@@ -1,5 +1,6 @@
 //! An echo server on tokio: compression, keepalive, timeouts, back-pressure, shutdown by Ctrl-C.
-use std::{cell::RefCell, env, error::Error, io::ErrorKind, pin::pin, time::Duration};
+use std::io::{self, ErrorKind};
+use std::{cell::RefCell, env, error::Error, pin::pin, time::Duration};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,7 +24,7 @@ const TURN: usize = 256 << 10;
 const STEP: usize = 128;
 
 type Stop = watch::Receiver<()>;
-type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 thread_local! {
     /// A compressor and an inflater, which the connections of a thread share.
@@ -41,6 +42,7 @@ async fn main() -> Outcome {
     let bound = TcpListener::bind(addr).await;
     let listener = bound.map_err(|error| format!("{addr}: {error}"))?;
     println!("listening on ws://{}", listener.local_addr()?);
+    let config = &*Box::leak(Box::new(config)); // one for all
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut interrupt = pin!(signal::ctrl_c());
@@ -60,57 +62,74 @@ async fn main() -> Outcome {
     Ok(())
 }
 
-async fn serve(mut socket: TcpStream, config: Config, stopping: Stop) {
+async fn serve(mut socket: TcpStream, config: &'static Config, stopping: Stop) {
     let mut out = BytesMut::new();
     if let Err(error) = echo(&mut socket, &mut out, config, stopping).await {
         eprintln!("connection: {error}");
     }
-    // Flush `out` also after an error: it holds the Close frame, or the response that refuses the
-    // handshake. Then read until the peer ends the stream: closing a socket with unread input
-    // resets it, and the peer may lose what was sent last.
-    let finish = async {
-        socket.write_all(&out).await?;
-        socket.shutdown().await?;
-        while socket.read(&mut [0; 4096]).await? > 0 {}
-        Ok::<(), std::io::Error>(())
-    };
-    let _ = timeout(Duration::from_secs(5), finish).await;
+    let _ = Box::pin(timeout(Duration::from_secs(5), finish(socket, out))).await;
 }
 
-async fn echo(
+/// Does the handshake. `None`: the peer has sent nothing, or the server stops.
+async fn open(
     socket: &mut TcpStream,
     out: &mut BytesMut,
-    config: Config,
-    mut stopping: Stop,
-) -> Outcome {
+    config: &Config,
+    stopping: &mut Stop,
+) -> Outcome<Option<(Connection, RecvBuf)>> {
+    socket.set_nodelay(true)?; // each write has all replies to one read: nothing else joins them
     let (clock, mut input) = (Clock::start(), RecvBuf::new());
-
-    let mut handshake = Handshake::new(config, Origins::Any); // an echo protects no user data
-    let mut ws = loop {
+    let mut handshake = Handshake::new(*config, Origins::Any); // an echo protects no user data
+    loop {
         if let Some((_request, pending)) = handshake.next(&mut input, out)? {
-            break pending.accept(Accept::new(), out)?;
+            return Ok(Some((pending.accept(Accept::new(), out)?, input)));
         }
         let deadline = clock.instant(handshake.deadline(clock.now()));
         select! {
             n = socket.read(input.spare(READ)) => match n {
                 Ok(n @ 1..) => input.filled(n),
-                _ if input.unread().is_empty() => return Ok(()), // a TCP health check sends nothing
+                _ if input.unread().is_empty() => return Ok(None), // a TCP health check sends nothing
                 Ok(_) => handshake.end_of_stream(),
                 Err(error) => return Err(error.into()),
             },
             () = sleep_until(deadline.into()) => handshake.handle_timeout(clock.now(), out)?,
-            Ok(()) = stopping.changed() => return Ok(()),
+            Ok(()) = stopping.changed() => return Ok(None),
         }
-    };
+    }
+}
 
+/// Flushes `out` also after an error: it holds the Close frame, or the response that refuses the
+/// handshake. Then reads until the peer ends the stream: closing a socket with unread input resets
+/// it, and the peer may lose what was sent last.
+async fn finish(mut socket: TcpStream, out: BytesMut) -> io::Result<()> {
+    socket.write_all(&out).await?;
+    socket.shutdown().await?;
+    while socket.read(&mut [0; 4096]).await? > 0 {}
+    Ok(())
+}
+
+async fn echo(
+    socket: &mut TcpStream,
+    out: &mut BytesMut,
+    config: &Config,
+    mut stopping: Stop,
+) -> Outcome {
+    // A task has room for all that it ever holds across an `.await`. The handshake and the end have
+    // boxes of their own, so that an idle connection does not pay for them. What is moved would have
+    // room twice, so it is in a box too.
+    let Some(opened) = Box::pin(open(socket, out, config, &mut stopping)).await? else {
+        return Ok(());
+    };
+    let (ws, input) = &mut *Box::new(opened);
+    let clock = Clock::start();
     let (reader, mut writer) = socket.split();
     let mut work = 0; // since the last turn of the others
     loop {
-        POOL.with_borrow_mut(|pool| pool.lend(&mut ws));
-        let result = take_events(&mut ws, &mut input, out, &mut work);
+        POOL.with_borrow_mut(|pool| pool.lend(ws));
+        let result = take_events(ws, input, out, &mut work);
         // Before any `.await`, as the task may go on in another thread, and also after an error. A
         // codec with a message under way stays with its connection.
-        POOL.with_borrow_mut(|pool| pool.reclaim(&mut ws));
+        POOL.with_borrow_mut(|pool| pool.reclaim(ws));
         result?;
         if ws.is_done() {
             return Ok(());
@@ -138,7 +157,7 @@ async fn echo(
             () = sleep_until(deadline.into()) => {
                 ws.handle_timeout(clock.now(), out)?;
                 // Releases the codecs now and then: an idle connection keeps only its history.
-                POOL.with_borrow_mut(|pool| pool.hibernate(&mut ws));
+                POOL.with_borrow_mut(|pool| pool.hibernate(ws));
             }
             Ok(()) = stopping.changed() => ws.close(CloseCode::GOING_AWAY, "", out)?,
         }

@@ -7,8 +7,9 @@
 //!
 //! - All connections share one receive buffer, one pool of codecs and a few output buffers. An idle
 //!   one takes 250 bytes of heap memory, its timers included. Keepalive checks that it is alive.
-//! - Each turn writes once to a connection, after all of its events.
-//! - After one read, or [`TURN`] bytes of messages, the other connections get their turn.
+//! - Each turn writes once to a connection: after its events if the output is large, otherwise
+//!   after the events of all connections.
+//! - After [`TURN`] bytes, read or delivered, the other connections get their turn.
 //! - A connection with more than [`HIGH_WATER`] bytes of unsent output is not read.
 //! - At its end a connection flushes, shuts down writing, and drops input for up to [`LINGER`].
 //! - If the process runs out of files, it stops accepting for [`PAUSE`].
@@ -36,8 +37,16 @@ pub const HIGH_WATER: usize = 256 << 10;
 pub const TURN: usize = 256 << 10;
 pub const LINGER: Duration = Duration::from_secs(5);
 pub const PAUSE: Duration = Duration::from_millis(100);
-const READ: usize = 16 << 10;
-const OUTS: usize = 64;
+/// Bytes of one read. All connections share the memory, so it may be large: fewer reads end in the
+/// middle of a message, and fewer writes answer them.
+const READ: usize = 128 << 10;
+/// The same during the handshake, which has a buffer of its own.
+const HEAD: usize = 4 << 10;
+/// Outputs of this size leave at once, smaller ones at the end of the turn.
+const LARGE: usize = 16 << 10;
+/// How many output buffers are kept, and how large they may be.
+const OUTS: usize = 16;
+const OUT_SIZE: usize = 256 << 10;
 /// The key of the listener.
 const LISTENER: usize = 0;
 const SOCKET: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
@@ -158,7 +167,7 @@ impl<A: App> Epoll<A> {
             more: false,
             eof: false,
         };
-        self.peers.slots[key] = Some(Box::new(peer));
+        self.peers.slots[key] = Some(peer);
         self.peers.touch(key);
         Ok(key)
     }

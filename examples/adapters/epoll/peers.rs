@@ -1,8 +1,11 @@
 //! The connections of a thread.
+use std::io::{ErrorKind, Write};
 use std::{mem, net::TcpStream};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use websocket_proto::{Connection, RecvBuf, deflate::Pool, handshake::server::Handshake};
+
+use super::{OUT_SIZE, OUTS};
 
 pub(super) struct Peer {
     pub(super) phase: Phase,
@@ -23,10 +26,12 @@ pub(super) enum Phase {
 /// All connections.
 #[derive(Default)]
 pub struct Peers {
-    pub(super) slots: Vec<Option<Box<Peer>>>,
+    pub(super) slots: Vec<Option<Peer>>,
     pub(super) free: Vec<usize>,
     /// To be flushed in this turn, or served in the next one.
     pub(super) touched: Vec<usize>,
+    /// The connection whose turn it is. It has its codecs and its output buffer.
+    pub(super) current: usize,
     pub(super) pool: Pool,
     #[expect(clippy::vec_box, reason = "what moves is the box")]
     pub(super) outs: Vec<Box<BytesMut>>,
@@ -43,11 +48,16 @@ impl Peers {
         let Phase::Open(ws) = &mut peer.phase else {
             return None;
         };
-        self.pool.lend(ws);
+        let is_current = key == self.current;
+        if !is_current {
+            self.pool.lend(ws);
+        }
         let spare = || self.outs.pop().unwrap_or_default();
         let result = f(ws, peer.out.get_or_insert_with(spare));
-        self.pool.reclaim(ws);
-        self.touch(key);
+        if !is_current {
+            self.pool.reclaim(ws);
+            self.touch(key);
+        }
         Some(result)
     }
 
@@ -56,6 +66,29 @@ impl Peers {
         let peer = |&key: &usize| self.slots[key].as_ref();
         let is_open = |key: &usize| matches!(peer(key).map(|it| &it.phase), Some(Phase::Open(_)));
         (0..self.slots.len()).filter(is_open).collect()
+    }
+
+    /// Writes until the socket takes no more. Returns what is unsent, in bytes.
+    pub(super) fn write(&mut self, key: usize) -> Option<usize> {
+        let peer = self.slots[key].as_mut()?;
+        let Some(mut out) = peer.out.take() else {
+            return Some(0);
+        };
+        let mut socket = &peer.socket;
+        while !out.is_empty() {
+            match socket.write(&out) {
+                Ok(n) => out.advance(n),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(_) => out.clear(), // the peer is gone: the next read will tell
+            }
+        }
+        let unsent = out.len();
+        match unsent {
+            0 if out.try_reclaim(OUT_SIZE) || self.outs.len() >= OUTS => {} // frees it
+            0 => self.outs.push(out),
+            _ => peer.out = Some(out),
+        }
+        Some(unsent)
     }
 
     pub(super) fn touch(&mut self, key: usize) {

@@ -1,15 +1,15 @@
 //! What is done for one connection in its turn.
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::{mem, net::Shutdown, net::TcpStream};
 
-use bytes::{Buf, BytesMut};
 use rustix::event::epoll::{self, EventFlags as Flags};
 use websocket_proto::{Event, RecvBuf};
 
-use super::{App, Epoll, HIGH_WATER, LINGER, OUTS, READ, TURN, data, peers::Phase};
+use super::peers::Phase;
+use super::{App, Epoll, HEAD, HIGH_WATER, LARGE, LINGER, LISTENER, READ, TURN, data};
 
 impl<A: App> Epoll<A> {
-    /// Reads once if the socket is `readable`, and takes events.
+    /// Reads if the socket is `readable`, and takes events.
     pub(super) fn serve(&mut self, key: usize, mut readable: bool) -> Option<()> {
         let (input, mut work) = (&mut self.input, 0);
         self.peers.touch(key);
@@ -18,13 +18,13 @@ impl<A: App> Epoll<A> {
             return None; // it is not its turn
         }
         if let Phase::Ending = peer.phase {
-            peer.eof |= readable && read(&peer.socket, input);
+            peer.eof |= readable && read(&peer.socket, input, READ).is_none();
             input.clear();
             return None;
         }
         if let Phase::Connecting(start) = &mut peer.phase {
             let (handshake, head) = &mut **start;
-            readable = readable && read(&peer.socket, head);
+            readable = readable && read(&peer.socket, head, HEAD).is_none();
             if readable {
                 handshake.end_of_stream();
             }
@@ -39,31 +39,55 @@ impl<A: App> Epoll<A> {
             peer.phase = Phase::Open(ws);
             self.app.on_open(key, &mut self.peers);
         }
-        self.peers.with(key, |ws, _| ws.resume(input));
+        let peer = self.peers.slots[key].as_mut()?;
+        let Phase::Open(ws) = &mut peer.phase else {
+            return None;
+        };
+        self.peers.pool.lend(ws);
+        ws.resume(input);
+        self.peers.current = key;
         let more = loop {
-            match self.peers.with(key, |ws, out| {
-                (work < TURN && out.len() < HIGH_WATER).then(|| ws.next_event(input, out))
-            })? {
-                None => break true,
-                Some(Ok(Some(Event::Progress))) => work = TURN,
-                Some(Ok(Some(event))) => {
+            // `on_event` uses all connections, this one too: so it is looked up for each event.
+            let peer = self.peers.slots[key].as_mut()?;
+            let Phase::Open(ws) = &mut peer.phase else {
+                return None;
+            };
+            let spare = || self.peers.outs.pop().unwrap_or_default();
+            let out = &mut **peer.out.get_or_insert_with(spare);
+            if work >= TURN || out.len() >= HIGH_WATER {
+                break true;
+            }
+            match ws.next_event(input, out) {
+                Ok(Some(Event::Progress)) => work = TURN,
+                Ok(Some(event)) => {
                     work += 128 + event.payload().len(); // each event counts
                     self.app.on_event(key, event, &mut self.peers);
                 }
-                Some(Ok(None)) if mem::take(&mut readable) => {
-                    let peer = self.peers.slots[key].as_mut()?;
-                    peer.eof |= read(&peer.socket, input);
-                    if let Phase::Open(ws) = &mut peer.phase
-                        && peer.eof
-                    {
+                Ok(None) if readable => {
+                    let n = read(&peer.socket, input, READ);
+                    if n.is_none() {
+                        peer.eof = true;
                         ws.end_of_stream();
                     }
+                    // After a full read there is more. To read on is cheaper than to park half a
+                    // message.
+                    readable = n == Some(READ);
+                    work += n.unwrap_or(0);
                 }
                 _ => break false, // all are taken, or the peer broke a rule
             }
         };
-        self.peers.with(key, |ws, _| ws.park(input));
-        self.peers.slots[key].as_mut()?.more = more;
+        self.peers.current = LISTENER;
+        let peer = self.peers.slots[key].as_mut()?;
+        peer.more = more;
+        if let Phase::Open(ws) = &mut peer.phase {
+            ws.park(input);
+            self.peers.pool.reclaim(ws);
+        }
+        // The buffer of a large output serves the next connection while it is in the cache.
+        if peer.out.as_ref().is_some_and(|out| out.len() >= LARGE) {
+            self.peers.write(key);
+        }
         None
     }
 
@@ -84,18 +108,10 @@ impl<A: App> Epoll<A> {
 
     /// Flushes, and decides what to wait for.
     pub(super) fn flush(&mut self, key: usize) -> Option<()> {
-        let (now, peers) = (self.clock.now(), &mut self.peers);
+        let now = self.clock.now();
+        let unsent = self.peers.write(key)?;
+        let peers = &mut self.peers;
         let peer = peers.slots[key].as_mut()?;
-        let mut unsent = 0;
-        if let Some(mut out) = peer.out.take() {
-            write(&peer.socket, &mut out);
-            unsent = out.len();
-            match unsent {
-                0 if out.try_reclaim(READ) || peers.outs.len() >= OUTS => {} // frees it
-                0 => peers.outs.push(out),
-                _ => peer.out = Some(out),
-            }
-        }
         let mut flags = Flags::empty();
         flags.set(Flags::IN, !peer.eof && unsent < HIGH_WATER);
         flags.set(Flags::OUT, unsent > 0);
@@ -135,24 +151,14 @@ impl<A: App> Epoll<A> {
     }
 }
 
-/// Reads once. Returns whether the peer has ended the stream, or is gone.
-fn read(mut socket: &TcpStream, input: &mut RecvBuf) -> bool {
-    match socket.read(input.spare(READ)) {
+/// Reads once. Returns how many bytes, or `None` if the peer has ended the stream, or is gone.
+fn read(mut socket: &TcpStream, input: &mut RecvBuf, len: usize) -> Option<usize> {
+    match socket.read(input.spare(len)) {
+        Ok(0) => None,
         Ok(n) => {
             input.filled(n);
-            n == 0
+            Some(n)
         }
-        Err(error) => error.kind() != ErrorKind::WouldBlock,
-    }
-}
-
-/// Writes until the socket takes no more. If the peer is gone, the next read will tell.
-fn write(mut socket: &TcpStream, out: &mut BytesMut) {
-    while !out.is_empty() {
-        match socket.write(out) {
-            Ok(n) => out.advance(n),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(_) => out.clear(),
-        }
+        Err(error) => (error.kind() == ErrorKind::WouldBlock).then_some(0),
     }
 }

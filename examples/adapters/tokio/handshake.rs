@@ -15,43 +15,47 @@ impl<S: Stream> Socket<S> {
     /// Does the handshake of a server. `decide` looks at the request. It can wait, for example for a
     /// database, and limits that time itself. `None`: the request was rejected, or the stream ended
     /// before its first byte, as with health checks.
-    pub async fn accept(
+    ///
+    /// The future is a box: in a task, the room for a handshake would stay until the connection ends.
+    pub fn accept(
         stream: S,
         mut handshake: server::Handshake,
         decide: impl for<'r> AsyncFnOnce(&server::Request<'r>) -> Result<Accept<'r>, Reject<'r>>,
-    ) -> Result<Option<Self>, Error> {
-        let mut transport = Transport::new(stream);
-        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-        let opened = loop {
-            match handshake.next(&mut input, &mut out) {
-                Ok(None) => {}
-                Ok(Some((request, pending))) => {
-                    break match decide(&request).await {
-                        Ok(accept) => pending.accept(accept, &mut out).map(Some),
-                        Err(reject) => pending.reject(reject, &mut out).map(|()| None),
+    ) -> impl Future<Output = Result<Option<Self>, Error>> {
+        Box::pin(async move {
+            let mut transport = Transport::new(stream);
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            let opened = loop {
+                match handshake.next(&mut input, &mut out) {
+                    Ok(None) => {}
+                    Ok(Some((request, pending))) => {
+                        break match decide(&request).await {
+                            Ok(accept) => pending.accept(accept, &mut out).map(Some),
+                            Err(reject) => pending.reject(reject, &mut out).map(|()| None),
+                        }
+                        .map_err(Error::from);
                     }
-                    .map_err(Error::from);
+                    Err(error) => break Err(error.into()),
                 }
-                Err(error) => break Err(error.into()),
+                let deadline = handshake.deadline(transport.now());
+                match poll_fn(|cx| transport.poll(cx, Some(&mut input), &mut out, deadline)).await {
+                    Wake::End if input.unread().is_empty() => return Ok(None),
+                    Wake::End => handshake.end_of_stream(),
+                    // If it fails, `next` returns the error.
+                    _ => drop(handshake.handle_timeout(transport.now(), &mut out)),
+                }
+            };
+            if let Ok(Some(ws)) = opened {
+                return Ok(Some(Self {
+                    ws,
+                    input,
+                    out,
+                    transport,
+                }));
             }
-            let deadline = handshake.deadline(transport.now());
-            match poll_fn(|cx| transport.poll(cx, Some(&mut input), &mut out, deadline)).await {
-                Wake::End if input.unread().is_empty() => return Ok(None),
-                Wake::End => handshake.end_of_stream(),
-                // If it fails, `next` returns the error.
-                _ => drop(handshake.handle_timeout(transport.now(), &mut out)),
-            }
-        };
-        if let Ok(Some(ws)) = opened {
-            return Ok(Some(Self {
-                ws,
-                input,
-                out,
-                transport,
-            }));
-        }
-        poll_fn(|cx| transport.poll_finish(cx, &mut out)).await; // the response leaves
-        opened.map(|_| None)
+            poll_fn(|cx| transport.poll_finish(cx, &mut out)).await; // the response leaves
+            opened.map(|_| None)
+        })
     }
 
     /// Does the handshake of a client. `look` sees the response. If the server refuses, the error is
