@@ -80,7 +80,7 @@ pub struct RecvBuf {
     pub(crate) heard: bool,
 }
 
-/// A frame that is not taken before all of it has arrived. It is known until more bytes arrive.
+/// A frame that is not taken before all of it has arrived.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiting {
     /// Bytes of the payload that have arrived.
@@ -239,7 +239,10 @@ impl RecvBuf {
         );
         self.end += n;
         self.heard |= n > 0;
-        self.waiting = Waiting::NOTHING;
+        if self.waiting.missing > 0 {
+            self.waiting.received += n as u32;
+            self.waiting.missing = self.waiting.missing.saturating_sub(n as u32);
+        }
     }
 
     /// Appends a copy of bytes that were read into other memory, for example by io_uring. It

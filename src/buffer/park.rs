@@ -5,9 +5,10 @@ use alloc::{boxed::Box, vec::Vec};
 use super::{RecvBuf, Waiting};
 use crate::deflate::Inflated;
 
-/// Up to this many bytes are copied out of the shared buffer. If there are more, the memory itself
-/// goes along.
-const COPIED: usize = 1 << 10;
+/// Up to this many bytes, and up to this part of the shared memory, are copied out of it. If there are
+/// more, the memory itself goes along: then new memory is made and cleared at the next read.
+const COPIED: usize = 4 << 10;
+const PART: usize = 8;
 
 /// The unread bytes and the message under way of one connection.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl RecvBuf {
     /// Moves the unread bytes and the message under way out of the buffer. Afterwards the buffer is
     /// idle. Returns `None` if it was idle before.
     pub(crate) fn park(&mut self) -> Option<Box<Parked>> {
-        let small = self.message.len() + self.unread().len() <= COPIED;
+        let small = self.is_small(self.message.len() + self.unread().len());
         let parked = match &self.assembly {
             None if self.unread().is_empty() => return None,
             None if small => Parked::Unread(self.unread().into()),
@@ -30,6 +31,10 @@ impl RecvBuf {
         };
         self.clear_bytes();
         Some(Box::new(parked))
+    }
+
+    fn is_small(&self, len: usize) -> bool {
+        len <= COPIED.max(self.memory.len() / PART)
     }
 
     /// Moves everything out of the buffer. If `small`, this buffer keeps the memory.
@@ -84,7 +89,7 @@ impl RecvBuf {
 
     /// The reverse of [`take`](Self::take), for an idle buffer.
     fn put(&mut self, parked: Self) {
-        if parked.end <= self.memory.len() && parked.memory.len() <= COPIED {
+        if parked.end <= self.memory.len() && self.is_small(parked.memory.len()) {
             self.memory[..parked.end].copy_from_slice(&parked.memory[..parked.end]);
         } else {
             self.memory = parked.memory;

@@ -1,5 +1,7 @@
 //! How bytes in the buffer become a `&str`. Safe Rust makes one only by a check.
 
+use core::ops::RangeInclusive;
+
 use ascii::AsciiStr;
 
 use super::{KEPT, RecvBuf};
@@ -14,6 +16,11 @@ const BLOCK: usize = 64;
 
 /// Shorter texts are not checked in blocks.
 const SHORT: usize = 16;
+
+/// How much of a text has arrived when it begins to be collected, in bytes. To look at less than that
+/// twice costs less than to copy the text. More than that has all been ASCII so far: to copy it would
+/// hold it twice.
+const COLLECTED: RangeInclusive<usize> = 1 << 10..=KEPT;
 
 impl RecvBuf {
     /// Returns the last `len` bytes that were taken as a text. `ascii` tells that they were seen to be
@@ -59,7 +66,7 @@ impl RecvBuf {
                 return Ok(());
             }
         }
-        let collect = message.collected || self.message.len() <= KEPT;
+        let collect = message.collected || COLLECTED.contains(&self.message.len());
         let from = if collect { 0 } else { message.checked };
         let unchecked = &self.memory[self.message.start + from..self.message.end];
         let (text, _) = whole_characters(unchecked)?;

@@ -10,7 +10,7 @@ use crate::{
     buffer::{RecvBuf, Waiting},
     deflate::{Inflated, Inflater},
     error::ProtocolError,
-    frame::{FrameHeader, Opcode, unmask},
+    frame::{FrameHeader, Opcode, is_ascii, unmask},
     message::{Assembly, MessageKind, Piece, Rules},
     utf8::InvalidUtf8,
 };
@@ -142,6 +142,9 @@ impl Receiver {
 
     /// Takes in what has arrived, until an event can be taken. Another call returns the same event.
     pub(crate) fn find(&mut self, input: &mut RecvBuf) -> Result<Option<Found>, ProtocolError> {
+        if input.waiting.missing > 0 {
+            return Ok(None);
+        }
         let mut work = 0;
         loop {
             if let Some(found) = piece(input)? {
@@ -393,7 +396,7 @@ fn append_plain(input: &mut RecvBuf) -> Result<(), ProtocolError> {
     let known_ascii = message.unmask(piece);
     // A part is checked when it becomes a `&str`, which safe Rust cannot avoid.
     let checked = message.kind == MessageKind::Text && !message.in_parts;
-    let ascii = checked && (known_ascii || piece.is_ascii());
+    let ascii = checked && (known_ascii || is_ascii(piece));
     message.take(len);
     if checked {
         let checked = input.check_text(len, ascii);

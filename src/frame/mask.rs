@@ -124,6 +124,26 @@ fn from(key: u64, offset: usize) -> u64 {
     key.rotate_right(8 * (offset % 4) as u32)
 }
 
+/// Whether a payload that was not masked is ASCII. A long one is looked at with vectors, as in
+/// [`unmask`].
+#[inline]
+pub(crate) fn is_ascii(payload: &[u8]) -> bool {
+    #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+    if payload.len() >= WIDE
+        && let Some(simd) = Level::new().as_avx2()
+    {
+        return simd.vectorize(
+            #[inline(always)]
+            || {
+                // A block at a time, because most texts that are not ASCII show it soon.
+                let mut blocks = payload.chunks(512);
+                blocks.all(|block| block.iter().fold(0, |seen, byte| seen | byte).is_ascii())
+            },
+        );
+    }
+    payload.is_ascii()
+}
+
 #[cfg(feature = "std")]
 #[inline(always)]
 fn wide(payload: &mut [u8], key: u64) -> bool {

@@ -81,5 +81,5 @@ pub use crate::seed::MaskKeys;
 
 pub(crate) use append::{append_frame, append_header, append_masked_frame, append_masked_header};
 pub(crate) use header::MAX_CONTROL_PAYLOAD;
-pub(crate) use mask::unmask;
+pub(crate) use mask::{is_ascii, unmask};
 pub(crate) use raw::{FIN, RSV1};

@@ -1,8 +1,8 @@
 //! websocket-proto, in the ways that its documentation shows.
 //!
 //! The configuration is the default one. The feature `deflate` is built in, and not negotiated but in
-//! the rows that say so. Reads have the size that the task says (16 KiB, as in the manual, or
-//! 64 KiB). The server's transport takes everything that is written.
+//! the rows that say so. Reads have the size that `RecvBuf::read_size` advises, as in the manual, or
+//! 64 KiB. The server's transport takes everything that is written.
 
 use std::io::IoSlice;
 
@@ -43,6 +43,9 @@ pub fn contestants() -> Vec<Contestant> {
         ours("ours, default level", default_level),
     ]
 }
+
+/// Where reads of this size are asked for, they have the size that `RecvBuf::read_size` advises.
+const USUAL: usize = 16 << 10;
 
 /// From this size a message comes in parts, in the rows with parts.
 const PARTS_ABOVE: usize = 16 << 10;
@@ -162,7 +165,9 @@ impl Ours {
     /// Reads once. Returns whether anything was there.
     #[inline(always)]
     fn read(&mut self) -> bool {
-        let n = self.transport.wire.read(self.input.spare(self.read));
+        let advised = self.read == USUAL;
+        let size = if advised { self.input.read_size() } else { self.read };
+        let n = self.transport.wire.read(self.input.spare(size));
         self.input.filled(n);
         n > 0
     }

@@ -157,6 +157,12 @@ impl Receive {
         Job::new(self.messages(), check, start)
     }
 
+    /// Whether many reads end inside a text: because texts are `long`, or because the workload wants it.
+    pub fn cuts_texts(&self, long: usize) -> bool {
+        let on_purpose = self.most < MOST || !self.cycle.cuts().is_empty();
+        self.text.is_some_and(|size| size >= long || on_purpose)
+    }
+
     fn transport(&self, drain: Drain) -> Transport {
         let wire = Wire::new(self.cycle.clone(), self.most);
         Transport { wire, drain }
