@@ -149,7 +149,7 @@ fn take_events(
 /// Flushes, then reads for at most a second. Returns `false` at the end of the stream.
 fn wait(socket: &mut TcpStream, input: &mut RecvBuf, out: &mut BytesMut) -> io::Result<bool> {
     socket.write_all(&out.split())?;
-    match socket.read(input.spare(16 << 10)) {
+    match socket.read(input.spare(input.read_size())) {
         Err(error) => match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(true),
             // The connection knows whether the closing handshake was complete.

@@ -16,7 +16,6 @@ use examples::options::{self, HELP};
 /// Bytes of unsent output above which no events are taken and nothing is read: a peer that does
 /// not read has to wait.
 const HIGH_WATER: usize = 1 << 20;
-const READ: usize = 16 << 10;
 
 /// The work that a connection may do before the other connections of its thread get a turn, in
 /// bytes of messages. Each message and each read count as `STEP` bytes more.
@@ -86,7 +85,7 @@ async fn open(
         }
         let deadline = clock.instant(handshake.deadline(clock.now()));
         select! {
-            n = socket.read(input.spare(READ)) => match n {
+            n = socket.read(input.spare(input.read_size())) => match n {
                 Ok(n @ 1..) => input.filled(n),
                 _ if input.unread().is_empty() => return Ok(None), // a TCP health check sends nothing
                 Ok(_) => handshake.end_of_stream(),
@@ -148,7 +147,7 @@ async fn echo(
         select! {
             n = writer.write(out), if !out.is_empty() => out.advance(n?),
             ready = reader.readable(), if out.len() < HIGH_WATER => {
-                match ready.and_then(|()| reader.try_read(input.spare(READ))) {
+                match ready.and_then(|()| reader.try_read(input.spare(input.read_size()))) {
                     Ok(0) => ws.end_of_stream(),
                     Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                     n => input.filled(n?),

@@ -151,7 +151,7 @@
 //!     input: &mut RecvBuf,
 //! ) -> io::Result<bool> {
 //!     socket.set_read_timeout(timeout)?;
-//!     match socket.read(input.spare(16 << 10)) {
+//!     match socket.read(input.spare(input.read_size())) {
 //!         Ok(n) => {
 //!             input.filled(n);
 //!             Ok(n == 0)
@@ -232,6 +232,8 @@
 //! - **Threads.** If one thread reads and another one writes, [split](Connection::split) the
 //!   connection. If you keep it in one piece and another thread sends, wake the thread that
 //!   waits: `out` must be flushed, and the deadline may have changed.
+//! - **How much to read.** [`RecvBuf::read_size`] tells it. For a buffer that many connections share,
+//!   or of your own choice, pass any length to [`RecvBuf::spare`].
 //! - **Idle connections.** Call [`RecvBuf::release`] before a long wait, and replace an empty
 //!   `out` by a new `BytesMut`. Both keep their memory otherwise. For compression, see
 //!   `deflate::Pool`.
@@ -283,7 +285,7 @@
 //!
 //! | cost | at most | setting |
 //! |---|---|---|
-//! | memory of a message | its size, or [`parts_above`](Config::parts_above), plus one read or 64 KiB; twice that for a moment while memory moves | [`max_message_size`](Config::max_message_size), 1 MiB |
+//! | memory of a message | its size, or [`parts_above`](Config::parts_above), plus one read or 64 KiB, for text 256 KiB; twice that for a moment while memory moves | [`max_message_size`](Config::max_message_size), 1 MiB |
 //! | memory of the codecs | 48 kB to inflate, 280 kB to compress | [`deflate`](Config#structfield.deflate), off |
 //! | output | a pong for each ping; above the backlog, one pong | [`pong_backlog`](Config::pong_backlog), 16 KiB |
 //! | CPU for 1 MiB of received bytes | 10 ms; with compression 1 s: see `deflate` | [`max_fragments`](Config::max_fragments), `max_final_blocks` |
@@ -298,7 +300,7 @@
 //!
 //! | feature | default | effect |
 //! |---|---|---|
-//! | `std` | yes | `Clock`, `Error::Io`, vectored writes of [`OutQueue`]; detects the SIMD instructions of the CPU for UTF-8 validation |
+//! | `std` | yes | `Clock`, `Error::Io`, vectored writes of [`OutQueue`]; detects the SIMD instructions of the CPU, for masks and UTF-8 |
 //! | `getrandom` | yes | [`Seed::from_os`](crate::Seed), `Error::Entropy` |
 //! | `deflate` | no | permessage-deflate (RFC 7692), used if [`Config`] asks for it; enables `std` |
 //! | `http` | no | [`handshake`] over the types of the crate `http`, for hyper and axum; enables `std` |
@@ -347,6 +349,8 @@ pub mod handshake;
 mod message;
 mod output;
 mod seed;
+#[cfg(doc)]
+pub mod speed;
 mod utf8;
 
 pub use buffer::RecvBuf;

@@ -230,7 +230,7 @@ impl Connection {
     ///             if self.ws.is_done() {
     ///                 return Ok(None);
     ///             }
-    ///             match self.stream.read(self.input.spare(16 << 10))? {
+    ///             match self.stream.read(self.input.spare(self.input.read_size()))? {
     ///                 0 => self.ws.end_of_stream(),
     ///                 n => self.input.filled(n),
     ///             }

@@ -22,7 +22,7 @@ fn echo(
             return Ok(());
         }
         // 3. Wait for more bytes.
-        match socket.read(input.spare(16 << 10))? {
+        match socket.read(input.spare(input.read_size()))? {
             0 => ws.end_of_stream(),
             n => input.filled(n),
         }

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod generate;
 pub mod memcpy;
+pub mod pattern;
 pub mod plot;
 pub mod progress;
 pub mod quiet;

@@ -5,7 +5,9 @@ use std::{error::Error, path::PathBuf};
 use clap::Parser;
 use peers::{
     contestants::{self, Contestant, Side},
-    memcpy, progress, quiet, report, run,
+    memcpy,
+    pattern::is_match,
+    progress, quiet, report, run,
     workloads::{self, ABOUT, Workload},
 };
 
@@ -115,17 +117,6 @@ fn is_chosen(patterns: &[String], name: &str) -> bool {
         false => format!("/{name}/").contains(&format!("/{pattern}/")),
         true => is_match(pattern, name),
     })
-}
-
-/// `*` stands for any text.
-fn is_match(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, rest)) => name.strip_prefix(head).is_some_and(|name| {
-            let ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
-            ends.into_iter().any(|at| is_match(rest, &name[at..]))
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,6 @@ use super::END;
 /// each `MIN_RATE` bytes.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 const MIN_RATE: usize = 1000;
-/// Bytes of one read at most.
-const READ: usize = 16 << 10;
 
 /// What a socket needs of a stream. For TLS, implement it for the TLS stream.
 pub trait Transport: Read + Write {
@@ -70,7 +68,7 @@ impl<S: Transport> Io<S> {
     pub(super) fn read(&mut self, input: &mut RecvBuf, deadline: Option<Duration>) -> bool {
         let timeout = self.clock.timeout(deadline);
         let ready = self.stream.set_read_timeout(timeout);
-        match ready.and_then(|()| self.stream.read(input.spare(READ))) {
+        match ready.and_then(|()| self.stream.read(input.spare(input.read_size()))) {
             Ok(n) => {
                 input.filled(n);
                 n == 0

@@ -9,10 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio::{select, task::coop};
 use websocket_proto::{Error, Event, Notes, ProtocolError, RecvBuf, RecvHalf};
 
-use super::{
-    Socket, Writer,
-    transport::{FINISH, READ},
-};
+use super::{Socket, Writer, transport::FINISH};
 
 impl<S> Socket<S> {
     /// Splits the socket for two tasks: see [`Reader::recv`] and [`Writer::run`]. `halves` splits the
@@ -116,7 +113,7 @@ impl<R: AsyncRead + Unpin> Link<R> {
     async fn wait(&mut self, ws: &mut RecvHalf, input: &mut RecvBuf) {
         self.tell(ws);
         let read = poll_fn(|cx| {
-            let mut room = ReadBuf::new(input.spare(READ));
+            let mut room = ReadBuf::new(input.spare(input.read_size()));
             let result = Pin::new(&mut self.stream).poll_read(cx, &mut room);
             let n = room.filled().len();
             input.filled(n);

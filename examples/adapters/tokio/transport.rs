@@ -8,8 +8,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use websocket_proto::{Error, ProtocolError, RecvBuf};
 
-/// Bytes of one read at most.
-pub(super) const READ: usize = 16 << 10;
 /// How long the peer may take to end the stream after the end of the connection.
 pub(super) const FINISH: Duration = Duration::from_secs(5);
 
@@ -99,7 +97,7 @@ impl<S: Stream> Transport<S> {
 
     /// Returns the number of bytes; 0 at the end of the stream and after an error.
     fn poll_read(&mut self, cx: &mut Context<'_>, input: &mut RecvBuf) -> Poll<usize> {
-        let mut room = ReadBuf::new(input.spare(READ));
+        let mut room = ReadBuf::new(input.spare(input.read_size()));
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room));
         let n = room.filled().len();
         input.filled(n);

@@ -166,7 +166,11 @@ impl Ours {
     #[inline(always)]
     fn read(&mut self) -> bool {
         let advised = self.read == USUAL;
-        let size = if advised { self.input.read_size() } else { self.read };
+        let size = if advised {
+            self.input.read_size()
+        } else {
+            self.read
+        };
         let n = self.transport.wire.read(self.input.spare(size));
         self.input.filled(n);
         n > 0

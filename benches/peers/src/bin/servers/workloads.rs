@@ -1,6 +1,8 @@
 //! What is measured.
 use std::ops::Range;
 
+use peers::pattern::is_match;
+
 /// Messages of one size, so many under way on each connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cell {
@@ -59,15 +61,4 @@ pub(crate) fn is_chosen(patterns: &[String], name: &str) -> bool {
         true => is_match(pattern, name),
     };
     patterns.is_empty() || patterns.iter().any(matches)
-}
-
-/// `*` stands for any text.
-fn is_match(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, rest)) => name.strip_prefix(head).is_some_and(|name| {
-            let ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
-            ends.into_iter().any(|at| is_match(rest, &name[at..]))
-        }),
-    }
 }
