@@ -22,6 +22,9 @@ const SLICE: usize = 4 << 10;
 /// of work. The last slice can add 4 MiB, because DEFLATE compresses at most about 1000 to 1.
 const WORK: usize = 1 << 20;
 
+/// Up to this many bytes a text is looked at for ASCII alone, which is then the cheapest check.
+const SHORT: usize = 32;
+
 /// The longest payload that waits in the buffer until all of it is here, in bytes.
 const WAITING: usize = 16 << 10;
 
@@ -133,11 +136,12 @@ impl Receiver {
         input: &'b mut RecvBuf,
     ) -> Result<&'b str, InvalidUtf8> {
         let payload = input.take_frame(frame.header_len, frame.len);
+        let is_short = frame.len <= SHORT;
         let ascii = match self.rules.masked {
-            true => unmask(payload, frame.key.to_le_bytes(), 0),
-            false => payload.len() <= 32 && payload.is_ascii(),
+            true => unmask(payload, frame.key.to_le_bytes(), 0) && is_short,
+            false => is_short && payload.is_ascii(),
         };
-        input.taken_text(frame.len, ascii && frame.len <= 32)
+        input.taken_text(frame.len, ascii)
     }
 
     /// Takes in what has arrived, until an event can be taken. Another call returns the same event.
