@@ -339,25 +339,29 @@ enum Stored {
 impl Stored {
     /// Prepares for a message. Keeps the memory of the first chunk.
     fn begin(&mut self, kind: MessageKind) {
-        match (&*self, kind) {
-            (Self::Text(chunks), MessageKind::Text) if chunks.is_empty() => return,
-            (Self::Binary(chunks), MessageKind::Binary) if chunks.is_empty() => return,
-            _ => {}
-        }
-        let first = match self {
-            Self::Text(chunks) => chunks.drain(..).next().map(String::into_bytes),
-            Self::Binary(chunks) => chunks.drain(..).next(),
-        };
         match (&mut *self, kind) {
-            (Self::Text(_), MessageKind::Text) | (Self::Binary(_), MessageKind::Binary) => {}
-            (_, MessageKind::Text) => *self = Self::Text(Vec::new()),
-            (_, MessageKind::Binary) => *self = Self::Binary(Vec::new()),
-        }
-        let Some(mut memory) = first else { return };
-        memory.clear();
-        match self {
-            Self::Text(chunks) => chunks.extend(String::from_utf8(memory)),
-            Self::Binary(chunks) => chunks.push(memory),
+            (Self::Text(chunks), MessageKind::Text) => {
+                chunks.truncate(1);
+                chunks.iter_mut().for_each(String::clear);
+            }
+            (Self::Binary(chunks), MessageKind::Binary) => {
+                chunks.truncate(1);
+                chunks.iter_mut().for_each(Vec::clear);
+            }
+            (Self::Binary(chunks), MessageKind::Text) => {
+                let first = chunks.drain(..).next().map(|mut memory| {
+                    memory.clear();
+                    String::from_utf8(memory).unwrap_or_default()
+                });
+                *self = Self::Text(first.into_iter().collect());
+            }
+            (Self::Text(chunks), MessageKind::Binary) => {
+                let first = chunks.drain(..).next().map(|mut memory| {
+                    memory.clear();
+                    memory.into_bytes()
+                });
+                *self = Self::Binary(first.into_iter().collect());
+            }
         }
     }
 
