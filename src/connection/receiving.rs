@@ -74,8 +74,12 @@ impl Receiving {
         self.receiver.whole_frame(input)
     }
 
+    /// Takes a compressed message that is here as a whole.
+    #[inline]
     fn whole_compressed(&mut self, input: &mut RecvBuf) -> Option<MessageKind> {
-        if self.status != Status::Open || input.assembly.is_some() {
+        // FIN and RSV1: most frames that come here are none.
+        let starts = input.unread().first().is_some_and(|byte| byte >> 4 == 0xC);
+        if !starts || self.status != Status::Open || input.assembly.is_some() {
             return None;
         }
         self.receiver.whole_compressed(input)

@@ -17,6 +17,7 @@ impl Receiver {
     ///
     /// Any other message is left to [`find`](Self::find), also in the middle. Both ways return the
     /// same events and errors.
+    #[inline(never)]
     pub(crate) fn whole_compressed(&mut self, input: &mut RecvBuf) -> Option<MessageKind> {
         let frame = self.whole::<COMPRESSED>(input)?;
         if frame.len == 0 || frame.len > SLICE {
