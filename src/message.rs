@@ -42,7 +42,7 @@ impl MessageKind {
 #[derive(Debug)]
 pub(crate) struct Rules {
     max_frame_size: usize,
-    max_message_size: usize,
+    pub(crate) max_message_size: usize,
     /// The maximum size of a message in one frame that is delivered whole: the smallest of the
     /// three limits, and of 65,535.
     pub(crate) max_whole: u16,

@@ -362,13 +362,31 @@ impl RecvBuf {
     #[inline]
     pub(crate) fn begin_message(&mut self, assembly: Assembly) {
         if assembly.compressed {
-            self.shrink(KEPT);
-            self.inflated.begin(assembly.kind);
+            self.begin_inflating(assembly.kind);
         } else if self.inflated.capacity() > KEPT {
             self.inflated = Inflated::new();
         }
         self.message = self.raw..self.raw;
         self.assembly = Some(assembly);
+    }
+
+    /// Prepares for a compressed message.
+    pub(crate) fn begin_inflating(&mut self, kind: MessageKind) {
+        self.shrink(KEPT);
+        self.inflated.begin(kind);
+    }
+
+    /// Returns the payload of the next frame with `behind` bytes of memory behind it, and the memory
+    /// to inflate it into. `None` if there is not so much memory.
+    pub(crate) fn payload_and_behind(
+        &mut self,
+        header_len: usize,
+        len: usize,
+        behind: usize,
+    ) -> Option<(&mut [u8], &mut Inflated)> {
+        let start = self.raw + header_len;
+        let payload = self.memory.get_mut(start..start + len + behind)?;
+        Some((payload, &mut self.inflated))
     }
 
     /// Moves the received payload of the current frame to the end of the message and returns it.

@@ -4,6 +4,8 @@
 //! [`Receiver::take`] takes it. [`Receiver::whole_frame`] is the fast path for the most common
 //! frame.
 
+mod compressed;
+
 use core::ops::Range;
 
 use crate::{
@@ -15,11 +17,12 @@ use crate::{
     utf8::InvalidUtf8,
 };
 
-/// How many bytes of compressed payload are inflated before `WORK` is checked again.
-const SLICE: usize = 4 << 10;
+/// How many bytes of compressed payload are unmasked and inflated at once. At the end of a slice zlib
+/// is slow, and it copies its window.
+const SLICE: usize = 16 << 10;
 
 /// After how many inflated bytes a call returns [`Found::Progress`]. It is about a millisecond
-/// of work. The last slice can add 4 MiB, because DEFLATE compresses at most about 1000 to 1.
+/// of work. What is inflated at once comes on top, 64 KiB at most.
 const WORK: usize = 1 << 20;
 
 /// Up to this many bytes a text is looked at for ASCII alone, which is then the cheapest check.
@@ -50,7 +53,7 @@ pub(crate) enum Found {
     Progress,
 }
 
-/// A whole message in one uncompressed frame.
+/// A whole message in one frame.
 pub(crate) struct WholeFrame {
     pub(crate) kind: MessageKind,
     header_len: usize,
@@ -88,11 +91,17 @@ impl Receiver {
     /// through memory.
     #[inline(always)]
     pub(crate) fn whole_frame(&self, input: &RecvBuf) -> Option<WholeFrame> {
+        self.whole::<0x80>(input)
+    }
+
+    /// Looks for a whole message in one frame whose first byte is this one, with the opcode.
+    #[inline(always)]
+    fn whole<const FIRST: u8>(&self, input: &RecvBuf) -> Option<WholeFrame> {
         let unread = input.unread();
         let head = u64::from_le_bytes(*unread.first_chunk()?);
-        let kind = match head as u8 {
-            0x81 => MessageKind::Text,
-            0x82 => MessageKind::Binary,
+        let kind = match head as u8 ^ FIRST {
+            1 => MessageKind::Text,
+            2 => MessageKind::Binary,
             _ => return None,
         };
         if (head & 0x8000 != 0) != self.rules.masked {
@@ -271,12 +280,12 @@ impl Receiver {
         message.take(consumed);
         message.inflating = message.remaining() > 0 || message.more;
         let (is_whole, frame_ends) = (message.is_whole(), message.needs_frame());
-        let in_parts = message.in_parts;
+        let checked_later = message.in_parts || message.more;
         input.consume(consumed);
         if is_whole {
             let ended = inflater.finish();
             ended.map_err(|error| first(&input.inflated, error))?;
-        } else if !in_parts && (frame_ends || input.unread().is_empty()) {
+        } else if !checked_later && (frame_ends || input.unread().is_empty()) {
             // Text fails at its first wrong byte (§8.1), before the next frame is looked at.
             input
                 .check_inflated()
@@ -341,7 +350,7 @@ fn piece(input: &mut RecvBuf) -> Result<Option<Found>, ProtocolError> {
     Ok(ready.then_some(Found::Inflated(Piece::Part, complete)))
 }
 
-/// Inflates a piece of the payload, in full or until a part must be taken. Returns the number of
+/// Inflates a piece of the payload, in full or until a part must be taken or the work is enough. Returns the number of
 /// bytes that were consumed and produced. `arrived` tells how many bytes of the frame are here, with
 /// this piece.
 ///
@@ -357,7 +366,7 @@ fn inflate(
 ) -> Result<(usize, usize), ProtocolError> {
     let (mut rest, mut produced) = (piece, 0);
     while !rest.is_empty() || message.more {
-        if message.in_parts && inflated.is_full() {
+        if produced > WORK || message.in_parts && inflated.is_full() {
             break;
         }
         let lent = inflated.lend(message.limit, arrived);

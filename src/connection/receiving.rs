@@ -74,6 +74,17 @@ impl Receiving {
         self.receiver.whole_frame(input)
     }
 
+    /// Takes a compressed message that is here as a whole.
+    #[inline]
+    fn whole_compressed(&mut self, input: &mut RecvBuf) -> Option<MessageKind> {
+        // FIN and RSV1: most frames that come here are none.
+        let starts = input.unread().first().is_some_and(|byte| byte >> 4 == 0xC);
+        if !starts || self.status != Status::Open || input.assembly.is_some() {
+            return None;
+        }
+        self.receiver.whole_compressed(input)
+    }
+
     #[inline(always)]
     fn whole_message<'b>(
         &mut self,
@@ -102,11 +113,17 @@ impl Receiving {
         if let Some(frame) = self.whole_frame(input) {
             return self.whole_message(&frame, input, sending);
         }
-        let Some(found) = self.find(input, sending)? else {
-            return Ok(None);
+        let received = match self.whole_compressed(input) {
+            Some(kind) => Received::Inflated(kind, Piece::Whole),
+            None => {
+                let Some(found) = self.find(input, sending)? else {
+                    return Ok(None);
+                };
+                self.status = Status::Open;
+                self.receiver.take(found, input)
+            }
         };
-        self.status = Status::Open;
-        match self.receiver.take(found, input) {
+        match received {
             Received::Plain(kind, piece, at) => self.message(kind, piece, input.get(at), sending),
             Received::Collected(piece) => match input.collected(piece) {
                 Ok(text) => Ok(Some(text_event(piece, text))),

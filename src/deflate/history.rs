@@ -1,7 +1,7 @@
 //! The end of the earlier messages, which both peers keep for context takeover: the LZ77 window of
 //! RFC 7692 §7.2.3.2.
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 /// The last bytes of one direction, up to the size of its window.
@@ -10,7 +10,10 @@ use core::fmt;
 /// the codec of an idle connection, and a codec can be restarted after a final block (RFC 7692
 /// §7.2.3.4).
 pub(crate) struct History {
-    bytes: VecDeque<u8>,
+    /// A ring once it is as long as the window. Before that it grows, and `oldest` is 0.
+    bytes: Vec<u8>,
+    /// The position of the oldest byte.
+    oldest: u16,
     window: u16,
     /// The number of bytes at the end that the codec has not seen, because another compressor made
     /// their message.
@@ -20,7 +23,8 @@ pub(crate) struct History {
 impl History {
     pub(crate) fn new(window_bits: u8) -> Box<Self> {
         Box::new(Self {
-            bytes: VecDeque::new(),
+            bytes: Vec::new(),
+            oldest: 0,
             window: 1 << window_bits,
             unseen: 0,
         })
@@ -43,20 +47,32 @@ impl History {
     /// Appends bytes, and drops the oldest ones beyond the window.
     fn append(&mut self, piece: &[u8]) {
         let window = usize::from(self.window);
-        let piece = &piece[piece.len().saturating_sub(window)..];
-        let len = self.bytes.len() + piece.len();
-        self.bytes.drain(..len.saturating_sub(window));
-        // Doubles the capacity like a vector, but does not exceed the window.
-        if len > self.bytes.capacity() {
-            let capacity = (2 * len).min(window);
-            self.bytes.reserve_exact(capacity - self.bytes.len());
+        let mut piece = &piece[piece.len().saturating_sub(window)..];
+        let free = window - self.bytes.len();
+        if free > 0 {
+            let new;
+            (new, piece) = piece.split_at(piece.len().min(free));
+            let len = self.bytes.len() + new.len();
+            // Doubles the capacity, but does not exceed the window.
+            if len > self.bytes.capacity() {
+                let capacity = (2 * len).min(window);
+                self.bytes.reserve_exact(capacity - self.bytes.len());
+            }
+            self.bytes.extend_from_slice(new);
         }
-        self.bytes.extend(piece);
+        while !piece.is_empty() {
+            let oldest = &mut self.bytes[self.oldest.into()..];
+            let new;
+            (new, piece) = piece.split_at(piece.len().min(oldest.len()));
+            oldest[..new.len()].copy_from_slice(new);
+            // A window is a power of two.
+            self.oldest = (self.oldest + new.len() as u16) & (self.window - 1);
+        }
     }
 
     /// The bytes in two slices, oldest first.
     pub(crate) fn slices(&self) -> [&[u8]; 2] {
-        let (older, newer) = self.bytes.as_slices();
+        let (newer, older) = self.bytes.split_at(self.oldest.into());
         [older, newer]
     }
 

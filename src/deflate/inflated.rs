@@ -26,6 +26,10 @@ const JOINED: usize = 64;
 /// bytes and is not split between two chunks.
 const MAX_INCOMPLETE: usize = 3;
 
+/// `simdutf8` checks blocks of this many bytes. It is several times slower if the last one is not
+/// full.
+const BLOCK: usize = 64;
+
 /// A message while it is inflated. It stays here until the next compressed message begins.
 ///
 /// The codec writes into `fresh`. A message that arrives in one piece and fits into `fresh` stays
@@ -83,6 +87,16 @@ impl Inflated {
         self.stored.begin(kind);
     }
 
+    /// Returns room for the beginning of a message, to inflate `input` bytes into. It is empty if the
+    /// message may have no bytes.
+    pub(crate) fn first_room(&mut self, limit: usize, input: usize) -> &mut [u8] {
+        if self.fresh.is_empty() {
+            self.enlarge_fresh(first_len(input).min(limit));
+        }
+        let len = self.end().min(limit);
+        &mut self.fresh[..len]
+    }
+
     /// Number of bytes that were inflated of the message so far.
     pub(crate) fn len(&self) -> usize {
         self.stored_len + self.filled
@@ -106,7 +120,7 @@ impl Inflated {
         if left > 0 && self.filled == self.end() {
             self.store(limit)?;
             let len = match self.fresh.is_empty() {
-                true => input.saturating_mul(8).clamp(FIRST, ROOM),
+                true => first_len(input),
                 false => ROOM,
             };
             self.enlarge_fresh(len.min(limit - self.stored_len));
@@ -287,13 +301,32 @@ impl Inflated {
     }
 
     /// The same as text. Fails if it is not valid UTF-8, or ends inside a character.
-    pub(crate) fn text(&self, piece: Piece) -> Result<&str, InvalidUtf8> {
+    pub(crate) fn text(&mut self, piece: Piece) -> Result<&str, InvalidUtf8> {
+        if piece == Piece::Whole && self.stored_len == 0 {
+            // Zeros behind the text make the last block full. If the text ends inside a character,
+            // they are the error.
+            let len = self.filled;
+            let padded = match self.fresh[len..].first_chunk_mut::<BLOCK>() {
+                Some(unused) => {
+                    *unused = [0; BLOCK];
+                    len.next_multiple_of(BLOCK)
+                }
+                None => len,
+            };
+            let text = simdutf8::basic::from_utf8(&self.fresh[..padded]);
+            return text.map(|text| &text[..len]).map_err(|_| InvalidUtf8);
+        }
         match (&self.stored, piece, self.taken) {
-            (Stored::Text(chunks), Piece::Whole, _) if self.stored_len > 0 => Ok(&chunks[0]),
+            (Stored::Text(chunks), Piece::Whole, _) => Ok(&chunks[0]),
             (Stored::Text(chunks), Piece::Part, Taken::Chunk) => Ok(&chunks[self.dropped]),
             _ => simdutf8::basic::from_utf8(self.bytes(piece)).map_err(|_| InvalidUtf8),
         }
     }
+}
+
+/// The length of the first room, if a message begins with `input` compressed bytes.
+fn first_len(input: usize) -> usize {
+    input.saturating_mul(8).clamp(FIRST, ROOM)
 }
 
 /// The chunks of a message. The first chunk can be longer than the others: its memory is that of
@@ -306,20 +339,29 @@ enum Stored {
 impl Stored {
     /// Prepares for a message. Keeps the memory of the first chunk.
     fn begin(&mut self, kind: MessageKind) {
-        let first = match self {
-            Self::Text(chunks) => chunks.drain(..).next().map(String::into_bytes),
-            Self::Binary(chunks) => chunks.drain(..).next(),
-        };
         match (&mut *self, kind) {
-            (Self::Text(_), MessageKind::Text) | (Self::Binary(_), MessageKind::Binary) => {}
-            (_, MessageKind::Text) => *self = Self::Text(Vec::new()),
-            (_, MessageKind::Binary) => *self = Self::Binary(Vec::new()),
-        }
-        let Some(mut memory) = first else { return };
-        memory.clear();
-        match self {
-            Self::Text(chunks) => chunks.extend(String::from_utf8(memory)),
-            Self::Binary(chunks) => chunks.push(memory),
+            (Self::Text(chunks), MessageKind::Text) => {
+                chunks.truncate(1);
+                chunks.iter_mut().for_each(String::clear);
+            }
+            (Self::Binary(chunks), MessageKind::Binary) => {
+                chunks.truncate(1);
+                chunks.iter_mut().for_each(Vec::clear);
+            }
+            (Self::Binary(chunks), MessageKind::Text) => {
+                let first = chunks.drain(..).next().map(|mut memory| {
+                    memory.clear();
+                    String::from_utf8(memory).unwrap_or_default()
+                });
+                *self = Self::Text(first.into_iter().collect());
+            }
+            (Self::Text(chunks), MessageKind::Binary) => {
+                let first = chunks.drain(..).next().map(|mut memory| {
+                    memory.clear();
+                    memory.into_bytes()
+                });
+                *self = Self::Binary(first.into_iter().collect());
+            }
         }
     }
 

@@ -20,6 +20,15 @@ const TAIL: [u8; 5] = [0x00, 0x00, 0xff, 0xff, 0x00];
 /// A whole empty block, if it begins at the start of an octet.
 const EMPTY_BLOCK: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
 
+/// What [`Inflater::whole`] needs behind a payload: the tail, and bytes that are not consumed. As zlib
+/// is fast only while 15 bytes or more of the input are left, it is then fast to the end of the
+/// payload.
+pub(crate) const END: [u8; 20] = {
+    let mut end = [0; 20];
+    (end[2], end[3]) = (0xff, 0xff);
+    end
+};
+
 /// The inflater of one connection, and its history. It owns no memory before its first use.
 ///
 /// The caller provides the memory for the output, applies the size limit and validates text.
@@ -57,6 +66,17 @@ pub(crate) struct Step {
     pub(crate) error: Option<ProtocolError>,
 }
 
+/// The result of [`Inflater::whole`].
+pub(crate) enum Whole {
+    /// The message is complete, and has this many bytes.
+    Complete(usize),
+    /// So many bytes of the payload were consumed, and so many written into the room. The next
+    /// [`Inflater::step`] continues there, whether or not there is more input.
+    Begun(usize, usize),
+    /// Nothing was consumed.
+    NotBegun,
+}
+
 impl Inflater {
     /// Makes an inflater for a peer that compresses with this window, and with or without context
     /// takeover.
@@ -87,20 +107,13 @@ impl Inflater {
         so_far: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> Step {
         let state = self.state.get_or_insert_default();
-        let engine = state.engine.get_or_insert_default();
-        if !state.stage.can_continue(self.takeover) {
-            let history = state.history.iter().flat_map(|history| history.slices());
-            let so_far = so_far.map(|piece| -> &[u8] { piece });
-            engine.restart(history.chain(so_far));
-        }
-        state.stage = Stage::Inside;
         let Run {
             consumed,
             produced,
             status,
-        } = engine.run(input, room, InflateFlush::NoFlush);
-        state.bytes.compressed += consumed as u64;
-        state.bytes.plain += produced as u64;
+        } = state.run(self.takeover, so_far, input, room, InflateFlush::NoFlush);
+        state.stage = Stage::Inside;
+        state.count(consumed, produced);
         let mut step = Step {
             consumed,
             produced,
@@ -121,6 +134,53 @@ impl Inflater {
             _ => step.error = Some(ProtocolError::InvalidDeflate),
         }
         step
+    }
+
+    /// Inflates a message whose payload is here in one piece. `input` is the payload, which is not
+    /// empty, and [`END`] behind it.
+    ///
+    /// It is for messages as most compressors make them: one block, then the empty one that ends with
+    /// the tail. With any other message it stops, at the latest when the room is full. Then
+    /// [`step`](Self::step) and [`finish`](Self::finish) continue, and find what is wrong.
+    pub(crate) fn whole(&mut self, input: &[u8], room: &mut [u8]) -> Whole {
+        if self.max_final_blocks == 0 {
+            // The empty block can be marked as final, which is not seen here.
+            return Whole::NotBegun;
+        }
+        let len = input.len() - END.len();
+        let state = self.state.get_or_insert_default();
+        let none = core::iter::empty();
+        // With `Block`, zlib stops at the end of a block.
+        let mut run = state.run(self.takeover, none, input, room, InflateFlush::Block);
+        let (mut consumed, mut produced) = (run.consumed, run.produced);
+        let mut block = 0;
+        if (len - 1..=len).contains(&consumed) && produced < room.len() && run.is_ok() {
+            block = consumed;
+            let engine = state.engine.get_or_insert_default();
+            let (input, room) = (&input[consumed..], &mut room[produced..]);
+            run = engine.run(input, room, InflateFlush::Block);
+            consumed += run.consumed;
+            produced += run.produced;
+        }
+        // This block began in the last byte of the payload, or in the one before it, and ended exactly
+        // with the tail. So it is the empty block: one with fixed codes does not end with a bit that
+        // is 1, and one with dynamic codes has more than 47 bits: 29 before the lengths of its codes,
+        // 18 for the lengths of 258 codes, and its end.
+        let is_empty = run.produced == 0 && run.is_ok();
+        if is_empty && block + 1 >= len && consumed == len + 4 {
+            state.count(len, produced);
+            state.stage = Stage::Ready;
+            return Whole::Complete(produced);
+        }
+        if consumed <= len && run.status.is_ok() {
+            state.count(consumed, produced);
+            state.stage = Stage::Inside;
+            return Whole::Begun(consumed, produced);
+        }
+        // It has consumed bytes behind the payload, or there is an error, which may be there. The
+        // next step starts with the message again.
+        state.stage = Stage::Unprepared;
+        Whole::NotBegun
     }
 
     /// Ends a message. Call it after the last byte of the payload. Fails if the payload is
@@ -218,6 +278,40 @@ impl Inflater {
     }
 }
 
+impl State {
+    /// Inflates, after the engine is restarted if it does not know what is before `input`: the
+    /// history, and `so_far`.
+    #[inline]
+    fn run<'a>(
+        &mut self,
+        takeover: bool,
+        so_far: impl Iterator<Item = &'a [u8]> + Clone,
+        input: &[u8],
+        room: &mut [u8],
+        flush: InflateFlush,
+    ) -> Run {
+        let engine = self.engine.get_or_insert_default();
+        let history = self.history.iter().flat_map(|history| history.slices());
+        let before = history.chain(so_far.map(|piece| -> &[u8] { piece }));
+        if !self.stage.can_continue(takeover) {
+            engine.restart(before);
+            return engine.run(input, room, flush);
+        }
+        let run = engine.run(input, room, flush);
+        if self.stage == Stage::Ready && run.is_end() {
+            // The empty block at the end of the message before was marked as final.
+            engine.restart(before);
+            return engine.run(input, room, flush);
+        }
+        run
+    }
+
+    fn count(&mut self, compressed: usize, plain: usize) {
+        self.bytes.compressed += compressed as u64;
+        self.bytes.plain += plain as u64;
+    }
+}
+
 /// zlib's inflater: 47,552 bytes of heap memory.
 pub(super) struct Engine(Inflate);
 
@@ -228,8 +322,20 @@ struct Run {
     status: Result<Status, zlib_rs::InflateError>,
 }
 
+impl Run {
+    fn is_ok(&self) -> bool {
+        self.status == Ok(Status::Ok)
+    }
+
+    /// Whether the stream had ended before.
+    fn is_end(&self) -> bool {
+        (self.consumed, self.produced, self.status) == (0, 0, Ok(Status::StreamEnd))
+    }
+}
+
 impl Engine {
     /// Starts a new stream that can refer to the last 32 KiB of these bytes.
+    #[inline(never)]
     fn restart<'a>(&mut self, before: impl Iterator<Item = &'a [u8]> + Clone) {
         self.0.reset(false);
         let len = before.clone().map(<[u8]>::len).sum::<usize>();

@@ -118,9 +118,8 @@
 //! last 32 KiB. If a smaller window was negotiated, a reference beyond it is accepted as long as
 //! the inflater still has the data.
 //!
-//! One call of [`Connection::next_event`] inflates about 1 MiB, plus what the next 4 KiB of payload
-//! expand to (4 MiB at most). If more of the message is in the buffer, the call then returns
-//! [`Event::Progress`].
+//! One call of [`Connection::next_event`] inflates about 1 MiB. If more of the message is in the
+//! buffer, the call then returns [`Event::Progress`].
 //!
 //! # Worst-case CPU
 //!
@@ -172,7 +171,7 @@
 //! | state, for each direction | 40 | the first compressed message | the end of the connection |
 //! | inflater | 47,680 | the first compressed message received | the end, or a [`Pool`] takes it |
 //! | compressor | 279,816, see below | the first compressed message sent | the end, or a [`Pool`] takes it |
-//! | history, for each direction with context takeover | up to its window (by default 32 KiB), plus 40 | the first compressed message | the end of the connection |
+//! | history, for each direction with context takeover | up to its window (by default 32 KiB), plus 32 | the first compressed message | the end of the connection |
 //!
 //! A history is a copy of the last bytes of the direction. It grows with the messages, up to the
 //! window. A codec that was taken away is later restarted from it.
@@ -294,7 +293,7 @@ mod stage;
 pub use crate::config::Compression;
 pub use crate::config::DeflateConfig;
 #[cfg(not(feature = "deflate"))]
-pub(crate) use off::{Deflater, Inflated, Inflater};
+pub(crate) use off::{Deflater, END, Inflated, Inflater, Whole};
 pub use params::Params;
 #[cfg(feature = "deflate")]
 use params::{MAX_WINDOW_BITS, MIN_WINDOW_BITS, OWN_MIN_WINDOW_BITS};
@@ -302,7 +301,12 @@ pub(crate) use params::{Offers, is_deflate};
 #[cfg(feature = "deflate")]
 pub(crate) use pool::sealed;
 #[cfg(feature = "deflate")]
-pub(crate) use {deflater::Deflater, history::History, inflated::Inflated, inflater::Inflater};
+pub(crate) use {
+    deflater::Deflater,
+    history::History,
+    inflated::Inflated,
+    inflater::{END, Inflater, Whole},
+};
 #[cfg(feature = "deflate")]
 pub use {
     params::NegotiationError,

@@ -208,9 +208,9 @@ impl Endpoint {
         Self { ws, ..endpoint }
     }
 
-    /// Receives `bytes` in one read and takes all events.
+    /// Receives `bytes` in one read, with some room behind them, and takes all events.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.feed_into(bytes, 0);
+        self.feed_into(bytes, bytes.len() + 32);
     }
 
     /// The same, with a room of at least `spare` bytes.
