@@ -14,13 +14,14 @@
 //!
 //! | what | why | before | after | where |
 //! |---|---|---|---|---|
-//! | A whole message in one uncompressed frame is found by one load of 8 bytes, and only this code is inlined into your loop | an `Option<FrameHeader>` would go through memory, and the code of the other events is long | 125 for 16 B | 105 | `connection/receive.rs`, `whole_frame` |
+//! | A whole message in one uncompressed frame is found by one load of 8 bytes, and only this code is inlined into your loop | an `Option<FrameHeader>` would go through memory, and the code of the other events is long | 125 for 16 B | 106 | `connection/receive.rs`, `whole_frame` |
 //! | A payload is masked as two words, as blocks of 32 bytes, or as aligned vectors, by its length | a loop over single bytes is slow; a vector that is not aligned can lie in two cache lines; AVX2 is used if the CPU has it | 4,100 writes for 64 KiB | 2,062 | `frame/mask.rs` |
-//! | Zeros are written in front of a text before it is checked | `simdutf8` checks blocks of 64 bytes, and is several times slower if the last block is not full. The bytes in front of a payload are its header and messages that were delivered already | 304 for 125 B ASCII; time of 63 B that are not ASCII: 0.4 of it | 259 | `buffer/text.rs` |
-//! | A text of at most 32 bytes that was seen to be ASCII becomes a `&str` by the crate `ascii` | safe Rust has no way from "known to be ASCII" to `&str`; that crate has one, for the price of a quick look | 248 for 16 B | 150 | `buffer/text.rs` |
-//! | A long text that is cut by reads is collected in a `String`, unless it is ASCII | only a check makes a `&str`. In a `String` each byte is checked once, when it arrives; in the buffer all of them would be checked again in the end | 147,284 for 64 KiB | 87,221 | `buffer/text.rs` |
-//! | A binary frame of at most 16 KiB that is cut by a read waits until it is whole | to unmask it in two pieces costs more than everything else | 2,073 for 4 KiB | 1,294 | `connection/receive.rs`, `waits` |
-//! | `RecvBuf::read_size` advises the rest of a long frame | the next frame then begins at the start of the buffer, and nothing is moved | 32,303 for 64 KiB | 17,648 | `buffer/mod.rs` |
+//! | Zeros are written in front of a text before it is checked | `simdutf8` checks blocks of 64 bytes, and is several times slower if the last block is not full. The bytes in front of a payload are its header and messages that were delivered already | 304 for 125 B ASCII; time of 63 B that are not ASCII: 0.4 of it | 261 | `buffer/text.rs` |
+//! | A text of at most 32 bytes that was seen to be ASCII becomes a `&str` by the crate `ascii` | safe Rust has no way from "known to be ASCII" to `&str`; that crate has one, for the price of a quick look | 248 for 16 B | 151 | `buffer/text.rs` |
+//! | A long text that is cut by reads is collected in a `String`, unless it is ASCII | only a check makes a `&str`. In a `String` each byte is checked once, when it arrives; in the buffer all of them would be checked again in the end | 147,284 for 64 KiB | 88,512 | `buffer/text.rs` |
+//! | A binary frame of at most 16 KiB that is cut by a read waits until it is whole | to unmask it in two pieces costs more than everything else | 2,073 for 4 KiB | 1,313 | `connection/receive.rs`, `waits` |
+//! | `RecvBuf::read_size` advises the rest of a long frame | the next frame then begins at the start of the buffer, and nothing is moved | 32,303 for 64 KiB | 17,823 | `buffer/mod.rs` |
+//! | A compressed message in one frame that is wholly here is inflated at once. The tail of RFC 7692 §7.2.2 and zeros lie behind it in the buffer for that time | one call of zlib for payload and tail, in its fast loop to the end, instead of two, and nothing of what assembles messages | 4,945 for a chat line | 3,087 | `connection/receive/compressed.rs`, `deflate/inflater.rs` |
 //!
 //! # Sending
 //!
@@ -36,7 +37,7 @@
 //!
 //! | what | why | before | after | where |
 //! |---|---|---|---|---|
-//! | A complete head is parsed in one pass, 8 bytes at a time. Only if that fails, the scan that can be resumed decides what is wrong | a head was walked three times, twice byte by byte | 29,969 (server) | 8,730 | `handshake/parse.rs`, `grammar.rs` |
+//! | A complete head is parsed in one pass, 8 bytes at a time. Only if that fails, the scan that can be resumed decides what is wrong | a head was walked three times, twice byte by byte | 29,969 (server) | 8,758 | `handshake/parse.rs`, `grammar.rs` |
 //! | Names of fields are told apart by their length first; the usual offer of compression and an origin equal to the host are compared as they are | most comparisons end with the first number | the same row | | `handshake/fields.rs`, `origin.rs` |
 //! | The accept key is two fixed blocks of SHA-1 | the length of a key and of the GUID is known | the same row | | `handshake/key.rs` |
 //!
