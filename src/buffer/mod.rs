@@ -122,13 +122,13 @@ impl RecvBuf {
     /// Returns how many bytes are worth reading next. Pass it to [`spare`](Self::spare), or to
     /// [`swap`](Self::swap).
     ///
-    /// - Usually it is 16 KiB: larger reads leave the fastest cache of the CPU, smaller ones cost more
-    ///   system calls.
-    /// - Inside a long frame it is the rest of that frame, up to 64 KiB. The next frame then begins at
-    ///   the start of the buffer, and nothing has to be moved.
+    /// - Usually it is the size of the buffer, from 2 KiB to 16 KiB, and 16 KiB after a read that filled
+    ///   it. Larger reads leave the fastest cache of the CPU, smaller ones cost more system calls.
     /// - In a buffer without memory it is 2 KiB. So a connection that is released at rest, and wakes
-    ///   for a short message, does not pay for clearing 16 KiB. If the read fills the room, the next one
-    ///   is longer.
+    ///   for a short message, does not pay for clearing 16 KiB.
+    /// - Inside a frame that is not compressed it is the rest of that frame, if that is more than usual,
+    ///   up to 64 KiB. The next frame then begins at the start of the buffer, and nothing has to be
+    ///   moved.
     #[inline]
     pub fn read_size(&self) -> usize {
         let usual = match self.memory.len() {
@@ -154,12 +154,12 @@ impl RecvBuf {
     ///
     /// Take all events first. Then call `spare`, read, and call [`filled`](Self::filled) with the
     /// number of bytes that were read. `len` bounds the bytes of one read, and so the work of the
-    /// next events. 16 KiB is a good choice.
+    /// next events. [`read_size`](Self::read_size) is a good choice.
     ///
     /// If the room is too small, the capacity grows, usually to twice as much. For a plain message
     /// under way it never exceeds [`Config::max_message_size`], `len` and the bytes of an incomplete
-    /// header or control frame (at most 130) together. For a text that is not ASCII it may be 256 KiB
-    /// more.
+    /// header or control frame (at most 130) together. A text that is not ASCII is collected in other
+    /// memory, so for it the buffer may be 256 KiB larger.
     ///
     /// # Panics
     ///
@@ -183,10 +183,10 @@ impl RecvBuf {
     }
 
     /// Takes over a buffer that was filled elsewhere, for example by io_uring, and returns another
-    /// one to fill next. That one is empty, and has a capacity of at least `room` bytes. It replaces
-    /// [`spare`](Self::spare) and [`filled`](Self::filled).
+    /// one to fill next. That one is empty, and has a capacity of at least `room` bytes. Call `swap`
+    /// instead of [`spare`](Self::spare) and [`filled`](Self::filled).
     ///
-    /// All bytes of `filled` count as received. They are not copied if the buffer holds no bytes:
+    /// All bytes of the argument `filled` count as received. They are not copied if the buffer holds no bytes:
     /// if it [is idle](Self::is_idle), or if all that has arrived of a message was delivered in
     /// parts. Otherwise the bytes of `filled` are copied behind those in the buffer. To get the first
     /// buffer, pass an empty `Vec`.

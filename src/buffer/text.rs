@@ -17,9 +17,9 @@ const BLOCK: usize = 64;
 /// Shorter texts are not checked in blocks.
 const SHORT: usize = 16;
 
-/// How much of a text has arrived when it begins to be collected, in bytes. To look at less than that
-/// twice costs less than to copy the text. More than that has all been ASCII so far: to copy it would
-/// hold it twice.
+/// A text begins to be collected when so many bytes of it have arrived. With less it stays where it is:
+/// to check it twice costs less than to copy it. With more it stays as well: all of it was ASCII until
+/// now, and a copy would double the memory.
 const COLLECTED: RangeInclusive<usize> = 1 << 10..=KEPT;
 
 impl RecvBuf {

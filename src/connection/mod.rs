@@ -268,7 +268,7 @@ impl Connection {
     /// |---|---|
     /// | nothing | nothing: no heap memory |
     /// | an incomplete header or control frame | a copy of it, at most 130 bytes |
-    /// | up to 4 KiB of a message, or an eighth of the buffer | a copy of it, and about 260 bytes |
+    /// | up to 4 KiB of a message, or an eighth of the buffer if that is more | a copy of it, and about 260 bytes |
     /// | more | the memory of the buffer, which gets new memory at the next read |
     ///
     /// To continue, call [`resume`](Self::resume) before the next read.

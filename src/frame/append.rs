@@ -54,7 +54,8 @@ pub(crate) fn append_masked_frame(first: u8, key: [u8; 4], payload: &[u8], out: 
     }
 }
 
-/// Appends a payload of at most 7 bytes. Zeros are masked behind it, and removed.
+/// Appends a payload of at most 7 bytes. It is filled up with zeros to 8 bytes, which are masked and cut
+/// off again.
 #[inline(never)]
 fn append_tiny(header: [u8; 6], mask: u32, payload: &[u8], out: &mut BytesMut) {
     let mut padded = [0; 8];

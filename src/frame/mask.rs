@@ -36,8 +36,9 @@ const WIDE: usize = 256;
 /// | bytes | form | why |
 /// |---|---|---|
 /// | 8 to 16 | two words of 8 bytes, which may overlap | no loop; the only form that is inlined |
-/// | 17 to 32 | the same with 16 bytes | no loop |
-/// | to 255, without `std` all | blocks of 32 bytes, the last one may overlap | LLVM uses two vectors for a block |
+/// | 17 to 32 | two blocks of 16 bytes, which may overlap | no loop |
+/// | 0 to 7 | byte by byte | |
+/// | 33 to 255; without `std` all from 33 on | blocks of 32 bytes, the last one may overlap | LLVM uses two vectors for a block |
 /// | from 256 | vectors of 32 bytes if the CPU has AVX2, else of 16 | vectors of 64 bytes are not faster |
 #[inline(always)]
 pub(crate) fn unmask(payload: &mut [u8], key: [u8; 4], offset: u64) -> bool {
@@ -117,8 +118,8 @@ fn words<const N: usize>(block: &mut [u8; N], key: u64) -> u64 {
     seen
 }
 
-/// The key for the bytes from `offset` on. For the last bytes of a payload it is the one for the whole
-/// length, because all forms work with multiples of 4 bytes.
+/// The key for the bytes from `offset` on. All forms mask a multiple of 4 bytes at the end of a payload,
+/// so the key for them is also that for the offset `payload.len()`.
 #[inline(always)]
 fn from(key: u64, offset: usize) -> u64 {
     key.rotate_right(8 * (offset % 4) as u32)

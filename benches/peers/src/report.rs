@@ -131,7 +131,7 @@ pub fn tables(rows: &[&Row]) -> String {
         }
     }
     text + "\n\"x best\" is against the fastest library besides ours, \"x alike\" against the fastest \
-        that copies, or gathers, as well,\n\"x floor\" against the work that nobody can avoid. \
+        that copies, or gathers, as well,\n\"x floor\" against plain code for the same work. \
         \"spread\" is the distance of the quartiles.\n"
 }
 
@@ -296,7 +296,7 @@ pub fn plots(folder: &Path, rows: &[&Row]) -> Outcome {
         draw(folder, file, title, y, &times)?;
         if prefix.starts_with("receive") {
             let y = Axis::new("CPU time of the floor = 1", plot::count);
-            let title = format!("{title}: beside the work that nobody can avoid");
+            let title = format!("{title}: beside plain code for the same work");
             draw(
                 folder,
                 &format!("{file}_to_floor"),

@@ -1,4 +1,4 @@
-//! The floor: the work that nobody can avoid. It makes no check but the one of texts, assembles
+//! The floor: plain code for the same work. It makes no check but the one of texts, assembles
 //! nothing, and knows no control frames but to skip them.
 
 use std::io::IoSlice;

@@ -31,7 +31,7 @@ pub struct Contestant {
 pub enum Side {
     Ours,
     Peer,
-    /// The work that nobody can avoid.
+    /// Plain code for the same work.
     Floor,
 }
 
