@@ -11,7 +11,7 @@ mod support;
 
 use support::{
     Endpoint, OwnedEvent, Pair, SIDES, Side, code, config, frame, secs,
-    wire::{self, CLOSE, CONTINUATION, PING, TEXT},
+    wire::{self, BINARY, CLOSE, CONTINUATION, PING, TEXT},
 };
 
 /// A ping interval of 30 s, a pong timeout of 10 s, a close timeout of 5 s.
@@ -597,11 +597,14 @@ fn fixed_11_each_message_has_its_own_time() {
 /// A program that polls, but does not take events while too much is unsent, does not blame the peer.
 #[test]
 fn a_complete_message_that_is_not_taken_is_not_late() {
-    for side in SIDES {
+    for (side, opcode) in SIDES
+        .into_iter()
+        .flat_map(|side| [(side, TEXT), (side, BINARY)])
+    {
         let alone = config(|c| c.ping_interval = None);
         let mut ws = Connection::assume_opened(side.role(), alone);
         let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-        let wire = wire::text(&"x".repeat(100)).to(side).bytes();
+        let wire = frame(true, opcode, "x".repeat(100)).to(side).bytes();
         let (first, rest) = wire.split_at(50);
         input.extend_from_slice(first);
         assert!(!ws.poll(&mut input, &mut out));
@@ -610,6 +613,32 @@ fn a_complete_message_that_is_not_taken_is_not_late() {
         assert!(ws.poll(&mut input, &mut out));
         assert_eq!(ws.deadline(secs(100)), None);
         let event = ws.next_event(&mut input, &mut out);
-        assert!(matches!(event, Ok(Some(Event::Text(_)))));
+        assert!(matches!(event, Ok(Some(Event::Text(_) | Event::Binary(_)))));
+    }
+}
+
+#[test]
+fn a_message_that_was_taken_is_not_late() {
+    // The caller takes one event and does not ask for another one.
+    for (side, opcode) in SIDES
+        .into_iter()
+        .flat_map(|side| [(side, TEXT), (side, BINARY)])
+    {
+        let alone = config(|c| c.ping_interval = None);
+        let mut ws = Connection::assume_opened(side.role(), alone);
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        let wire = frame(true, opcode, "x".repeat(100)).to(side).bytes();
+        // It arrives in three reads. Each byte extends its time.
+        let header = wire.len() - 100;
+        for (from, to) in [(0, 50), (50, 90)] {
+            input.extend_from_slice(&wire[from..to]);
+            assert_eq!(ws.next_event(&mut input, &mut out), Ok(None));
+            let limit = secs(20) + Duration::from_millis(2 * (to - header) as u64);
+            assert_eq!(ws.deadline(secs(0)), Some(limit), "{side:?} {opcode}");
+        }
+        input.extend_from_slice(&wire[90..]);
+        let event = ws.next_event(&mut input, &mut out);
+        assert!(matches!(event, Ok(Some(Event::Text(_) | Event::Binary(_)))));
+        assert_eq!(ws.deadline(secs(100)), None);
     }
 }

@@ -310,3 +310,29 @@ fn a_long_text_is_whole_wherever_it_stops_being_ascii() {
         }
     }
 }
+
+/// From 1 KiB on a text that is not ASCII is collected.
+#[test]
+fn every_class_of_invalid_text_fails_behind_a_collected_text() {
+    for side in SIDES {
+        for wrong in INVALID {
+            for after in ["", "é"] {
+                let payload = ["é".repeat(520).as_bytes(), wrong, after.as_bytes()].concat();
+                let (wire, arrived) = lay_out(side, &payload, Layout::OneFrame);
+                let mut peer = Endpoint::new(side, Config::new());
+                let start = arrived.iter().filter(|&&n| n < 1040).count();
+                peer.feed(&wire[..start]);
+                assert_eq!(peer.error, None);
+                for fed in start + 1..=wire.len() {
+                    peer.feed(&wire[fed - 1..fed]);
+                    let impossible = match core::str::from_utf8(&payload[..arrived[fed - 1]]) {
+                        Ok(_) => false,
+                        Err(error) => error.error_len().is_some() || fed == wire.len(),
+                    };
+                    let expected = impossible.then_some(ProtocolError::InvalidUtf8);
+                    assert_eq!(peer.error, expected, "{side:?} {wrong:02x?} {after}");
+                }
+            }
+        }
+    }
+}

@@ -111,6 +111,8 @@ impl Receiving {
         let sending = &mut sending;
         self.hear(input, sending);
         if let Some(frame) = self.whole_frame(input) {
+            // It may have waited until now.
+            sending.unfinished(None);
             return self.whole_message(&frame, input, sending);
         }
         let received = match self.whole_compressed(input) {
@@ -151,6 +153,10 @@ impl Receiving {
     fn poll_other(&mut self, input: &mut RecvBuf, mut sending: impl Heard) -> bool {
         let sending = &mut sending;
         self.hear(input, sending);
+        if self.whole_frame(input).is_some() {
+            sending.unfinished(None);
+            return true;
+        }
         match self.find(input, sending) {
             Ok(None) => false,
             Ok(Some(Found::Progress)) => {
