@@ -1,0 +1,1 @@
+//! Rooms: the JSON messages, tokens, limits, presence, and the session of one connection.

@@ -1,0 +1,1 @@
+//! The metrics of the server as a live plot, in binary messages.

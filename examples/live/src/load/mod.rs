@@ -1,0 +1,1 @@
+//! The load tool: a client of the chat that checks every message.

@@ -1,0 +1,98 @@
+//! The options of `live serve`.
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+/// Serves the chat, the dashboard and the comparison.
+#[derive(Args, Debug, Clone)]
+pub struct Serve {
+    /// Address and port to listen on. Port 0: the system chooses. The first line of output has the address.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+
+    /// Where channels and their history are: `memory` (this process), `redis://HOST:PORT`,
+    /// `redis+unix:///PATH` or `nats://HOST:PORT`. Nodes with the same Redis or NATS share channels.
+    #[arg(
+        long,
+        default_value = "memory",
+        value_name = "URL",
+        env = "LIVE_ENGINE"
+    )]
+    pub engine: String,
+
+    /// Name of this node, which clients see. Default: random.
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+
+    /// Secret that signs tokens. All nodes need the same one. Default: random, for a single node.
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "LIVE_SECRET",
+        hide_env_values = true
+    )]
+    pub secret: Option<String>,
+
+    /// Host of a web page that may connect, besides the host of the request. Can be repeated.
+    #[arg(long = "origin", value_name = "HOST")]
+    pub origins: Vec<String>,
+
+    /// Serve HTTPS and WSS, with this certificate chain and key (PEM files).
+    #[arg(long, num_args = 2, value_names = ["CERT", "KEY"], conflicts_with = "tls_self_signed")]
+    pub tls: Option<Vec<PathBuf>>,
+
+    /// Serve HTTPS and WSS, with a certificate that is made now. Browsers warn of it.
+    #[arg(long)]
+    pub tls_self_signed: bool,
+
+    /// Maximum number of connections. More are refused with 503.
+    #[arg(long, default_value_t = 20_000)]
+    pub max_connections: usize,
+
+    /// Maximum number of chat connections of one user. More are refused with 503.
+    #[arg(long, default_value_t = 10)]
+    pub max_connections_per_user: usize,
+
+    /// Maximum number of rooms that a connection is in.
+    #[arg(long, default_value_t = 10)]
+    pub max_rooms: usize,
+
+    /// Messages that a connection may send per second. After 20 warnings it is closed with 1008.
+    #[arg(long, default_value_t = 10)]
+    pub rate: u32,
+
+    /// Messages that a connection may send at once after a pause.
+    #[arg(long, default_value_t = 20)]
+    pub burst: u32,
+
+    /// Maximum number of stored messages of a room.
+    #[arg(long, default_value_t = 1000)]
+    pub history: usize,
+
+    /// Maximum age of stored messages, in seconds.
+    #[arg(long, default_value = "3600", value_name = "SECONDS", value_parser = seconds)]
+    pub history_age: Duration,
+
+    /// Unread messages of a room after which a reader is too slow: it is closed with 1013, and can resume.
+    #[arg(long, default_value_t = 500)]
+    pub max_lag: u64,
+
+    /// Time that connections have to end at SIGTERM and Ctrl-C, in seconds.
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = seconds)]
+    pub drain: Duration,
+
+    /// Do not compress messages (permessage-deflate).
+    #[arg(long)]
+    pub no_deflate: bool,
+
+    /// Write logs as JSON, one object a line. LIVE_LOG sets the level, for example `info` or `live=debug`.
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+fn seconds(value: &str) -> Result<Duration, String> {
+    let seconds: f64 = value.parse().map_err(|_| "not a number of seconds")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}

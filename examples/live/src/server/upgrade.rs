@@ -1,0 +1,60 @@
+//! From a request to a WebSocket.
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::upgrade;
+use hyper_util::rt::TokioIo;
+use websocket_proto::handshake::http::check;
+use websocket_proto::handshake::server::{Accept, Origins};
+use websocket_proto::{Config, RecvBuf};
+
+use examples::adapters::tokio::Socket;
+
+/// A WebSocket over the connection of an HTTP request.
+pub type WebSocket = Socket<TokioIo<upgrade::Upgraded>>;
+
+/// Checks the handshake and starts `talk` in a task of its own once the response is sent. A request
+/// that is no handshake, or has a foreign Origin, gets the response that says why.
+pub fn upgrade<F>(
+    request: Request,
+    origins: &Origins,
+    config: Config,
+    talk: impl FnOnce(WebSocket) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let response = match check(&request, None, origins, config) {
+        Err(refusal) => refusal.response(),
+        Ok(pending) => match pending.accept(Accept::new()) {
+            Ok((ws, response)) => {
+                tokio::spawn(async move {
+                    match upgrade::on(request).await {
+                        Ok(stream) => {
+                            talk(Socket::new(TokioIo::new(stream), ws, RecvBuf::new())).await;
+                        }
+                        Err(error) => tracing::debug!(%error, "upgrade failed"),
+                    }
+                });
+                response
+            }
+            Err(error) => {
+                tracing::error!(%error, "handshake");
+                return internal_error();
+            }
+        },
+    };
+    match Response::<Bytes>::try_from(response) {
+        Ok(response) => response.map(Body::from),
+        Err(error) => {
+            tracing::error!(%error, "response");
+            internal_error()
+        }
+    }
+}
+
+fn internal_error() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
