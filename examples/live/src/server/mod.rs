@@ -7,6 +7,7 @@ use websocket_proto::{Config, handshake::server::Origins};
 use crate::broker::MessageBroker;
 use crate::options::Serve;
 
+pub mod meter;
 pub mod metrics;
 pub mod upgrade;
 
