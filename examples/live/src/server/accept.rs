@@ -15,8 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio::{pin, select};
+use tokio_rustls::TlsAcceptor;
 
-use super::meter::Meter;
+use super::meter::{Meter, Wire};
 use super::metrics::Reason;
 use super::{App, Stream};
 
@@ -44,7 +45,7 @@ pub struct Slots {
 }
 
 impl Slots {
-    fn new(connections: usize) -> Self {
+    pub fn new(connections: usize) -> Self {
         let all = u32::try_from(connections).unwrap_or(u32::MAX);
         // The largest semaphore of tokio on 32 bits is smaller.
         let all = all.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
@@ -61,27 +62,35 @@ impl Slots {
     pub async fn drain(&self, limit: Duration) -> usize {
         match timeout(limit, self.free.acquire_many(self.all)).await {
             Ok(_) => 0,
-            Err(_) => self.all as usize - self.free.available_permits(),
+            Err(_) => self.taken(),
         }
+    }
+
+    pub fn taken(&self) -> usize {
+        self.all as usize - self.free.available_permits()
     }
 }
 
 /// Accepts connections until the server stops.
-pub async fn run(listener: TcpListener, app: App, router: Router) -> Slots {
-    let slots = Slots::new(app.options.max_connections);
+pub async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, app: App, router: Router) {
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     loop {
         let accepted = select! {
             accepted = listener.accept() => accepted,
-            () = app.stopped() => return slots,
+            () = app.stopped() => return,
         };
         match accepted {
-            Ok((tcp, _)) => match slots.take() {
-                Some(slot) => _ = tokio::spawn(serve(tcp, slot, app.clone(), router.clone())),
+            Ok((tcp, _)) => match app.slots.take() {
+                Some(slot) => {
+                    tokio::spawn(serve(tcp, tls.clone(), slot, app.clone(), router.clone()));
+                }
                 None => {
                     let reason = "connections";
                     app.metrics.refused.get_or_create(&Reason { reason }).inc();
-                    if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+                    // With TLS, an answer costs a handshake.
+                    if tls.is_none()
+                        && let Ok(permit) = Arc::clone(&refusals).try_acquire_owned()
+                    {
                         tokio::spawn(refuse(tcp, permit));
                     }
                 }
@@ -107,7 +116,7 @@ async fn refuse(mut tcp: TcpStream, _permit: OwnedSemaphorePermit) {
     let _ = timeout(Duration::from_secs(1), answer).await;
 }
 
-async fn serve(tcp: TcpStream, slot: Slot, app: App, router: Router) {
+async fn serve(tcp: TcpStream, tls: Option<TlsAcceptor>, slot: Slot, app: App, router: Router) {
     let begun = async {
         // Until its first byte, a connection costs no memory for HTTP and TLS.
         tcp.set_nodelay(true).is_ok()
@@ -120,17 +129,18 @@ async fn serve(tcp: TcpStream, slot: Slot, app: App, router: Router) {
     let metrics = &app.metrics;
     let stream = Meter::new(tcp, metrics.bytes_in.clone(), metrics.bytes_out.clone());
     let wire = stream.wire();
-    http(stream, wire, slot, &app, router).await;
+    let Some(tls) = tls else {
+        return http(stream, wire, slot, &app, router).await;
+    };
+    match timeout(HEAD, tls.accept(stream)).await {
+        Ok(Ok(stream)) => http(stream, wire, slot, &app, router).await,
+        Ok(Err(error)) => tracing::debug!(%error, "TLS"),
+        Err(_) => tracing::debug!("the TLS handshake took too long"),
+    }
 }
 
 /// Serves requests until the connection ends or becomes a WebSocket.
-async fn http(
-    stream: impl Stream + 'static,
-    wire: super::meter::Wire,
-    slot: Slot,
-    app: &App,
-    router: Router,
-) {
+async fn http(stream: impl Stream + 'static, wire: Wire, slot: Slot, app: &App, router: Router) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(wire.clone());

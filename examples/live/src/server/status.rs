@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 
-use super::App;
+use super::{App, process::usage};
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -16,6 +16,15 @@ pub fn routes() -> Router<App> {
 }
 
 async fn metrics(State(app): State<App>) -> Response {
+    if let Some(usage) = usage() {
+        app.metrics
+            .memory
+            .set(usage.memory.try_into().unwrap_or(i64::MAX));
+        app.metrics.cpu.set(usage.cpu.as_secs_f64());
+    }
+    app.metrics
+        .sockets
+        .set(app.sockets().try_into().unwrap_or(i64::MAX));
     let mut text = String::new();
     if let Err(error) = encode(&mut text, &app.registry) {
         tracing::error!(%error, "metrics");
