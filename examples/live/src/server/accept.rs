@@ -24,6 +24,8 @@ use super::{App, Stream};
 /// How long a client may take for the head of a request, and how long a connection stays open without
 /// one.
 const HEAD: Duration = Duration::from_secs(10);
+/// How long a request may go on after the server has begun to stop.
+const GRACE: Duration = Duration::from_secs(2);
 /// The bytes of the head of a request.
 const HEAD_SIZE: usize = 16 << 10;
 /// Connections over the limit that are answered at the same time. Others are closed at once.
@@ -159,7 +161,10 @@ async fn http(stream: impl Stream + 'static, wire: Wire, slot: Slot, app: &App, 
         result = &mut serving => result,
         () = app.stopped() => {
             serving.as_mut().graceful_shutdown();
-            serving.await
+            let Ok(result) = timeout(GRACE, serving).await else {
+                return tracing::debug!("a request was not complete when the server stopped");
+            };
+            result
         }
     };
     if let Err(error) = result {
