@@ -1,6 +1,9 @@
 //! The command `live`. `live --help` explains it.
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use live::options::Serve;
+use live::server;
 
 /// A chat, a dashboard and a comparison of transports, on the WebSocket engine `websocket-proto`.
 #[derive(Parser)]
@@ -18,11 +21,18 @@ enum Command {
     Serve(Serve),
 }
 
-fn main() {
+#[tokio::main]
+async fn main() -> ExitCode {
     let cli = Cli::parse();
     let options = match cli.command {
         None => cli.serve,
         Some(Command::Serve(options)) => options,
     };
-    println!("{options:?}");
+    match server::run(options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("live: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
