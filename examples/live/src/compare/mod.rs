@@ -11,11 +11,18 @@
 //! | `feed.rs` | the source of a rate: a ring that all its readers share |
 //! | `session.rs` | who looks, and the limits |
 //! | `serve.rs` | the four transports at the server |
+//! | `client/` | the four transports at the client |
+//! | `command.rs` | `live compare` |
+//! | `report.rs` | its table |
 
+pub mod client;
+mod command;
 mod feed;
+mod report;
 mod serve;
 mod session;
 
+pub use command::{Compare, run};
 pub use serve::routes;
 
 /// How notifications travel.
@@ -32,6 +39,15 @@ pub enum Transport {
 
 impl Transport {
     pub const ALL: [Self; 4] = [Self::Poll, Self::Long, Self::Events, Self::WebSocket];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Poll => "short polling",
+            Self::Long => "long polling",
+            Self::Events => "server-sent events",
+            Self::WebSocket => "WebSocket",
+        }
+    }
 
     /// The last part of its path: `/compare/poll`.
     pub fn path(self) -> &'static str {

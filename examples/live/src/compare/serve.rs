@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use axum::{Json, RequestPartsExt, Router};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::{select, time::sleep};
 use websocket_proto::{CloseCode, Error, ReadyState};
 
@@ -227,7 +227,7 @@ async fn long(State(app): State<App>, reader: Reader) -> impl IntoResponse {
     select! {
         () = reader.feed().wait(reader.after) => {}
         () = sleep(LONG_POLL) => {}
-        () = stopped(app.stopping.clone()) => {}
+        () = app.stopped() => {}
     }
     reader.answer()
 }
@@ -247,7 +247,7 @@ async fn events(State(app): State<App>, reader: Reader) -> impl IntoResponse {
     });
     let all = first
         .chain(events)
-        .take_until(stopped(app.stopping.clone()));
+        .take_until(async move { app.stopped().await });
     // nginx would collect the events in a buffer.
     let headers = [("x-accel-buffering", "no")];
     (
@@ -262,9 +262,9 @@ async fn ws(State(app): State<App>, reader: Reader, request: Request) -> Respons
     let mut config = app.config;
     config.max_message_size = 1024; // clients have nothing to say
     config.deflate = None; // the other transports do not compress either
-    let stopping = app.stopping.clone();
+    let shared = app.clone();
     let response = upgrade(request, &app.origins, config, async move |mut socket| {
-        if let Err(error) = talk(&mut socket, reader, stopping).await {
+        if let Err(error) = talk(&mut socket, reader, &shared).await {
             tracing::debug!(%error, "comparison");
         }
         socket.finish().await; // also after an error: the Close frame is in `out`
@@ -277,11 +277,7 @@ async fn ws(State(app): State<App>, reader: Reader, request: Request) -> Respons
     response
 }
 
-async fn talk(
-    socket: &mut WebSocket,
-    mut reader: Reader,
-    stopping: watch::Receiver<bool>,
-) -> Result<(), Error> {
+async fn talk(socket: &mut WebSocket, mut reader: Reader, app: &App) -> Result<(), Error> {
     loop {
         let WebSocket { ws, input, out, .. } = &mut *socket;
         while ws.next_event(input, out)?.is_some() {} // pings and the Close frame are answered already
@@ -303,14 +299,9 @@ async fn talk(
                     reader.after = new.seq;
                 }
             }
-            () = stopped(stopping.clone()) => {
+            () = app.stopped() => {
                 return socket.close(CloseCode::GOING_AWAY, "").await;
             }
         }
     }
-}
-
-/// Waits until the server stops.
-async fn stopped(mut stopping: watch::Receiver<bool>) {
-    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
