@@ -2,6 +2,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use live::compare::{self, Compare};
 use live::options::Serve;
 use live::server;
 
@@ -19,16 +20,18 @@ struct Cli {
 enum Command {
     /// Serves the chat, the dashboard and the comparison. The default.
     Serve(Serve),
+    Compare(Compare),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let options = match cli.command {
-        None => cli.serve,
-        Some(Command::Serve(options)) => options,
+    let result = match cli.command {
+        None => server::run(cli.serve).await,
+        Some(Command::Serve(options)) => server::run(options).await,
+        Some(Command::Compare(options)) => compare::run(options).await,
     };
-    match server::run(options).await {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("live: {error}");

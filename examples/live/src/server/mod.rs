@@ -203,7 +203,7 @@ fn router(app: App) -> Router {
         .merge(pages::routes())
         .merge(status::routes())
         // .merge(crate::chat::routes())
-        // .merge(crate::compare::routes())
+        .merge(crate::compare::routes())
         .merge(crate::dashboard::routes());
     guard::around(routes, &app).with_state(app)
 }
