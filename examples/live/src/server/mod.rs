@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use websocket_proto::handshake::server::Origins;
 use websocket_proto::{Config, deflate::DeflateConfig};
 
-use crate::broker::MessageBroker;
+use crate::broker::{EngineState, EngineUrl, HistoryLimits, MessageBroker};
 use crate::options::Serve;
 
 mod accept;
@@ -63,6 +63,17 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Why the server takes no new sessions now, if so.
+    pub fn unavailable(&self) -> Option<&'static str> {
+        if *self.stopping.borrow() {
+            return Some("the server stops");
+        }
+        match *self.broker.state().borrow() {
+            EngineState::Up => None,
+            EngineState::Away => Some("the engine is away"),
+        }
+    }
+
     /// The number of open TCP connections: HTTP and WebSocket.
     pub fn sockets(&self) -> usize {
         self.slots.taken()
@@ -184,8 +195,14 @@ async fn app(options: Serve, stopping: watch::Receiver<bool>) -> Result<App, Fai
         Some(node) => node.clone(),
         None => format!("node-{:08x}", getrandom::u32()?),
     };
+    let engine: EngineUrl = options.engine.parse()?;
+    let limits = HistoryLimits {
+        count: options.history,
+        age: options.history_age,
+        ..HistoryLimits::default()
+    };
     Ok(App(Arc::new(Shared {
-        broker: Arc::new(MessageBroker {}),
+        broker: MessageBroker::start(&engine, &node, limits).await?,
         slots: accept::Slots::new(options.max_connections),
         origins: origins(&options)?,
         config: config(&options),
