@@ -18,7 +18,8 @@ pub struct Serve {
         long,
         default_value = "memory",
         value_name = "URL",
-        env = "LIVE_ENGINE"
+        env = "LIVE_ENGINE",
+        hide_env_values = true // it can have a password
     )]
     pub engine: String,
 

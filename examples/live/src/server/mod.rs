@@ -107,7 +107,10 @@ pub struct Server {
 impl Server {
     /// Starts the engine, binds the address, and accepts connections.
     pub async fn start(options: Serve) -> Result<Self, Failure> {
-        let node = node(&options)?;
+        let node = match &options.node {
+            Some(node) => node.clone(),
+            None => format!("node-{:08x}", getrandom::u32()?),
+        };
         let engine: EngineUrl = options.engine.parse()?;
         let limits = HistoryLimits {
             count: options.history,
@@ -203,13 +206,6 @@ fn engine(url: &str) -> &str {
     url.split_once(':').map_or(url, |(scheme, _)| scheme)
 }
 
-fn node(options: &Serve) -> Result<String, getrandom::Error> {
-    match &options.node {
-        Some(node) => Ok(node.clone()),
-        None => Ok(format!("node-{:08x}", getrandom::u32()?)),
-    }
-}
-
 fn app(
     options: Serve,
     broker: Arc<MessageBroker>,
@@ -222,7 +218,7 @@ fn app(
         chat: Chat::new(&options, &broker, &metrics, config.deflate)?,
         slots: accept::Slots::new(options.max_connections),
         origins: origins(&options)?,
-        node: node(&options)?,
+        node: options.node.clone().unwrap_or(broker.node().into()),
         config,
         broker,
         metrics,

@@ -7,6 +7,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 
+use crate::broker::EngineState;
+
 use super::{App, process::usage};
 
 pub fn routes() -> Router<App> {
@@ -25,6 +27,8 @@ async fn metrics(State(app): State<App>) -> Response {
     app.metrics
         .sockets
         .set(app.sockets().try_into().unwrap_or(i64::MAX));
+    let up = app.broker.state().borrow().eq(&EngineState::Up);
+    app.metrics.engine_up.set(up.into());
     let mut text = String::new();
     if let Err(error) = encode(&mut text, &app.registry) {
         tracing::error!(%error, "metrics");
@@ -34,9 +38,9 @@ async fn metrics(State(app): State<App>) -> Response {
     ([(CONTENT_TYPE, kind)], text).into_response()
 }
 
-async fn health(State(app): State<App>) -> (StatusCode, &'static str) {
-    match *app.stopping.borrow() {
-        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-        false => (StatusCode::OK, "ok\n"),
+async fn health(State(app): State<App>) -> (StatusCode, String) {
+    match app.unavailable() {
+        None => (StatusCode::OK, "ok\n".into()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }

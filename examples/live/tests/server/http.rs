@@ -2,8 +2,11 @@
 use crate::client::{Reply, exchange, get, get_with, request, start, tcp};
 
 const PAGES: &[(&str, &str)] = &[
+    ("/", "text/html; charset=utf-8"),
+    ("/chat.js", "text/javascript; charset=utf-8"),
     ("/dashboard", "text/html; charset=utf-8"),
     ("/dashboard.js", "text/javascript; charset=utf-8"),
+    ("/style.css", "text/css; charset=utf-8"),
 ];
 
 fn assert_guarded(reply: &Reply) {

@@ -5,9 +5,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use websocket_proto::CloseCode;
 
-use crate::client::{
-    Reply, close_code, exchange, get, read_to_end, request, start, tcp, until, viewer,
-};
+use crate::client::{Reply, exchange, get, read_to_end, request, start, tcp, until, viewer};
 
 #[tokio::test]
 async fn over_the_limit_is_503_until_a_place_is_free() {
