@@ -147,7 +147,7 @@ async fn noise_ends_its_connection_and_nothing_else() {
     };
     for round in 0..300 {
         let first = [TEXT, 0x82, PING, byte()][round % 4];
-        let mut noise = vec![first, 0x80 | byte() % 64];
+        let mut noise = vec![first, 0x80 | (byte() % 64)];
         noise.extend((0..usize::from(byte()) * 8).map(|_| byte()));
         let token = token(server.addr(), "Eve").await;
         let query = format!("?token={token}");
