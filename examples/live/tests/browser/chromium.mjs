@@ -72,8 +72,8 @@ export class Browser {
     return answer;
   }
 
-  /** A new tab with storage of its own. */
-  async page(url) {
+  /** A new tab with storage of its own, at a URL. */
+  async page(url = undefined) {
     const { browserContextId } = await this.call("Target.createBrowserContext");
     const { targetId } = await this.call("Target.createTarget", { url: "about:blank", browserContextId });
     const { sessionId } = await this.call("Target.attachToTarget", { targetId, flatten: true });
@@ -81,7 +81,7 @@ export class Browser {
     this.#events.on(sessionId, (message) => page.event(message));
     for (const domain of ["Page", "Runtime", "Log", "Network"]) await page.call(`${domain}.enable`);
     await page.size(1280, 800);
-    await page.visit(url);
+    if (url) await page.visit(url);
     return page;
   }
 

@@ -487,3 +487,11 @@ test("a reload keeps rooms, drafts and what is not acknowledged", async () => {
   again.say(again.rooms.get("help"), "three");
   assert.notEqual(again.rooms.get("help").pending[0].id.split("-")[0], two.id.split("-")[0]);
 });
+
+test("what the server would refuse is not sent", async () => {
+  const { world, made, room } = await session();
+  made.say(room, "a\u0000\u0085\ud800\tb\n😀");
+  assert.deepEqual(world.sent().map(({ text }) => text), ["a\ufffd\tb\n😀"]);
+  world.drop(1009);
+  assert.equal(room.pending[0].state, "refused");
+});
