@@ -15,14 +15,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio::{pin, select};
+use tokio_rustls::TlsAcceptor;
 
-use super::meter::Meter;
+use super::meter::{Meter, Wire};
 use super::metrics::Reason;
 use super::{App, Stream};
 
 /// How long a client may take for the head of a request, and how long a connection stays open without
 /// one.
 const HEAD: Duration = Duration::from_secs(10);
+/// How long a request may go on after the server has begun to stop.
+const GRACE: Duration = Duration::from_secs(2);
 /// The bytes of the head of a request.
 const HEAD_SIZE: usize = 16 << 10;
 /// Connections over the limit that are answered at the same time. Others are closed at once.
@@ -44,7 +47,7 @@ pub struct Slots {
 }
 
 impl Slots {
-    fn new(connections: usize) -> Self {
+    pub fn new(connections: usize) -> Self {
         let all = u32::try_from(connections).unwrap_or(u32::MAX);
         // The largest semaphore of tokio on 32 bits is smaller.
         let all = all.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
@@ -61,27 +64,35 @@ impl Slots {
     pub async fn drain(&self, limit: Duration) -> usize {
         match timeout(limit, self.free.acquire_many(self.all)).await {
             Ok(_) => 0,
-            Err(_) => self.all as usize - self.free.available_permits(),
+            Err(_) => self.taken(),
         }
+    }
+
+    pub fn taken(&self) -> usize {
+        self.all as usize - self.free.available_permits()
     }
 }
 
 /// Accepts connections until the server stops.
-pub async fn run(listener: TcpListener, app: App, router: Router) -> Slots {
-    let slots = Slots::new(app.options.max_connections);
+pub async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, app: App, router: Router) {
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     loop {
         let accepted = select! {
             accepted = listener.accept() => accepted,
-            () = app.stopped() => return slots,
+            () = app.stopped() => return,
         };
         match accepted {
-            Ok((tcp, _)) => match slots.take() {
-                Some(slot) => _ = tokio::spawn(serve(tcp, slot, app.clone(), router.clone())),
+            Ok((tcp, _)) => match app.slots.take() {
+                Some(slot) => {
+                    tokio::spawn(serve(tcp, tls.clone(), slot, app.clone(), router.clone()));
+                }
                 None => {
                     let reason = "connections";
                     app.metrics.refused.get_or_create(&Reason { reason }).inc();
-                    if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+                    // With TLS, an answer costs a handshake.
+                    if tls.is_none()
+                        && let Ok(permit) = Arc::clone(&refusals).try_acquire_owned()
+                    {
                         tokio::spawn(refuse(tcp, permit));
                     }
                 }
@@ -107,7 +118,7 @@ async fn refuse(mut tcp: TcpStream, _permit: OwnedSemaphorePermit) {
     let _ = timeout(Duration::from_secs(1), answer).await;
 }
 
-async fn serve(tcp: TcpStream, slot: Slot, app: App, router: Router) {
+async fn serve(tcp: TcpStream, tls: Option<TlsAcceptor>, slot: Slot, app: App, router: Router) {
     let begun = async {
         // Until its first byte, a connection costs no memory for HTTP and TLS.
         tcp.set_nodelay(true).is_ok()
@@ -120,17 +131,18 @@ async fn serve(tcp: TcpStream, slot: Slot, app: App, router: Router) {
     let metrics = &app.metrics;
     let stream = Meter::new(tcp, metrics.bytes_in.clone(), metrics.bytes_out.clone());
     let wire = stream.wire();
-    http(stream, wire, slot, &app, router).await;
+    let Some(tls) = tls else {
+        return http(stream, wire, slot, &app, router).await;
+    };
+    match timeout(HEAD, tls.accept(stream)).await {
+        Ok(Ok(stream)) => http(stream, wire, slot, &app, router).await,
+        Ok(Err(error)) => tracing::debug!(%error, "TLS"),
+        Err(_) => tracing::debug!("the TLS handshake took too long"),
+    }
 }
 
 /// Serves requests until the connection ends or becomes a WebSocket.
-async fn http(
-    stream: impl Stream + 'static,
-    wire: super::meter::Wire,
-    slot: Slot,
-    app: &App,
-    router: Router,
-) {
+async fn http(stream: impl Stream + 'static, wire: Wire, slot: Slot, app: &App, router: Router) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(wire.clone());
@@ -149,7 +161,10 @@ async fn http(
         result = &mut serving => result,
         () = app.stopped() => {
             serving.as_mut().graceful_shutdown();
-            serving.await
+            let Ok(result) = timeout(GRACE, serving).await else {
+                return tracing::debug!("a request was not complete when the server stopped");
+            };
+            result
         }
     };
     if let Err(error) = result {

@@ -65,7 +65,8 @@ async fn log(State(app): State<App>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(PATH).collect();
     let response = next.run(request).await;
-    let (status, ms) = (response.status().as_u16(), start.elapsed().as_millis());
+    let status = response.status().as_u16();
+    let ms = start.elapsed().as_secs_f64() * 1000.0;
     tracing::info!(%method, path, status, ms, node = app.node, "request");
     response
 }

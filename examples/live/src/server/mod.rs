@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`accept`] | takes connections, up to a limit, and serves HTTP on them |
+//! | [`tls`] | the certificate, given or made at the start |
 //! | [`meter`] | counts bytes at the socket |
 //! | [`upgrade`] | from a request to a WebSocket |
 //! | [`guard`] | what holds for all requests: headers of the responses, time for the body, the log |
@@ -15,21 +16,28 @@ use axum::Router;
 use examples::Failure;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
+use tokio::select;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use websocket_proto::handshake::server::Origins;
 use websocket_proto::{Config, deflate::DeflateConfig};
 
-use crate::broker::MessageBroker;
+use crate::broker::{EngineState, EngineUrl, HistoryLimits, MessageBroker};
 use crate::options::Serve;
 
 mod accept;
 mod guard;
+mod log;
 pub mod meter;
 pub mod metrics;
 mod pages;
+pub mod process;
+mod signals;
 mod status;
+mod tls;
 pub mod upgrade;
+
+use signals::Signals;
 
 pub use accept::Slot;
 pub use examples::adapters::tokio::Stream;
@@ -51,9 +59,26 @@ pub struct Shared {
     pub config: Config,
     /// Becomes `true` when the server stops: sessions then close with 1001.
     pub stopping: watch::Receiver<bool>,
+    slots: accept::Slots,
 }
 
 impl Shared {
+    /// Why the server takes no new sessions now, if so.
+    pub fn unavailable(&self) -> Option<&'static str> {
+        if *self.stopping.borrow() {
+            return Some("the server stops");
+        }
+        match *self.broker.state().borrow() {
+            EngineState::Up => None,
+            EngineState::Away => Some("the engine is away"),
+        }
+    }
+
+    /// The number of open TCP connections: HTTP and WebSocket.
+    pub fn sockets(&self) -> usize {
+        self.slots.taken()
+    }
+
     /// Waits until the server stops.
     pub async fn stopped(&self) {
         // An error: the server is gone.
@@ -74,19 +99,20 @@ pub struct Server {
     addr: SocketAddr,
     app: App,
     stop: watch::Sender<bool>,
-    accepting: JoinHandle<accept::Slots>,
+    accepting: JoinHandle<()>,
 }
 
 impl Server {
     /// Starts the engine, binds the address, and accepts connections.
     pub async fn start(options: Serve) -> Result<Self, Failure> {
         let (stop, stopping) = watch::channel(false);
+        let tls = tls::acceptor(&options)?;
         let app = app(options, stopping).await?;
         let listen = app.options.listen;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.map_err(|error| format!("{listen}: {error}"))?;
         let addr = listener.local_addr()?;
-        let accepting = accept::run(listener, app.clone(), router(app.clone()));
+        let accepting = accept::run(listener, tls, app.clone(), router(app.clone()));
         Ok(Self {
             addr,
             app,
@@ -108,24 +134,58 @@ impl Server {
     /// `drain` says. Returns how many have not ended.
     pub async fn stop(self) -> usize {
         self.stop.send_replace(true);
-        match self.accepting.await {
-            Ok(slots) => slots.drain(self.app.options.drain).await,
-            Err(error) => {
-                tracing::error!(%error, "accept");
-                0
-            }
+        if let Err(error) = self.accepting.await {
+            tracing::error!(%error, "accept");
         }
+        self.app.slots.drain(self.app.options.drain).await
     }
 }
 
 /// Serves until SIGTERM or Ctrl-C. The first line of output has the address.
 pub async fn run(options: Serve) -> Result<(), Failure> {
+    log::init(&options)?;
+    let mut signals = Signals::new()?;
     let server = Server::start(options).await?;
-    println!("listening on http://{}", server.addr());
-    tokio::signal::ctrl_c().await?;
-    let left = server.stop().await;
-    tracing::info!(left, "stopped");
+    let app = server.app().clone();
+    let options = &app.options;
+    let tls = options.tls.is_some() || options.tls_self_signed;
+    let scheme = if tls { "https" } else { "http" };
+    println!("listening on {scheme}://{}", server.addr());
+    tracing::info!(
+        node = app.node,
+        engine = engine(&options.engine),
+        addr = %server.addr(),
+        tls,
+        max_connections = options.max_connections,
+        max_connections_per_user = options.max_connections_per_user,
+        max_rooms = options.max_rooms,
+        rate = options.rate,
+        burst = options.burst,
+        history = options.history,
+        history_seconds = options.history_age.as_secs(),
+        max_lag = options.max_lag,
+        drain_seconds = options.drain.as_secs(),
+        "started"
+    );
+    signals.recv().await;
+    tracing::info!(
+        open = app.sockets(),
+        "stopping; a second signal ends at once"
+    );
+    let left = select! {
+        left = server.stop() => left,
+        () = signals.recv() => app.sockets(),
+    };
+    match left {
+        0 => tracing::info!("stopped"),
+        _ => tracing::warn!(left, "stopped; some connections did not end in time"),
+    }
     Ok(())
+}
+
+/// The kind of the engine. Its URL can have a password.
+fn engine(url: &str) -> &str {
+    url.split_once(':').map_or(url, |(scheme, _)| scheme)
 }
 
 async fn app(options: Serve, stopping: watch::Receiver<bool>) -> Result<App, Failure> {
@@ -135,8 +195,15 @@ async fn app(options: Serve, stopping: watch::Receiver<bool>) -> Result<App, Fai
         Some(node) => node.clone(),
         None => format!("node-{:08x}", getrandom::u32()?),
     };
+    let engine: EngineUrl = options.engine.parse()?;
+    let limits = HistoryLimits {
+        count: options.history,
+        age: options.history_age,
+        ..HistoryLimits::default()
+    };
     Ok(App(Arc::new(Shared {
-        broker: Arc::new(MessageBroker {}),
+        broker: MessageBroker::start(&engine, &node, limits).await?,
+        slots: accept::Slots::new(options.max_connections),
         origins: origins(&options)?,
         config: config(&options),
         node,

@@ -11,20 +11,33 @@ use sha2::{Digest, Sha256};
 use super::App;
 
 const HTML: &str = "text/html; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+macro_rules! file {
+    ($path:literal, $kind:ident, $file:literal) => {
+        ($path, $kind, include_str!(concat!("../../page/", $file)))
+    };
+}
 
 /// Path, content type and text.
 const FILES: &[(&str, &str, &str)] = &[
-    (
-        "/dashboard",
-        HTML,
-        include_str!("../../page/dashboard.html"),
-    ),
-    (
-        "/dashboard.js",
-        SCRIPT,
-        include_str!("../../page/dashboard.js"),
-    ),
+    file!("/", HTML, "index.html"),
+    file!("/dashboard", HTML, "dashboard.html"),
+    file!("/style.css", STYLE, "style.css"),
+    file!("/chat.css", STYLE, "chat.css"),
+    file!("/dashboard.css", STYLE, "dashboard.css"),
+    file!("/chat.js", SCRIPT, "chat.js"),
+    file!("/connection.js", SCRIPT, "connection.js"),
+    file!("/dashboard.js", SCRIPT, "dashboard.js"),
+    file!("/dom.js", SCRIPT, "dom.js"),
+    file!("/log.js", SCRIPT, "log.js"),
+    file!("/pace.js", SCRIPT, "pace.js"),
+    file!("/room.js", SCRIPT, "room.js"),
+    file!("/samples.js", SCRIPT, "samples.js"),
+    file!("/session.js", SCRIPT, "session.js"),
+    file!("/view.js", SCRIPT, "view.js"),
+    file!("/words.js", SCRIPT, "words.js"),
 ];
 
 pub fn routes() -> Router<App> {

@@ -7,7 +7,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 
-use super::App;
+use crate::broker::EngineState;
+
+use super::{App, process::usage};
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -16,6 +18,17 @@ pub fn routes() -> Router<App> {
 }
 
 async fn metrics(State(app): State<App>) -> Response {
+    if let Some(usage) = usage() {
+        app.metrics
+            .memory
+            .set(usage.memory.try_into().unwrap_or(i64::MAX));
+        app.metrics.cpu.set(usage.cpu.as_secs_f64());
+    }
+    app.metrics
+        .sockets
+        .set(app.sockets().try_into().unwrap_or(i64::MAX));
+    let up = app.broker.state().borrow().eq(&EngineState::Up);
+    app.metrics.engine_up.set(up.into());
     let mut text = String::new();
     if let Err(error) = encode(&mut text, &app.registry) {
         tracing::error!(%error, "metrics");
@@ -25,9 +38,9 @@ async fn metrics(State(app): State<App>) -> Response {
     ([(CONTENT_TYPE, kind)], text).into_response()
 }
 
-async fn health(State(app): State<App>) -> (StatusCode, &'static str) {
-    match *app.stopping.borrow() {
-        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-        false => (StatusCode::OK, "ok\n"),
+async fn health(State(app): State<App>) -> (StatusCode, String) {
+    match app.unavailable() {
+        None => (StatusCode::OK, "ok\n".into()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }
