@@ -105,9 +105,22 @@ pub struct Server {
 impl Server {
     /// Starts the engine, binds the address, and accepts connections.
     pub async fn start(options: Serve) -> Result<Self, Failure> {
+        let node = node(&options)?;
+        let engine: EngineUrl = options.engine.parse()?;
+        let limits = HistoryLimits {
+            count: options.history,
+            age: options.history_age,
+            ..HistoryLimits::default()
+        };
+        let broker = MessageBroker::start(&engine, &node, limits).await?;
+        Self::start_with(options, broker).await
+    }
+
+    /// The same with a broker that other servers of this process may share.
+    pub async fn start_with(options: Serve, broker: Arc<MessageBroker>) -> Result<Self, Failure> {
         let (stop, stopping) = watch::channel(false);
         let tls = tls::acceptor(&options)?;
-        let app = app(options, stopping).await?;
+        let app = app(options, broker, stopping)?;
         let listen = app.options.listen;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.map_err(|error| format!("{listen}: {error}"))?;
@@ -188,25 +201,26 @@ fn engine(url: &str) -> &str {
     url.split_once(':').map_or(url, |(scheme, _)| scheme)
 }
 
-async fn app(options: Serve, stopping: watch::Receiver<bool>) -> Result<App, Failure> {
+fn node(options: &Serve) -> Result<String, getrandom::Error> {
+    match &options.node {
+        Some(node) => Ok(node.clone()),
+        None => Ok(format!("node-{:08x}", getrandom::u32()?)),
+    }
+}
+
+fn app(
+    options: Serve,
+    broker: Arc<MessageBroker>,
+    stopping: watch::Receiver<bool>,
+) -> Result<App, Failure> {
     let mut registry = Registry::default();
     let metrics = metrics::Metrics::new(&mut registry);
-    let node = match &options.node {
-        Some(node) => node.clone(),
-        None => format!("node-{:08x}", getrandom::u32()?),
-    };
-    let engine: EngineUrl = options.engine.parse()?;
-    let limits = HistoryLimits {
-        count: options.history,
-        age: options.history_age,
-        ..HistoryLimits::default()
-    };
     Ok(App(Arc::new(Shared {
-        broker: MessageBroker::start(&engine, &node, limits).await?,
         slots: accept::Slots::new(options.max_connections),
         origins: origins(&options)?,
         config: config(&options),
-        node,
+        node: broker.node().into(),
+        broker,
         metrics,
         registry,
         options,
