@@ -23,6 +23,7 @@ use websocket_proto::handshake::server::Origins;
 use websocket_proto::{Config, deflate::DeflateConfig};
 
 use crate::broker::{EngineState, EngineUrl, HistoryLimits, MessageBroker};
+use crate::chat::Chat;
 use crate::options::Serve;
 
 mod accept;
@@ -52,6 +53,7 @@ pub struct Shared {
     /// The name of this node: the option, or a random one.
     pub node: String,
     pub broker: Arc<MessageBroker>,
+    pub chat: Chat,
     pub metrics: metrics::Metrics,
     pub registry: Registry,
     pub origins: Origins,
@@ -105,7 +107,10 @@ pub struct Server {
 impl Server {
     /// Starts the engine, binds the address, and accepts connections.
     pub async fn start(options: Serve) -> Result<Self, Failure> {
-        let node = node(&options)?;
+        let node = match &options.node {
+            Some(node) => node.clone(),
+            None => format!("node-{:08x}", getrandom::u32()?),
+        };
         let engine: EngineUrl = options.engine.parse()?;
         let limits = HistoryLimits {
             count: options.history,
@@ -116,7 +121,7 @@ impl Server {
         Self::start_with(options, broker).await
     }
 
-    /// The same with a broker that other servers of this process may share.
+    /// The same with a broker that other nodes of this process may share.
     pub async fn start_with(options: Serve, broker: Arc<MessageBroker>) -> Result<Self, Failure> {
         let (stop, stopping) = watch::channel(false);
         let tls = tls::acceptor(&options)?;
@@ -201,13 +206,6 @@ fn engine(url: &str) -> &str {
     url.split_once(':').map_or(url, |(scheme, _)| scheme)
 }
 
-fn node(options: &Serve) -> Result<String, getrandom::Error> {
-    match &options.node {
-        Some(node) => Ok(node.clone()),
-        None => Ok(format!("node-{:08x}", getrandom::u32()?)),
-    }
-}
-
 fn app(
     options: Serve,
     broker: Arc<MessageBroker>,
@@ -215,11 +213,13 @@ fn app(
 ) -> Result<App, Failure> {
     let mut registry = Registry::default();
     let metrics = metrics::Metrics::new(&mut registry);
+    let config = config(&options);
     Ok(App(Arc::new(Shared {
+        chat: Chat::new(&options, &broker, &metrics, config.deflate)?,
         slots: accept::Slots::new(options.max_connections),
         origins: origins(&options)?,
-        config: config(&options),
-        node: broker.node().into(),
+        node: options.node.clone().unwrap_or(broker.node().into()),
+        config,
         broker,
         metrics,
         registry,
@@ -233,7 +233,7 @@ fn router(app: App) -> Router {
     let routes = Router::new()
         .merge(pages::routes())
         .merge(status::routes())
-        // .merge(crate::chat::routes())
+        .merge(crate::chat::routes())
         .merge(crate::compare::routes())
         .merge(crate::dashboard::routes());
     guard::around(routes, &app).with_state(app)
