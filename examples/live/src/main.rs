@@ -1,6 +1,10 @@
 //! The command `live`. `live --help` explains it.
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
+use live::compare::{self, Compare};
 use live::options::Serve;
+use live::server;
 
 /// A chat, a dashboard and a comparison of transports, on the WebSocket engine `websocket-proto`.
 #[derive(Parser)]
@@ -16,13 +20,22 @@ struct Cli {
 enum Command {
     /// Serves the chat, the dashboard and the comparison. The default.
     Serve(Serve),
+    Compare(Compare),
 }
 
-fn main() {
+#[tokio::main]
+async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let options = match cli.command {
-        None => cli.serve,
-        Some(Command::Serve(options)) => options,
+    let result = match cli.command {
+        None => server::run(cli.serve).await,
+        Some(Command::Serve(options)) => server::run(options).await,
+        Some(Command::Compare(options)) => compare::run(options).await,
     };
-    println!("{options:?}");
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("live: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
