@@ -18,7 +18,7 @@ const PLOTS = [
   { title: "Connections", format: count, least: 10, lines: { chats: "chat", sockets: "all" } },
   { title: "Time to publish", format: seconds, least: 0.001, lines: { median: "median", p99: "99 of 100 within" } },
   { title: "CPU", format: percent, least: 1, lines: { cpu: "of one processor" } },
-  { title: "Memory", format: bytes, least: 1 << 20, lines: { memory: "resident" } },
+  { title: "Memory", format: bytes, least: 1e6, lines: { memory: "resident" } },
 ];
 
 const $ = (id) => document.getElementById(id);

@@ -83,10 +83,10 @@ export function path(samples, name, { span, top, width, height }) {
 
 const round = (value) => (value >= 100 ? value.toFixed(0) : Number(value.toPrecision(3)).toString());
 
-function scaled(value, base, units) {
+function scaled(value, units) {
   let i = 0;
-  while (value >= base && i < units.length - 1) {
-    value /= base;
+  while (value >= 1000 && i < units.length - 1) {
+    value /= 1000;
     i += 1;
   }
   return `${round(value)} ${units[i]}`;
@@ -96,7 +96,7 @@ const known = (format) => (value) => (Number.isNaN(value) ? "–" : format(value
 
 export const count = known(round);
 export const perSecond = known((value) => `${round(value)} /s`);
-export const bytes = known((value) => scaled(value, 1024, ["B", "KiB", "MiB", "GiB"]));
-export const bytesPerSecond = known((value) => scaled(value, 1000, ["B/s", "kB/s", "MB/s", "GB/s"]));
+export const bytes = known((value) => scaled(value, ["B", "kB", "MB", "GB"]));
+export const bytesPerSecond = known((value) => scaled(value, ["B/s", "kB/s", "MB/s", "GB/s"]));
 export const percent = known((value) => `${round(value * 100)} %`);
-export const seconds = known((value) => scaled(value * 1e6, 1000, ["µs", "ms", "s"]));
+export const seconds = known((value) => scaled(value * 1e6, ["µs", "ms", "s"]));

@@ -2,9 +2,12 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use examples::Failure;
 use live::compare::{self, Compare};
+use live::load::{self, Load};
 use live::options::Serve;
 use live::server;
+use tokio::runtime::Runtime;
 
 /// A chat, a dashboard and a comparison of transports, on the WebSocket engine `websocket-proto`.
 #[derive(Parser)]
@@ -21,15 +24,15 @@ enum Command {
     /// Serves the chat, the dashboard and the comparison. The default.
     Serve(Serve),
     Compare(Compare),
+    Load(Load),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = match cli.command {
-        None => server::run(cli.serve).await,
-        Some(Command::Serve(options)) => server::run(options).await,
-        Some(Command::Compare(options)) => compare::run(options).await,
+    let result = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(options) => block_on(server::run(options)),
+        Command::Compare(options) => block_on(compare::run(options)),
+        Command::Load(options) => return load::main(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,4 +41,8 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    Runtime::new()?.block_on(command)
 }

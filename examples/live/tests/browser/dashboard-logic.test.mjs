@@ -78,7 +78,7 @@ test("a line ends at the right edge, and what is not known is a gap", () => {
 test("figures have three digits and a unit", () => {
   const cases = [
     [count, 1234.4, "1234"], [count, 0, "0"], [count, NaN, "–"], [percent, 0.1234, "12.3 %"],
-    [bytes, 1536, "1.5 KiB"], [bytes, 5 * 2 ** 30, "5 GiB"], [bytesPerSecond, 1e6, "1 MB/s"],
+    [bytes, 1536, "1.54 kB"], [bytes, 5e9, "5 GB"], [bytesPerSecond, 1e6, "1 MB/s"],
     [seconds, 0.000021, "21 µs"], [seconds, 0.0123, "12.3 ms"], [seconds, 2, "2 s"],
   ];
   for (const [format, value, text] of cases) assert.equal(format(value), text);
