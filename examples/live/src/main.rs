@@ -2,8 +2,11 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use examples::Failure;
+use live::compare::{self, Compare};
 use live::load::{self, Load};
 use live::options::Serve;
+use live::server;
 
 /// A chat, a dashboard and a comparison of transports, on the WebSocket engine `websocket-proto`.
 #[derive(Parser)]
@@ -19,16 +22,28 @@ struct Cli {
 enum Command {
     /// Serves the chat, the dashboard and the comparison. The default.
     Serve(Serve),
+    Compare(Compare),
     Load(Load),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let options = match cli.command {
-        None => cli.serve,
-        Some(Command::Serve(options)) => options,
-        Some(Command::Load(options)) => return load::main(&options),
-    };
-    println!("{options:?}");
-    ExitCode::SUCCESS
+    match cli.command {
+        None => start(server::run(cli.serve)),
+        Some(Command::Serve(options)) => start(server::run(options)),
+        Some(Command::Compare(options)) => start(compare::run(options)),
+        // On a runtime with one thread.
+        Some(Command::Load(options)) => load::main(&options),
+    }
+}
+
+#[tokio::main]
+async fn start(command: impl Future<Output = Result<(), Failure>>) -> ExitCode {
+    match command.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("live: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

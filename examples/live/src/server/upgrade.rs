@@ -10,6 +10,8 @@ use websocket_proto::{Config, RecvBuf};
 
 use examples::adapters::tokio::Socket;
 
+use super::Slot;
+
 /// A WebSocket over the connection of an HTTP request.
 pub type WebSocket = Socket<TokioIo<upgrade::Upgraded>>;
 
@@ -24,11 +26,14 @@ pub fn upgrade<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    // The server waits for this connection when it stops: see `Slot`.
+    let slot = request.extensions().get::<Slot>().cloned();
     let response = match check(&request, None, origins, config) {
         Err(refusal) => refusal.response(),
         Ok(pending) => match pending.accept(Accept::new()) {
             Ok((ws, response)) => {
                 tokio::spawn(async move {
+                    let _slot = slot;
                     match upgrade::on(request).await {
                         Ok(stream) => {
                             talk(Socket::new(TokioIo::new(stream), ws, RecvBuf::new())).await;

@@ -1,0 +1,114 @@
+//! The channels of this node.
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::channel::{Channel, lock};
+use super::counts::Counters;
+use super::types::{BrokerError, HistoryLimits, Position};
+
+/// The channels of this node, at most `limits.channels`.
+pub(super) struct Channels {
+    limits: HistoryLimits,
+    counters: Arc<Counters>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    by_name: HashMap<Arc<str>, Arc<Channel>>,
+    /// Channels that had no subscribers at some time, oldest first: to find one that can be forgotten
+    /// without looking at all of them. Some have subscribers again; a channel is here at most once.
+    idle: VecDeque<(Instant, Arc<Channel>)>,
+}
+
+impl Channels {
+    pub fn new(limits: HistoryLimits, counters: Arc<Counters>) -> Self {
+        Self {
+            limits,
+            counters,
+            open: Mutex::default(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        lock(&self.open).by_name.len()
+    }
+
+    pub fn get(&self, name: &str) -> Option<Arc<Channel>> {
+        lock(&self.open).by_name.get(name).cloned()
+    }
+
+    pub fn all(&self) -> Vec<Arc<Channel>> {
+        lock(&self.open).by_name.values().cloned().collect()
+    }
+
+    /// The channel of this name. If there is none it is made, after `position`.
+    pub fn open(
+        &self,
+        name: &str,
+        position: impl FnOnce() -> Position,
+    ) -> Result<Arc<Channel>, BrokerError> {
+        let mut open = lock(&self.open);
+        if let Some(channel) = open.by_name.get(name) {
+            return Ok(channel.clone());
+        }
+        if open.by_name.len() >= self.limits.channels && !open.forget_one(Duration::ZERO) {
+            return Err(BrokerError::TooManyChannels);
+        }
+        let counters = self.counters.clone();
+        let channel = Channel::new(name.into(), self.limits, position(), counters);
+        let channel = Arc::new(channel);
+        open.by_name.insert(channel.name.clone(), channel.clone());
+        open.idle.push_back((Instant::now(), channel.clone()));
+        channel.listed_as_idle(true);
+        Ok(channel)
+    }
+
+    /// Call it if the last subscriber of a channel is gone.
+    pub fn idle(&self, channel: &Arc<Channel>) {
+        let mut open = lock(&self.open);
+        if !channel.listed_as_idle(true) {
+            open.idle.push_back((Instant::now(), channel.clone()));
+        }
+    }
+
+    /// Forgets old messages, and channels without subscribers that were not used for a time.
+    pub fn expire(&self, unused: Duration) {
+        let now = Instant::now();
+        for channel in self.all() {
+            channel.expire(now);
+        }
+        // One at a time: others need the lock, too.
+        while lock(&self.open).forget_one(unused) {}
+    }
+}
+
+impl Open {
+    /// Forgets the channel that was not used for the longest time, at least for `unused`.
+    fn forget_one(&mut self, unused: Duration) -> bool {
+        let now = Instant::now();
+        // One that was used since it came in goes to the end, so each is met twice at most.
+        for _ in 0..2 * self.idle.len() {
+            match self.idle.front() {
+                Some((since, _)) if now.saturating_duration_since(*since) >= unused => {}
+                _ => return false,
+            }
+            let Some((since, channel)) = self.idle.pop_front() else {
+                return false;
+            };
+            match channel.idle_since() {
+                Some(used) if used > since => self.idle.push_back((used, channel)),
+                Some(_) if channel.close() => {
+                    self.by_name.remove(&channel.name);
+                    return true;
+                }
+                // It has subscribers again.
+                _ => drop(channel.listed_as_idle(false)),
+            }
+        }
+        false
+    }
+}
