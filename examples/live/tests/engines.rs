@@ -147,7 +147,16 @@ async fn signals_reach_the_other_node(server: Server) {
 
 async fn nothing_is_lost_or_doubled_when_the_engine_is_killed_under_load(mut server: Server) {
     const PUBLISHERS: usize = 6;
-    let (a, b) = (node(&server, "a").await, node(&server, "b").await);
+    // Longer than a node can be away in this test.
+    let limits = HistoryLimits {
+        count: 100_000,
+        bytes: 100 << 20,
+        ..HistoryLimits::default()
+    };
+    let a = start(&server, "a", limits).await;
+    let b = start(&server, "b", limits).await;
+    wait_for(&a, EngineState::Up).await;
+    wait_for(&b, EngineState::Up).await;
     let (at_a, at_b) = (Recorder::subscribe(&a).await, Recorder::subscribe(&b).await);
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut publishers = tokio::task::JoinSet::new();

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -134,8 +135,7 @@ impl<L: Log> Remote<L> {
         let log = self.shared.log()?;
         let known = self.shared.channels.get(name).map(|c| c.position());
         let append = log.append(name, id, payload, known);
-        let answer = timeout_at(deadline, append).await;
-        let (position, duplicate) = self.shared.answer(answer)?;
+        let (position, duplicate) = self.shared.ask(deadline, append).await?;
         // It is stored. It comes back as a push, or after a reconnect.
         let Some(channel) = self.shared.channels.get(name) else {
             return Ok(Published {
@@ -162,8 +162,8 @@ impl<L: Log> Remote<L> {
 
     pub async fn claim(&self, key: &str, ttl: Duration) -> Result<bool, BrokerError> {
         let log = self.shared.log()?;
-        self.shared
-            .answer(timeout(PATIENCE, log.claim(key, ttl)).await)
+        let deadline = Instant::now() + PATIENCE;
+        self.shared.ask(deadline, log.claim(key, ttl)).await
     }
 }
 
@@ -187,12 +187,23 @@ impl<L: Log> Shared<L> {
         timeout(PATIENCE, log.read(name, known)).await?
     }
 
-    /// What a caller is told of an answer of the engine.
-    fn answer<T, E>(&self, answer: Result<Result<T, Failure>, E>) -> Result<T, BrokerError> {
-        match answer {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => tracing::debug!(engine = L::NAME, %error, "the engine has refused"),
-            Err(_) => tracing::debug!(engine = L::NAME, "the engine has not answered in time"),
+    /// Waits for an answer of the engine, not longer than a caller would.
+    async fn ask<T>(
+        &self,
+        deadline: Instant,
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, BrokerError> {
+        let mut state = self.state.subscribe();
+        tokio::select! {
+            biased;
+            answer = timeout_at(deadline, request) => match answer {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => {
+                    tracing::debug!(engine = L::NAME, %error, "the engine has refused");
+                }
+                Err(_) => tracing::debug!(engine = L::NAME, "the engine has not answered"),
+            },
+            _ = state.wait_for(|state| *state == EngineState::Away) => {}
         }
         self.look.notify_one();
         Err(BrokerError::Away)
@@ -232,8 +243,8 @@ async fn send_signals<L: Log>(
                 let sends = batch
                     .iter()
                     .map(|(channel, signal)| log.send(channel, signal));
-                let sent = timeout(PATIENCE, futures_util::future::try_join_all(sends)).await;
-                shared.answer(sent).is_ok()
+                let deadline = Instant::now() + PATIENCE;
+                shared.ask(deadline, try_join_all(sends)).await.is_ok()
             }
             Err(_) => false,
         };
@@ -280,6 +291,18 @@ impl<L: Log> Follower<L> {
         let (pushes, mut pushed) = Pushes::new(PUSHES, self.shared.look.clone());
         let connect = L::connect(&self.shared.url, self.shared.limits, pushes.clone());
         let log = Arc::new(timeout(PATIENCE, connect).await??);
+        tokio::select! {
+            result = self.catch_up_and_follow(log, &pushes, &mut pushed) => result,
+            () = pushes.until_lost() => Err("the connection was lost".into()),
+        }
+    }
+
+    async fn catch_up_and_follow(
+        &mut self,
+        log: Arc<L>,
+        pushes: &Pushes,
+        pushed: &mut mpsc::Receiver<Push>,
+    ) -> Result<(), Failure> {
         timeout(PATIENCE, log.check()).await??;
         self.listening.clear();
         let channels = self.shared.channels.all();

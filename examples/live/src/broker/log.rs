@@ -97,6 +97,7 @@ pub(super) enum Pushed {
 pub(super) struct Pushes {
     queue: mpsc::Sender<Push>,
     missed: Arc<AtomicBool>,
+    lost: Arc<Notify>,
     look: Arc<Notify>,
 }
 
@@ -107,6 +108,7 @@ impl Pushes {
         let pushes = Self {
             queue,
             missed: Arc::default(),
+            lost: Arc::default(),
             look,
         };
         (pushes, pushed)
@@ -130,8 +132,13 @@ impl Pushes {
         self.missed.swap(false, Ordering::AcqRel)
     }
 
-    /// The connection may be lost.
-    pub fn look(&self) {
-        self.look.notify_one();
+    /// The connection was lost.
+    pub fn lost(&self) {
+        self.lost.notify_one();
+    }
+
+    /// Waits until the connection was lost.
+    pub async fn until_lost(&self) {
+        self.lost.notified().await;
     }
 }

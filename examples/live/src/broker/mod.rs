@@ -14,7 +14,7 @@
 //! | `memory` | what only the engine in process needs: ids and claims |
 //! | `log` | what Redis and NATS have in common |
 //! | `follower` | keeps the channels of a node equal to the logs of such an engine |
-//! | `redis` | only what Redis does |
+//! | `redis`, `nats` | what is different in them |
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ mod engine;
 mod follower;
 mod log;
 mod memory;
+mod nats;
 mod redis;
 mod ring;
 mod types;
