@@ -37,6 +37,7 @@ over_both_engines! {
     a_hung_engine_is_away
     the_log_has_limits
     channels_are_limited
+    unused_channels_are_forgotten
 }
 
 async fn nodes_share_a_channel_in_order(server: Server) {
@@ -426,4 +427,44 @@ async fn channels_are_limited(server: Server) {
     let subscribed = a.subscribe("z", callback.clone()).await.unwrap();
     assert_eq!(subscribed.position, published.position);
     assert_eq!(a.history("z", None, 9).messages.len(), 1);
+}
+
+async fn unused_channels_are_forgotten(server: Server) {
+    let limits = HistoryLimits {
+        age: Duration::from_millis(300),
+        ..HistoryLimits::default()
+    };
+    let (a, b) = (
+        start(&server, "a", limits).await,
+        start(&server, "b", limits).await,
+    );
+    let at_a = Recorder::subscribe(&a).await;
+    let first = say(&b, "1").await.position;
+    let unused = b.publish("unused", "1", "m".into()).await.unwrap().position;
+    until("the message is old", || {
+        a.history("c", None, 9).messages.is_empty()
+    })
+    .await;
+    // Redis lets the keys of an unused channel expire. In NATS the broker removes the stream.
+    if let EngineUrl::Nats(_) = server.url {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            b.tidy().await.unwrap();
+            let late = start(&server, "late", limits).await;
+            let position = late
+                .subscribe("unused", Recorder::new().callback)
+                .await
+                .unwrap()
+                .position;
+            if position.epoch != unused.epoch {
+                break assert_eq!(position.offset, 0);
+            }
+            assert!(Instant::now() < end, "the stream is never removed");
+        }
+    }
+    // A channel that somebody listens to goes on.
+    let second = say(&b, "2").await.position;
+    assert_eq!(second, Position { offset: 2, ..first });
+    until("both", || at_a.messages().len() == 2).await;
+    assert!(at_a.resets().is_empty());
 }

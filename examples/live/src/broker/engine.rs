@@ -99,6 +99,14 @@ impl Engine {
         }
     }
 
+    pub async fn tidy(&self) -> Result<(), BrokerError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Redis(remote) => remote.tidy().await,
+            Self::Nats(remote) => remote.tidy().await,
+        }
+    }
+
     /// For how long a channel is kept that nobody uses.
     pub fn unused(&self, limits: HistoryLimits) -> Duration {
         match self {

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const CHECK: Duration = Duration::from_secs(1);
 /// In how many checks all channels are compared with their log.
 const ROUND: usize = 30;
+/// How often the log is asked to remove what nobody uses.
+const TIDY: Duration = Duration::from_secs(300);
 /// The longest pause before a reconnect.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// Channels that are read at the same time.
@@ -165,6 +167,11 @@ impl<L: Log> Remote<L> {
         let deadline = Instant::now() + PATIENCE;
         self.shared.ask(deadline, log.claim(key, ttl)).await
     }
+
+    pub async fn tidy(&self) -> Result<(), BrokerError> {
+        let log = self.shared.log()?;
+        self.shared.ask(Instant::now() + TIDY, log.tidy()).await
+    }
 }
 
 impl<L: Log> Shared<L> {
@@ -255,6 +262,22 @@ async fn send_signals<L: Log>(
     }
 }
 
+/// Has a task of its own, because it may take long.
+async fn tidy<L: Log>(log: Arc<L>) {
+    loop {
+        // Not all nodes at the same time.
+        sleep(TIDY.mul_f64(1.0 + random_part())).await;
+        if let Err(error) = log.tidy().await {
+            tracing::debug!(engine = L::NAME, %error, "tidying up");
+        }
+    }
+}
+
+/// From 0 to 1.
+fn random_part() -> f64 {
+    f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX)
+}
+
 struct Follower<L: Log> {
     shared: Arc<Shared<L>>,
     asked: mpsc::Receiver<Follow>,
@@ -282,8 +305,7 @@ impl<L: Log> Follower<L> {
                 false => (2 * pause).clamp(Duration::from_millis(50), MAX_PAUSE),
             };
             // All nodes lose the engine at the same time. They should not come back at the same time.
-            let jitter = (getrandom::u32().unwrap_or(0) % 256) as f64 / 512.0;
-            sleep(pause.mul_f64(1.0 - jitter)).await;
+            sleep(pause.mul_f64(1.0 - random_part() / 2.0)).await;
         }
     }
 
@@ -311,6 +333,8 @@ impl<L: Log> Follower<L> {
         self.compare(&log, channels, true).await?;
         self.shared.set_log(Some(log.clone()));
 
+        let mut tasks = JoinSet::new();
+        tasks.spawn(tidy(log.clone()));
         let mut checks = interval(CHECK);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut pushes_now, mut asked_now) = (Vec::new(), Vec::new());

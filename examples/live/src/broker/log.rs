@@ -62,6 +62,11 @@ pub(super) trait Log: Sized + Send + Sync + 'static {
     /// See [`MessageBroker::claim`](super::MessageBroker::claim).
     fn claim(&self, key: &str, ttl: Duration)
     -> impl Future<Output = Result<bool, Failure>> + Send;
+
+    /// Removes what nobody uses any more, if it does not expire by itself. It may take long.
+    fn tidy(&self) -> impl Future<Output = Result<(), Failure>> + Send {
+        std::future::ready(Ok(()))
+    }
 }
 
 /// A part of a log, up to its end.

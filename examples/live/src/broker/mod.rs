@@ -38,6 +38,10 @@ mod ring;
 mod types;
 
 #[cfg(test)]
+mod follower_tests;
+#[cfg(test)]
+mod ring_tests;
+#[cfg(test)]
 mod tests;
 
 pub use counts::Counts;
@@ -186,6 +190,12 @@ impl MessageBroker {
             return Err(BrokerError::BadId);
         }
         self.engine.claim(key, ttl.min(memory::MAX_CLAIM)).await
+    }
+
+    /// Removes channels from the engine that are empty and that no node uses. The broker does it every
+    /// few minutes.
+    pub async fn tidy(&self) -> Result<(), BrokerError> {
+        self.engine.tidy().await
     }
 
     /// Whether the engine can be reached.

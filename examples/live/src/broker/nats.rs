@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
+use async_nats::client::RequestErrorKind;
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{
@@ -25,6 +26,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::channel::lock;
 use super::log::{Entry, Failure, Log, Push, Pushed, Pushes, Tail};
@@ -35,6 +37,8 @@ use super::types::{Epoch, HistoryLimits, Position};
 const OVERHEAD: usize = 512;
 /// Messages that are read at the same time.
 const READS: usize = 64;
+/// Streams of channels begin with it.
+const STREAM: &str = "live_";
 /// The stream of claims. No channel has this name.
 const CLAIMS: &str = "live-claims";
 /// Size of all claims. At this limit claims fail: forgetting one would let a token work twice.
@@ -161,6 +165,34 @@ impl NatsLog {
             .update_stream(self.config(channel, life))
             .await?;
         Ok(self.stream(channel).await?.1)
+    }
+
+    /// Removes the stream of a channel if it is empty and no node listens to it.
+    async fn remove_unused(&self, channel: &str) -> Result<(), Failure> {
+        let asked = self
+            .client
+            .request(format!("live.out.{channel}.anybody"), Bytes::new());
+        match timeout(Duration::from_secs(1), asked).await {
+            Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {}
+            _ => return Ok(()), // Listeners do not answer.
+        }
+        // First it takes no messages any more, so that none is lost that comes in this moment.
+        let life = Life {
+            epoch: Epoch::random(),
+            forked: None,
+        };
+        let open = self.config(channel, life);
+        let closed = Config {
+            description: Some("closed".into()),
+            subjects: vec![format!("live.in.closed.{channel}")],
+            ..open.clone()
+        };
+        if self.context.update_stream(closed).await?.state.messages == 0 {
+            self.context.delete_stream(stream_name(channel)).await?;
+        } else {
+            self.context.update_stream(open).await?;
+        }
+        Ok(())
     }
 
     async fn entry(&self, channel: &str, offset: u64) -> Result<Option<Entry>, Failure> {
@@ -368,6 +400,18 @@ impl Log for NatsLog {
         let end = Duration::from_millis(str::from_utf8(&last.payload)?.parse()?);
         Ok(end <= now && store(last.sequence).await?)
     }
+
+    async fn tidy(&self) -> Result<(), Failure> {
+        let streams = self.context.streams().map_err(Failure::from);
+        streams
+            .try_for_each_concurrent(READS, async |info| {
+                match info.config.name.strip_prefix(STREAM) {
+                    Some(channel) if info.state.messages == 0 => self.remove_unused(channel).await,
+                    _ => Ok(()),
+                }
+            })
+            .await
+    }
 }
 
 async fn pass_on(channel: String, mut subscriber: Subscriber, pushes: Pushes) {
@@ -401,7 +445,7 @@ fn addresses(url: &str) -> std::io::Result<Vec<ServerAddr>> {
 }
 
 fn stream_name(channel: &str) -> String {
-    format!("live_{channel}")
+    format!("{STREAM}{channel}")
 }
 
 fn subject(channel: &str, epoch: Epoch) -> String {
