@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::channel::Channel;
 use super::channels::Channels;
 use super::counts::Counters;
-use super::follower::Remote;
 use super::memory::{Claims, REPEAT};
 use super::nats::NatsLog;
 use super::redis::RedisLog;
+use super::remote::Remote;
 use super::types::{
     BrokerError, EngineState, EngineUrl, Epoch, HistoryLimits, Position, Published,
 };

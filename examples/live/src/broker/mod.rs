@@ -13,6 +13,7 @@
 //! | `engine` | which engine the broker has |
 //! | `memory` | what only the engine in process needs: ids and claims |
 //! | `log` | what Redis and NATS have in common |
+//! | `remote` | such an engine as callers see it: they never wait for long |
 //! | `follower` | keeps the channels of a node equal to the logs of such an engine |
 //! | `redis`, `nats` | what is different in them |
 use std::sync::{Arc, Weak};
@@ -34,13 +35,10 @@ mod log;
 mod memory;
 mod nats;
 mod redis;
+mod remote;
 mod ring;
 mod types;
 
-#[cfg(test)]
-mod follower_tests;
-#[cfg(test)]
-mod ring_tests;
 #[cfg(test)]
 mod tests;
 

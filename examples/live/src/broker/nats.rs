@@ -13,32 +13,28 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use async_nats::client::RequestErrorKind;
-use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind, PublishErrorKind};
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{
-    Config, DiscardPolicy, Info, LastRawMessageErrorKind, RawMessageErrorKind, Republish,
-};
-use async_nats::jetstream::{Context, ErrorCode};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, LastRawMessageErrorKind};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subscriber};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use super::channel::lock;
-use super::log::{Entry, Failure, Log, Push, Pushed, Pushes, Tail};
-use super::memory::{MAX_CLAIM, REPEAT};
+use super::log::{Failure, Log, Push, Pushed, Pushes, Tail};
+use super::memory::MAX_CLAIM;
 use super::types::{Epoch, HistoryLimits, Position};
 
-/// Bytes that NATS adds to a message at most: record, subject, id.
-const OVERHEAD: usize = 512;
+use streams::{PREFIX, subject};
+
+mod streams;
+
 /// Messages that are read at the same time.
 const READS: usize = 64;
-/// Streams of channels begin with it.
-const STREAM: &str = "live_";
 /// The stream of claims. No channel has this name.
 const CLAIMS: &str = "live-claims";
 /// Size of all claims. At this limit claims fail: forgetting one would let a token work twice.
@@ -53,171 +49,6 @@ pub(super) struct NatsLog {
     epochs: Mutex<HashMap<String, Epoch>>,
     /// Tasks that pass on what is pushed, by channel.
     listeners: Mutex<HashMap<String, JoinSet<()>>>,
-}
-
-/// The epoch of a stream, and where it began if an older state was restored.
-#[derive(Clone, Copy)]
-struct Life {
-    epoch: Epoch,
-    forked: Option<Position>,
-}
-
-impl Life {
-    fn describe(&self) -> String {
-        match self.forked {
-            None => format!("live {}", self.epoch),
-            Some(at) => format!("live {} after {} {}", self.epoch, at.epoch, at.offset),
-        }
-    }
-
-    fn of(config: &Config) -> Result<Self, Failure> {
-        let description = config.description.as_deref().unwrap_or_default();
-        let words: Vec<&str> = description.split(' ').collect();
-        match words[..] {
-            ["live", epoch] => Ok(Self {
-                epoch: epoch.parse()?,
-                forked: None,
-            }),
-            ["live", epoch, "after", before, offset] => Ok(Self {
-                epoch: epoch.parse()?,
-                forked: Some(Position {
-                    epoch: before.parse()?,
-                    offset: offset.parse()?,
-                }),
-            }),
-            _ => Err(format!("the stream {} is not of this program", config.name).into()),
-        }
-    }
-}
-
-impl NatsLog {
-    fn config(&self, channel: &str, life: Life) -> Config {
-        let age = self.limits.age.max(Duration::from_millis(100)); // the least that NATS takes
-        let bytes = self
-            .limits
-            .bytes
-            .saturating_add(self.limits.count.saturating_mul(OVERHEAD));
-        Config {
-            name: stream_name(channel),
-            description: Some(life.describe()),
-            subjects: vec![subject(channel, life.epoch)],
-            max_messages: i64::try_from(self.limits.count).unwrap_or(i64::MAX),
-            max_bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
-            max_age: age,
-            duplicate_window: REPEAT.min(age),
-            republish: Some(Republish {
-                // With a wildcard for the epoch, because it cannot be changed later.
-                source: format!("live.in.*.{channel}"),
-                destination: format!("live.out.{channel}.{{{{wildcard(1)}}}}"),
-                headers_only: false,
-            }),
-            num_replicas: 1,
-            ..Config::default()
-        }
-    }
-
-    /// The stream of a channel. Makes it if it is missing.
-    async fn stream(&self, channel: &str) -> Result<(Info, Life), Failure> {
-        let info = loop {
-            match self.context.get_stream(stream_name(channel)).await {
-                Ok(stream) => break stream.cached_info().clone(),
-                Err(error) => match error.kind() {
-                    GetStreamErrorKind::JetStream(e)
-                        if e.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
-                    _ => return Err(error.into()),
-                },
-            }
-            let life = Life {
-                epoch: Epoch::random(),
-                forked: None,
-            };
-            match self.context.create_stream(self.config(channel, life)).await {
-                Ok(stream) => break stream.cached_info().clone(),
-                Err(error) => match error.kind() {
-                    // Another node was faster.
-                    CreateStreamErrorKind::JetStream(e)
-                        if e.error_code() == ErrorCode::STREAM_NAME_EXIST => {}
-                    _ => return Err(error.into()),
-                },
-            }
-        };
-        let life = Life::of(&info.config)?;
-        self.remember(channel, life.epoch);
-        Ok((info, life))
-    }
-
-    fn remember(&self, channel: &str, epoch: Epoch) {
-        let mut epochs = lock(&self.epochs);
-        if epochs.len() >= self.limits.channels {
-            epochs.clear();
-        }
-        epochs.insert(channel.into(), epoch);
-    }
-
-    /// Begins a new epoch after `at`. If several nodes do it at the same time, the last one wins; the
-    /// others see it at their next publish or read. Sequences go on, so no position is used twice.
-    async fn fork(&self, channel: &str, at: Position) -> Result<Life, Failure> {
-        let life = Life {
-            epoch: Epoch::random(),
-            forked: Some(at),
-        };
-        self.context
-            .update_stream(self.config(channel, life))
-            .await?;
-        Ok(self.stream(channel).await?.1)
-    }
-
-    /// Removes the stream of a channel if it is empty and no node listens to it.
-    async fn remove_unused(&self, channel: &str) -> Result<(), Failure> {
-        let asked = self
-            .client
-            .request(format!("live.out.{channel}.anybody"), Bytes::new());
-        match timeout(Duration::from_secs(1), asked).await {
-            Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {}
-            _ => return Ok(()), // Listeners do not answer.
-        }
-        // First it takes no messages any more, so that none is lost that comes in this moment.
-        let life = Life {
-            epoch: Epoch::random(),
-            forked: None,
-        };
-        let open = self.config(channel, life);
-        let closed = Config {
-            description: Some("closed".into()),
-            subjects: vec![format!("live.in.closed.{channel}")],
-            ..open.clone()
-        };
-        if self.context.update_stream(closed).await?.state.messages == 0 {
-            self.context.delete_stream(stream_name(channel)).await?;
-        } else {
-            self.context.update_stream(open).await?;
-        }
-        Ok(())
-    }
-
-    async fn entry(&self, channel: &str, offset: u64) -> Result<Option<Entry>, Failure> {
-        let stream = self
-            .context
-            .get_stream_no_info(stream_name(channel))
-            .await?;
-        // The leader answers it: replicas may not have the last messages yet.
-        match stream.get_raw_message(offset).await {
-            Ok(message) => {
-                let nanos = message.time.unix_timestamp_nanos();
-                let stored = Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
-                Ok(Some(Entry {
-                    offset,
-                    age: since_1970().saturating_sub(stored),
-                    payload: message.payload,
-                }))
-            }
-            // Too old since the stream was looked at.
-            Err(error) => match error.kind() {
-                RawMessageErrorKind::NoMessageFound => Ok(None),
-                _ => Err(error.into()),
-            },
-        }
-    }
 }
 
 impl Log for NatsLog {
@@ -405,7 +236,7 @@ impl Log for NatsLog {
         let streams = self.context.streams().map_err(Failure::from);
         streams
             .try_for_each_concurrent(READS, async |info| {
-                match info.config.name.strip_prefix(STREAM) {
+                match info.config.name.strip_prefix(PREFIX) {
                     Some(channel) if info.state.messages == 0 => self.remove_unused(channel).await,
                     _ => Ok(()),
                 }
@@ -442,14 +273,6 @@ fn parse(message: async_nats::Message) -> Option<Pushed> {
 
 fn addresses(url: &str) -> std::io::Result<Vec<ServerAddr>> {
     url.split(',').map(str::parse).collect()
-}
-
-fn stream_name(channel: &str) -> String {
-    format!("{STREAM}{channel}")
-}
-
-fn subject(channel: &str, epoch: Epoch) -> String {
-    format!("live.in.{epoch}.{channel}")
 }
 
 fn since_1970() -> Duration {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::ring::Ring;
-use super::types::{Epoch, HistoryLimits, Message, Position};
+use crate::broker::ring::Ring;
+use crate::broker::types::{Epoch, HistoryLimits, Message, Position};
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -7,12 +7,14 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::channel::lock;
-use super::channels::Channels;
-use super::counts::Counters;
-use super::follower::Remote;
-use super::log::{Entry, Failure, Log, Push, Pushed, Pushes, Tail};
-use super::types::{Callback, EngineState, Epoch, Event, HistoryLimits, Position, Published};
+use crate::broker::channel::lock;
+use crate::broker::channels::Channels;
+use crate::broker::counts::Counters;
+use crate::broker::log::{Entry, Failure, Log, Push, Pushed, Pushes, Tail};
+use crate::broker::remote::Remote;
+use crate::broker::types::{
+    Callback, EngineState, Epoch, Event, HistoryLimits, Position, Published,
+};
 
 /// The servers by URL.
 static SERVERS: Mutex<Option<HashMap<String, Arc<Mutex<Server>>>>> = Mutex::new(None);
