@@ -13,7 +13,8 @@ use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use live::compare::Transport;
-use live::compare::client::{Counts, Session, Stats, View, read};
+use live::compare::answers::{Counts, Stats};
+use live::compare::client::{Session, View, read};
 use live::options::Serve;
 use live::server::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
@@ -95,7 +96,7 @@ async fn nothing_is_lost_or_doubled_over_connections_that_break() {
 }
 
 fn counts(stats: Stats) -> [Counts; 4] {
-    [stats.poll, stats.long, stats.events, stats.ws]
+    Transport::ALL.map(|transport| stats.of(transport).clone())
 }
 
 /// Waits until the server has counted this. It counts what it writes a moment after the client has it.
