@@ -79,7 +79,9 @@ export class View {
     };
     text.oninput = () => {
       this.#textError("");
-      if (this.#active) session.typing(this.#active, text.value.trim() === "");
+      if (!this.#active) return;
+      this.#active.draft = text.value;
+      session.typing(this.#active, text.value.trim() === "");
     };
     retry.onclick = () => {
       if (session.connection.state === "stopped") session.start(session.user);
@@ -144,7 +146,6 @@ export class View {
 
   #open(name) {
     const { text } = this.#ui;
-    if (this.#active) this.#active.draft = text.value;
     this.#active = this.#session.join(name);
     text.value = this.#active.draft;
     history.replaceState(null, "", `#${encodeURIComponent(name)}`);
@@ -186,7 +187,7 @@ export class View {
     if (!log) {
       const edit = (item) => {
         const { text } = this.#ui;
-        text.value = text.value === "" ? item.text : `${text.value} ${item.text}`;
+        text.value = room.draft = room.draft === "" ? item.text : `${room.draft} ${item.text}`;
         text.focus();
         discard(item);
       };
