@@ -18,10 +18,10 @@ export const browser = {
   random: Math.random,
 };
 
-/** The server has answered, and trying again would not help. */
+/** The server has refused, and would refuse again. */
 class Refused extends Error {}
 
-/** The server has answered: not now. */
+/** The server has refused, for now. */
 class NotNow extends Error {
   constructor(message, retryAfter) {
     super(message);
@@ -53,7 +53,7 @@ export class Connection {
   #upSince = null;
   #timer;
   #notBefore = 0;
-  /** Of the present try. What an earlier one still reports is ignored. */
+  /** Of the present try. Reports of an earlier one are ignored. */
   #abort = new AbortController();
 
   /** `base`: the address of the page. */
@@ -89,13 +89,13 @@ export class Connection {
     if (this.state === "up") this.#retry(reason);
   }
 
-  /** Ends the pause before the next try, but not one that the server has asked for. */
+  /** Ends the pause before the next try, unless the server has asked for it (Retry-After). */
   hurry() {
     if (this.state !== "waiting" || this.#env.now() < this.#notBefore) return;
     this.#attempt();
   }
 
-  /** The browser has another network: the connection of the old one may be dead without knowing it. */
+  /** The browser has a new network. A connection over the old one may be dead without a sign of it. */
   renew() {
     if (this.state === "up") this.#attempt();
     else this.hurry();

@@ -438,7 +438,7 @@ test("1008 ends it, until the button", limit, async () => {
   await ann.sees("Ann: waits sent");
 });
 
-test("many messages: in order, bounded, and the reader stays where he reads", limit, async () => {
+test("many messages: in order, bounded, and the log does not move under the reader", limit, async () => {
   const server = await live("--rate", "100000", "--burst", "100000");
   const ann = await Person.enter(server, "Ann");
   const bob = await Person.enter(server, "Bob");
