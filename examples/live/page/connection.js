@@ -30,7 +30,7 @@ class NotNow extends Error {
 }
 
 /**
- * States, given to `onState` as `{ state, reason, until }`:
+ * States, given to `onState` as `{ state, reason, until, code }`; `code` is the close code of a lost connection:
  *
  *     idle         before `start` and after `stop`
  *     connecting
@@ -163,7 +163,8 @@ export class Connection {
       // A server that stops says so: there is another one, or there will be soon.
       if (code === GOING_AWAY && this.#upSince !== null) this.#backoff.reset();
       // Scripts are not told why a handshake was refused (401, 503).
-      this.#retry(reason || (opened ? `the connection was lost (${code})` : "the server did not accept the connection"));
+      const why = opened ? `the connection was lost (${code})` : "the server did not accept the connection";
+      this.#retry(reason || why, 0, code);
     };
   }
 
@@ -183,14 +184,14 @@ export class Connection {
     this.#onMessage(message);
   }
 
-  #retry(reason, atLeast = 0) {
+  #retry(reason, atLeast = 0, code = 0) {
     const openFor = this.#upSince === null ? 0 : this.#env.now() - this.#upSince;
     this.#end();
     this.#notBefore = this.#env.now() + atLeast;
     // The jitter comes on top of the server's time: it has told the same to others.
     const pause = atLeast + this.#backoff.pause(openFor);
     this.#timer = this.#env.setTimeout(() => this.#attempt(), pause);
-    this.#enter("waiting", { reason, until: this.#env.now() + pause });
+    this.#enter("waiting", { reason, until: this.#env.now() + pause, code });
   }
 
   #within(reason) {
@@ -207,9 +208,9 @@ export class Connection {
     this.#upSince = null;
   }
 
-  #enter(state, { reason = "", until = 0 } = {}) {
+  #enter(state, { reason = "", until = 0, code = 0 } = {}) {
     this.state = state;
-    this.#onState({ state, reason, until });
+    this.#onState({ state, reason, until, code });
   }
 }
 

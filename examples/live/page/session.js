@@ -11,6 +11,9 @@ const HOLD = 1000;
 const TYPING_AGAIN = 3000;
 const TYPING_OVER = 4000;
 
+/** Close code: a message is too big. */
+const TOO_BIG = 1009;
+
 /** These refusals pass: the same message with the same id may be sent later. */
 const LATER = new Set(["rate_limited", "busy", "engine_away", "not_joined"]);
 
@@ -19,7 +22,7 @@ const LATER = new Set(["rate_limited", "busy", "engine_away", "not_joined"]);
  * rooms), and `failed(reason, room)` for an error that has no message: `room` is its name if a room could not be joined.
  */
 export class Session {
-  connection = { state: "idle", reason: "", until: 0 };
+  connection = { state: "idle", reason: "", until: 0, code: 0 };
   user = "";
   node = "";
   engineAway = false;
@@ -35,6 +38,7 @@ export class Session {
   #pumpTimer;
   #typing = { room: "", until: 0, timer: undefined };
   #lastId = 0;
+  #launched = 0;
   #prefix;
 
   constructor(base, { changed, failed }, env = browser) {
@@ -91,7 +95,8 @@ export class Session {
   }
 
   /** Shows the text as "sending" and sends it in its turn. Returns why it cannot, or "". */
-  say(room, text) {
+  say(room, written) {
+    const text = plain(written);
     if ([...text].length > this.textLimit) return `The message is longer than ${this.textLimit} characters.`;
     if (room.pending.length >= MOST_PENDING) return "Too many messages wait for the server. Try again later.";
     this.#lastId += 1;
@@ -142,6 +147,8 @@ export class Session {
     this.connection = connection;
     if (connection.state !== "up") {
       for (const room of this.rooms.values()) {
+        // The same message again would have the same end.
+        if (connection.code === TOO_BIG && room.flight?.item) room.refuse(room.flight.item.id, "it is too long");
         room.disconnected();
         this.#changed(room);
       }
@@ -163,7 +170,7 @@ export class Session {
         this.#changed(null);
         return this.#pump();
       case "error":
-        return this.#error(message, room);
+        return this.#error(message, room ?? this.#unnamed(message));
     }
     // What was under way when the user left the room, or is older than a new entry.
     if (!room || (room.state !== "in" && message.type !== "joined")) return;
@@ -238,6 +245,13 @@ export class Session {
     this.#pump();
   }
 
+  /** The server does not repeat a name that is no name of a room. It answers in order: the oldest join is meant. */
+  #unnamed({ code, room }) {
+    if (code !== "bad_room" || room !== undefined) return undefined;
+    const joins = [...this.rooms.values()].filter(({ flight }) => flight?.join);
+    return joins.sort((a, b) => a.flight.number - b.flight.number)[0];
+  }
+
   /** What is in flight is sent again in a while. */
   #putOff(room) {
     if (room.flight?.join) room.state = "out";
@@ -280,6 +294,7 @@ export class Session {
   }
 
   #launch(room, flight, message) {
+    flight.number = this.#launched += 1;
     room.flight = flight;
     this.#connection.send(message);
     this.#env.setTimeout(() => {
@@ -309,6 +324,9 @@ export class Session {
     }, next - this.#env.now());
   }
 }
+
+/** Without what the server refuses: control characters except line feed and tab, and halves of characters. */
+const plain = (text) => text.replace(/\p{Surrogate}/gu, "\ufffd").replace(/(?![\n\t])\p{Cc}/gu, "");
 
 function randomPrefix() {
   const bytes = crypto.getRandomValues(new Uint8Array(9));

@@ -28,12 +28,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match cli.command {
-        None => start(server::run(cli.serve)),
-        Some(Command::Serve(options)) => start(server::run(options)),
-        Some(Command::Compare(options)) => start(compare::run(options)),
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(options) => start(server::run(options)),
+        Command::Compare(options) => start(compare::run(options)),
         // On a runtime with one thread.
-        Some(Command::Load(options)) => load::main(&options),
+        Command::Load(options) => load::main(&options),
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::counts::Counters;
+use super::log::{Entry, Tail};
 use super::memory::Ids;
 use super::ring::Ring;
 use super::types::{
@@ -71,7 +72,6 @@ struct Queued {
 enum Happened {
     Message(Arc<Message>),
     Signal(Bytes, Option<oneshot::Sender<usize>>),
-    #[allow(dead_code)] // until there are other engines
     Reset(Position),
 }
 
@@ -113,7 +113,6 @@ impl Channel {
         lock(&self.state)
     }
 
-    #[allow(dead_code)]
     pub fn position(&self) -> Position {
         self.state().ring.position()
     }
@@ -194,13 +193,71 @@ impl Channel {
         Ok((position, false))
     }
 
-    /// Takes on another history, after `position`.
-    #[allow(dead_code)]
-    pub fn reset(&self, position: Position) {
+    /// Takes in a message that the log has pushed. `false`: something before it is missing here.
+    pub fn take_in(&self, position: Position, payload: Bytes) -> bool {
         let mut state = self.state();
-        state.ring.reset(position);
-        state.waiting.clear();
-        state.enqueue(Happened::Reset(position));
+        let last = state.ring.position();
+        if position.epoch != last.epoch || position.offset > last.offset + 1 {
+            return false;
+        }
+        // Otherwise it was read before.
+        if position.offset == last.offset + 1 {
+            self.push(&mut state, Instant::now(), position, payload);
+        }
+        true
+    }
+
+    /// Takes in what was read from the log: what is new here, or another epoch.
+    pub fn catch_up(&self, tail: Tail) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let last = state.ring.position();
+        let mut seen = 0;
+        if tail.position.epoch != last.epoch {
+            if let Some(forked) = tail.forked
+                && forked.epoch == last.epoch
+            {
+                seen = forked.offset.min(last.offset);
+            }
+            let first = tail.entries.first().map(|entry| entry.offset - 1);
+            let before = Position {
+                offset: first.unwrap_or(tail.position.offset),
+                ..tail.position
+            };
+            state.ring.reset(before);
+            state.waiting.clear();
+            if seen <= before.offset {
+                state.enqueue(Happened::Reset(before));
+            }
+            Counters::add(&self.counters.resets, 1);
+        }
+        for Entry {
+            offset,
+            age,
+            payload,
+        } in tail.entries
+        {
+            if offset <= state.ring.position().offset {
+                continue; // It was pushed before.
+            }
+            let position = Position {
+                offset,
+                ..tail.position
+            };
+            let at = now.checked_sub(age).unwrap_or(now);
+            let message = Arc::new(Message::new(self.name.clone(), position, payload));
+            state.ring.push(at, message.clone());
+            if offset > seen {
+                state.enqueue(Happened::Message(message));
+            } else if offset == seen {
+                state.enqueue(Happened::Reset(position));
+            }
+        }
+        // The last messages are too old, or were removed.
+        if tail.position.offset > state.ring.position().offset {
+            state.ring.reset(tail.position);
+        }
+        state.ring.expire(now);
     }
 
     fn push(&self, state: &mut State, at: Instant, position: Position, payload: Bytes) {
@@ -236,6 +293,11 @@ impl Channel {
             return subscribers;
         }
         delivered.await.unwrap_or(0)
+    }
+
+    /// A signal of another node.
+    pub fn signalled(&self, payload: Bytes) {
+        self.state().enqueue(Happened::Signal(payload, None));
     }
 
     /// Tells the subscribers what is in the queue, unless another thread does.

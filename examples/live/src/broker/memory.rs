@@ -101,7 +101,7 @@ impl Claims {
         if claimed.ends.len() >= CLAIMS {
             return Err(BrokerError::TooManyClaims);
         }
-        let (key, end) = (digest(key), now + ttl.min(MAX_CLAIM));
+        let (key, end) = (digest(key), now + ttl);
         if let Entry::Vacant(vacant) = claimed.ends.entry(key) {
             vacant.insert(end);
             claimed.order.push(Reverse((end, key)));

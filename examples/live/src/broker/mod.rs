@@ -10,22 +10,29 @@
 //! | `ring` | the last messages of a channel |
 //! | `channel` | a ring with its subscribers, and the order in which they are told |
 //! | `channels` | the channels of this node, and which one is forgotten |
+//! | `engine` | which engine the broker has |
 //! | `memory` | what only the engine in process needs: ids and claims |
+//! | `log` | what Redis and NATS have in common |
+//! | `follower` | keeps the channels of a node equal to the logs of such an engine |
+//! | `redis` | only what Redis does |
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use channels::Channels;
 use counts::Counters;
-use memory::Claims;
+use engine::Engine;
 
 mod channel;
 mod channels;
 mod counts;
+mod engine;
+mod follower;
+mod log;
 mod memory;
+mod redis;
 mod ring;
 mod types;
 
@@ -55,10 +62,6 @@ pub struct MessageBroker {
     state: watch::Sender<EngineState>,
 }
 
-enum Engine {
-    Memory(Claims),
-}
-
 impl MessageBroker {
     /// Starts the broker of a node. If the engine is away, the node starts all the same and connects
     /// as soon as it can. Call it in a tokio runtime. Fails if the URL is malformed.
@@ -69,19 +72,16 @@ impl MessageBroker {
     ) -> Result<Arc<Self>, BrokerError> {
         limits.count = limits.count.max(1);
         let counters = Arc::<Counters>::default();
-        let engine = match engine {
-            EngineUrl::Memory => Engine::Memory(Claims::default()),
-            EngineUrl::Redis(_) | EngineUrl::Nats(_) => {
-                return Err(BrokerError::BadUrl("not built in yet".into()));
-            }
-        };
+        let channels = Arc::new(Channels::new(limits, counters.clone()));
+        let state = watch::Sender::new(EngineState::Away);
+        let engine = Engine::start(engine, limits, &channels, &counters, &state).await?;
         let broker = Arc::new(Self {
             node: node.into(),
             limits,
-            channels: Arc::new(Channels::new(limits, counters.clone())),
+            channels,
             counters,
             engine,
-            state: watch::Sender::new(EngineState::Up),
+            state,
         });
         tokio::spawn(sweep(Arc::downgrade(&broker)));
         Ok(broker)
@@ -103,9 +103,7 @@ impl MessageBroker {
     ) -> Result<Subscribed, BrokerError> {
         check_channel(channel)?;
         loop {
-            let channel = match &self.engine {
-                Engine::Memory(_) => self.open_in_memory(channel)?,
-            };
+            let channel = self.engine.open(&self.channels, channel).await?;
             // Otherwise it was forgotten in this moment.
             if let Ok(subscribed) = channel.subscribe(&callback) {
                 return Ok(subscribed);
@@ -144,14 +142,8 @@ impl MessageBroker {
             return Err(BrokerError::BadId);
         }
         check_len(&payload, self.limits.bytes)?;
-        let published = match &self.engine {
-            Engine::Memory(_) => loop {
-                let channel = self.open_in_memory(channel)?;
-                if let Ok((position, duplicate)) = channel.append(id, payload.clone()) {
-                    break channel.published(position, duplicate).await;
-                }
-            },
-        };
+        let published = self.engine.publish(&self.channels, channel, id, payload);
+        let published = published.await?;
         let counter = match published.duplicate {
             true => &self.counters.duplicates,
             false => &self.counters.published,
@@ -165,6 +157,7 @@ impl MessageBroker {
     pub async fn signal(&self, channel: &str, payload: Bytes) -> Result<usize, BrokerError> {
         check_channel(channel)?;
         check_len(&payload, MAX_SIGNAL)?;
+        self.engine.signal(channel, &payload);
         match self.channels.get(channel) {
             Some(channel) => Ok(channel.signal(payload).await),
             None => Ok(0),
@@ -186,13 +179,12 @@ impl MessageBroker {
     }
 
     /// True for the first that claims the key within `ttl`, over all nodes. For tokens that work once.
+    /// A claim lasts an hour at most.
     pub async fn claim(&self, key: &str, ttl: Duration) -> Result<bool, BrokerError> {
         if key.is_empty() || key.len() > MAX_ID || key.contains(char::is_control) {
             return Err(BrokerError::BadId);
         }
-        match &self.engine {
-            Engine::Memory(claims) => claims.claim(key, ttl, Instant::now()),
-        }
+        self.engine.claim(key, ttl.min(memory::MAX_CLAIM)).await
     }
 
     /// Whether the engine can be reached.
@@ -204,20 +196,6 @@ impl MessageBroker {
     pub fn counts(&self) -> Counts {
         self.counters.counts(self.channels.len())
     }
-
-    fn open_in_memory(&self, channel: &str) -> Result<Arc<channel::Channel>, BrokerError> {
-        self.channels.open(channel, || Position {
-            epoch: Epoch::random(),
-            offset: 0,
-        })
-    }
-
-    /// For how long a channel is kept that nobody uses.
-    fn unused(&self) -> Duration {
-        match self.engine {
-            Engine::Memory(_) => self.limits.age.max(memory::REPEAT),
-        }
-    }
 }
 
 async fn sweep(broker: Weak<MessageBroker>) {
@@ -226,7 +204,8 @@ async fn sweep(broker: Weak<MessageBroker>) {
         let Some(broker) = broker.upgrade() else {
             return;
         };
-        broker.channels.expire(broker.unused());
+        let unused = broker.engine.unused(broker.limits);
+        broker.channels.expire(unused);
     }
 }
 

@@ -23,6 +23,7 @@ use websocket_proto::handshake::server::Origins;
 use websocket_proto::{Config, deflate::DeflateConfig};
 
 use crate::broker::{EngineState, EngineUrl, HistoryLimits, MessageBroker};
+use crate::chat::Chat;
 use crate::options::Serve;
 
 mod accept;
@@ -52,6 +53,7 @@ pub struct Shared {
     /// The name of this node: the option, or a random one.
     pub node: String,
     pub broker: Arc<MessageBroker>,
+    pub chat: Chat,
     pub metrics: metrics::Metrics,
     pub registry: Registry,
     pub origins: Origins,
@@ -105,9 +107,25 @@ pub struct Server {
 impl Server {
     /// Starts the engine, binds the address, and accepts connections.
     pub async fn start(options: Serve) -> Result<Self, Failure> {
+        let node = match &options.node {
+            Some(node) => node.clone(),
+            None => format!("node-{:08x}", getrandom::u32()?),
+        };
+        let engine: EngineUrl = options.engine.parse()?;
+        let limits = HistoryLimits {
+            count: options.history,
+            age: options.history_age,
+            ..HistoryLimits::default()
+        };
+        let broker = MessageBroker::start(&engine, &node, limits).await?;
+        Self::start_with(options, broker).await
+    }
+
+    /// The same with a broker that other nodes of this process may share.
+    pub async fn start_with(options: Serve, broker: Arc<MessageBroker>) -> Result<Self, Failure> {
         let (stop, stopping) = watch::channel(false);
         let tls = tls::acceptor(&options)?;
-        let app = app(options, stopping).await?;
+        let app = app(options, broker, stopping)?;
         let listen = app.options.listen;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.map_err(|error| format!("{listen}: {error}"))?;
@@ -188,25 +206,21 @@ fn engine(url: &str) -> &str {
     url.split_once(':').map_or(url, |(scheme, _)| scheme)
 }
 
-async fn app(options: Serve, stopping: watch::Receiver<bool>) -> Result<App, Failure> {
+fn app(
+    options: Serve,
+    broker: Arc<MessageBroker>,
+    stopping: watch::Receiver<bool>,
+) -> Result<App, Failure> {
     let mut registry = Registry::default();
     let metrics = metrics::Metrics::new(&mut registry);
-    let node = match &options.node {
-        Some(node) => node.clone(),
-        None => format!("node-{:08x}", getrandom::u32()?),
-    };
-    let engine: EngineUrl = options.engine.parse()?;
-    let limits = HistoryLimits {
-        count: options.history,
-        age: options.history_age,
-        ..HistoryLimits::default()
-    };
+    let config = config(&options);
     Ok(App(Arc::new(Shared {
-        broker: MessageBroker::start(&engine, &node, limits).await?,
+        chat: Chat::new(&options, &broker, &metrics, config.deflate)?,
         slots: accept::Slots::new(options.max_connections),
         origins: origins(&options)?,
-        config: config(&options),
-        node,
+        node: options.node.clone().unwrap_or(broker.node().into()),
+        config,
+        broker,
         metrics,
         registry,
         options,
@@ -219,7 +233,7 @@ fn router(app: App) -> Router {
     let routes = Router::new()
         .merge(pages::routes())
         .merge(status::routes())
-        // .merge(crate::chat::routes())
+        .merge(crate::chat::routes())
         .merge(crate::compare::routes())
         .merge(crate::dashboard::routes());
     guard::around(routes, &app).with_state(app)

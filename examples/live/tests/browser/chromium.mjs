@@ -72,8 +72,8 @@ export class Browser {
     return answer;
   }
 
-  /** A new tab with storage of its own. */
-  async page(url) {
+  /** A new tab with storage of its own, at a URL. */
+  async page(url = undefined) {
     const { browserContextId } = await this.call("Target.createBrowserContext");
     const { targetId } = await this.call("Target.createTarget", { url: "about:blank", browserContextId });
     const { sessionId } = await this.call("Target.attachToTarget", { targetId, flatten: true });
@@ -81,7 +81,7 @@ export class Browser {
     this.#events.on(sessionId, (message) => page.event(message));
     for (const domain of ["Page", "Runtime", "Log", "Network"]) await page.call(`${domain}.enable`);
     await page.size(1280, 800);
-    await page.visit(url);
+    if (url) await page.visit(url);
     return page;
   }
 
@@ -153,8 +153,11 @@ export class Page {
   }
 
   /** Calls the function in the page and returns its result. */
-  async run(called, ...args) {
-    const expression = `(${called})(...${JSON.stringify(args)})`;
+  run(called, ...args) {
+    return this.evaluate(`(${called})(...${JSON.stringify(args)})`);
+  }
+
+  async evaluate(expression) {
     const params = { expression, awaitPromise: true, returnByValue: true, userGesture: true };
     const { result, exceptionDetails } = await this.call("Runtime.evaluate", params);
     if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);

@@ -443,7 +443,7 @@ test("the page never sends faster than the server allows", async () => {
 test("a room that cannot be joined is not kept; not_joined joins again", async () => {
   const { world, made, room, failures } = await session();
   made.join("???");
-  world.give({ type: "error", code: "bad_room", reason: "bad name", room: "???" });
+  world.give({ type: "error", code: "bad_room", reason: "bad name" });
   assert.deepEqual([failures, [...made.rooms.keys()]], [[["bad name", "???"]], ["lobby"]]);
   world.sent();
   made.say(room, "one");
@@ -486,4 +486,12 @@ test("a reload keeps rooms, drafts and what is not acknowledged", async () => {
   assert.equal(again.rooms.get("lobby").draft, "thr");
   again.say(again.rooms.get("help"), "three");
   assert.notEqual(again.rooms.get("help").pending[0].id.split("-")[0], two.id.split("-")[0]);
+});
+
+test("what the server would refuse is not sent", async () => {
+  const { world, made, room } = await session();
+  made.say(room, "a\u0000\u0085\ud800\tb\n😀");
+  assert.deepEqual(world.sent().map(({ text }) => text), ["a\ufffd\tb\n😀"]);
+  world.drop(1009);
+  assert.equal(room.pending[0].state, "refused");
 });

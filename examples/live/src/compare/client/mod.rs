@@ -83,6 +83,16 @@ impl Session {
         })
     }
 
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The path of a request that reads behind `after`.
+    pub fn path(&self, transport: Transport, after: u64) -> String {
+        let (path, id) = (transport.path(), &self.id);
+        format!("/compare/{path}?session={id}&after={after}")
+    }
+
     pub async fn stats(&self) -> Result<Stats, Failure> {
         let mut http = Http::connect(&self.address, tcp(&self.address).await?).await?;
         let path = format!("/compare/stats?session={}", self.id);
@@ -151,11 +161,6 @@ impl View {
 
     fn position(&self) -> u64 {
         self.tally().position
-    }
-
-    fn path(&self, transport: Transport, after: u64) -> String {
-        let (path, id) = (transport.path(), &self.session.id);
-        format!("/compare/{path}?session={id}&after={after}")
     }
 
     fn take(&self, notification: &Notification) {

@@ -90,7 +90,7 @@ async fn long(view: &View) -> Result<(), Failure> {
 /// One poll, short or long.
 async fn ask(view: &View, http: &mut Http, transport: Transport) -> Result<(), Failure> {
     view.tally().requests += 1;
-    let path = view.path(transport, view.position());
+    let path = view.session.path(transport, view.position());
     let body = http.fetch(Method::GET, &path).await?;
     let new: Vec<Notification> = serde_json::from_slice(&body)?;
     new.iter().for_each(|new| view.take(new));
@@ -109,7 +109,7 @@ async fn events(view: &View) -> Result<(), Failure> {
         fields.push(("last-event-id", &last)); // a browser repeats the URL, with this field
     }
     view.tally().requests += 1;
-    let path = view.path(Transport::Events, view.session.start);
+    let path = view.session.path(Transport::Events, view.session.start);
     let mut response = http.send(Method::GET, &path, &fields).await?;
     let mut parser = Parser::default();
     loop {
@@ -131,7 +131,7 @@ async fn events(view: &View) -> Result<(), Failure> {
 async fn websocket(view: &View) -> Result<(), Failure> {
     let stream = view.dial().await?;
     view.tally().requests += 1;
-    let path = view.path(Transport::WebSocket, view.position());
+    let path = view.session.path(Transport::WebSocket, view.position());
     let url = format!("ws://{}{path}", view.session.address);
     let origin = format!("http://{}", view.session.address);
     let request = Request::new(&url)?

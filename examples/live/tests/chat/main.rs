@@ -1,0 +1,6 @@
+//! The chat as its clients see it, over sockets to a server in this process.
+mod client;
+mod entry;
+mod presence;
+mod rooms;
+mod slow;

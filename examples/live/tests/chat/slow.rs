@@ -1,0 +1,1 @@
+//! Clients that read too slowly, or send too much.
