@@ -30,6 +30,8 @@ async fn nodes_behind(kind: Kind) {
     let Some(proxy) = Proxy::start(kind, [n1.addr, n2.addr]).await else {
         return;
     };
+    only_what_is_public(&proxy, &n1).await;
+
     // Both nodes are up once both give connections to clients.
     let mut people: Vec<Person> = Vec::new();
     while ["n1", "n2"]
@@ -84,8 +86,6 @@ async fn nodes_behind(kind: Kind) {
         back = Person::enter(proxy.addr, "Back").await;
     }
     back.hear_until(said).await;
-
-    only_what_is_public(&proxy, &n1).await;
 
     // Nobody is there: the proxy says so, and even then its log has no token.
     n1.kill().await;

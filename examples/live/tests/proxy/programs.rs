@@ -64,7 +64,6 @@ pub enum Kind {
 
 /// A proxy with its configuration file of this package. Only the addresses in it are other ones.
 pub struct Proxy {
-    kind: Kind,
     child: Child,
     pub addr: SocketAddr,
     /// Its files.
@@ -119,12 +118,7 @@ impl Proxy {
         let command = command.arg(file).env("PATH", path).stdin(Stdio::null());
         let command = command.stderr(log.try_clone().unwrap()).stdout(log);
         match command.spawn() {
-            Ok(child) => Some(Self {
-                kind,
-                child,
-                addr,
-                dir,
-            }),
+            Ok(child) => Some(Self { child, addr, dir }),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let required = std::env::var_os("LIVE_REQUIRE_ENGINES").is_some_and(|v| v == "1");
                 assert!(!required, "{program} is not installed");
@@ -171,12 +165,11 @@ impl Proxy {
 }
 
 impl Drop for Proxy {
-    /// A test has failed. nginx has processes of its own, so it must end by itself.
+    /// A test has failed. nginx has processes of its own, and ends them itself.
     fn drop(&mut self) {
-        if let (Kind::Nginx, Ok(None)) = (self.kind, self.child.try_wait()) {
+        if let Ok(None) = self.child.try_wait() {
             signal(&self.child, "TERM");
         }
-        let _ = self.child.start_kill();
     }
 }
 
