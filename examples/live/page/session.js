@@ -38,6 +38,7 @@ export class Session {
   #pumpTimer;
   #typing = { room: "", until: 0, timer: undefined };
   #lastId = 0;
+  #launched = 0;
   #prefix;
 
   constructor(base, { changed, failed }, env = browser) {
@@ -169,7 +170,7 @@ export class Session {
         this.#changed(null);
         return this.#pump();
       case "error":
-        return this.#error(message, room);
+        return this.#error(message, room ?? this.#unnamed(message));
     }
     // What was under way when the user left the room, or is older than a new entry.
     if (!room || (room.state !== "in" && message.type !== "joined")) return;
@@ -244,6 +245,13 @@ export class Session {
     this.#pump();
   }
 
+  /** The server does not repeat a name that is no name of a room. It answers in order: the oldest join is meant. */
+  #unnamed({ code, room }) {
+    if (code !== "bad_room" || room !== undefined) return undefined;
+    const joins = [...this.rooms.values()].filter(({ flight }) => flight?.join);
+    return joins.sort((a, b) => a.flight.number - b.flight.number)[0];
+  }
+
   /** What is in flight is sent again in a while. */
   #putOff(room) {
     if (room.flight?.join) room.state = "out";
@@ -286,6 +294,7 @@ export class Session {
   }
 
   #launch(room, flight, message) {
+    flight.number = this.#launched += 1;
     room.flight = flight;
     this.#connection.send(message);
     this.#env.setTimeout(() => {

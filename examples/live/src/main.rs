@@ -7,7 +7,6 @@ use live::compare::{self, Compare};
 use live::load::{self, Load};
 use live::options::Serve;
 use live::server;
-use tokio::runtime::Runtime;
 
 /// A chat, a dashboard and a comparison of transports, on the WebSocket engine `websocket-proto`.
 #[derive(Parser)]
@@ -29,20 +28,21 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Serve(options) => block_on(server::run(options)),
-        Command::Compare(options) => block_on(compare::run(options)),
-        Command::Load(options) => return load::main(&options),
-    };
-    match result {
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(options) => start(server::run(options)),
+        Command::Compare(options) => start(compare::run(options)),
+        // On a runtime with one thread.
+        Command::Load(options) => load::main(&options),
+    }
+}
+
+#[tokio::main]
+async fn start(command: impl Future<Output = Result<(), Failure>>) -> ExitCode {
+    match command.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("live: {error}");
             ExitCode::FAILURE
         }
     }
-}
-
-fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    Runtime::new()?.block_on(command)
 }

@@ -244,6 +244,7 @@ fn a_reset_loses_what_was_not_read_before() {
     hear(&mut book, 0, 1..=4);
     hear(&mut book, 2, 1..=3);
     for reader in [0, 2] {
+        assert!(!book.settled());
         book.reset(reader, later(0));
         // Messages 3 and 4 of the sender 0, at new offsets.
         book.message(reader, later(1), line(5));

@@ -18,6 +18,7 @@ use super::limits::Full;
 use super::protocol::read_name;
 use super::session::{Session, run};
 use super::token::{TokenError, VALID};
+use crate::broker::BrokerError;
 use crate::server::App;
 use crate::server::metrics::Reason;
 use crate::server::upgrade::upgrade;
@@ -112,10 +113,8 @@ async fn admit(
     if !handshake {
         return Err(Refused::Handshake);
     }
-    match app.broker.claim(&claims.key, claims.left).await {
-        Ok(true) => {}
-        Ok(false) => return Err(TokenError::Used.into()),
-        Err(_) => return Err(Refused::Unavailable("the engine is away")),
+    if !app.broker.claim(&claims.key, claims.left).await? {
+        return Err(TokenError::Used.into());
     }
     let id = app.chat.ids.fetch_add(1, Relaxed);
     Ok(Session::new(app.clone(), place, id))
@@ -126,6 +125,8 @@ async fn admit(
 enum Refused {
     #[error("{0}")]
     Unavailable(&'static str),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
@@ -138,7 +139,7 @@ impl Refused {
     /// For the metrics.
     fn label(&self) -> &'static str {
         match self {
-            Self::Unavailable(_) => "unavailable",
+            Self::Unavailable(_) | Self::Broker(_) => "unavailable",
             Self::Token(_) => "token",
             Self::Full(_) => "connections",
             Self::Handshake => "handshake",
@@ -150,7 +151,7 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let text = format!("{self}\n");
         match self {
-            Self::Unavailable(_) | Self::Full(_) => {
+            Self::Unavailable(_) | Self::Broker(_) | Self::Full(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "5")], text).into_response()
             }
             Self::Token(_) => (StatusCode::UNAUTHORIZED, text).into_response(),

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 
 use prometheus_client::metrics::counter::Counter;
@@ -55,7 +55,6 @@ pub struct Room {
     rooms: Weak<Rooms>,
     callback: Callback,
     subscribed: OnceCell<()>,
-    closed: AtomicBool,
     /// Counts stored messages and resets: a reader looks at the history only if it has changed.
     news: AtomicU64,
     state: Mutex<State>,
@@ -65,6 +64,8 @@ pub struct Room {
 
 struct State {
     presence: Presence,
+    /// The last signals of a room that is closed.
+    closed: Option<Vec<Vec<u8>>>,
     readers: HashMap<u64, Arc<Mailbox>>,
 }
 
@@ -186,13 +187,17 @@ impl Rooms {
         };
         entry.seats -= 1;
         if entry.seats == 0 {
+            // Under the lock: the signals of the next room of this name must have higher numbers.
+            room.close(self);
             open.remove(&room.name);
             drop(open);
             self.gauge.dec();
             self.broker.unsubscribe(&room.channel, &room.callback);
-            room.closed.store(true, Relaxed);
-            room.changed.notify_one();
         }
+    }
+
+    fn signals(&self, gossip: &[Gossip]) -> Vec<Vec<u8>> {
+        gossip.iter().map(|gossip| self.signal(gossip)).collect()
     }
 
     /// What is lost on the way, for example because the engine is away, the next heartbeat mends.
@@ -228,10 +233,10 @@ impl Room {
                     }
                 }),
                 subscribed: OnceCell::new(),
-                closed: AtomicBool::new(false),
                 news: AtomicU64::new(0),
                 state: Mutex::new(State {
                     presence: Presence::new(Instant::now()),
+                    closed: None,
                     readers: HashMap::new(),
                 }),
                 changed: Notify::new(),
@@ -263,6 +268,13 @@ impl Room {
             Ok(())
         };
         self.subscribed.get_or_try_init(subscribe).await.map(|_| ())
+    }
+
+    fn close(&self, rooms: &Rooms) {
+        let mut state = lock(&self.state);
+        let gossip = state.presence.gossip(Instant::now());
+        state.closed = Some(rooms.signals(&gossip));
+        self.changed.notify_one();
     }
 
     fn hear(&self, event: Event<'_>) {
@@ -312,17 +324,17 @@ impl Room {
     async fn run(self: Arc<Self>, rooms: Arc<Rooms>) {
         let mut sending = None;
         loop {
-            let closed = self.closed.load(Relaxed);
             let deadline = {
                 let mut state = lock(&self.state);
                 let now = Instant::now();
                 if sending.is_none() {
-                    let gossip = state.presence.gossip(now);
-                    let signals: Vec<_> = gossip.iter().map(|it| rooms.signal(it)).collect();
+                    let signals = match &mut state.closed {
+                        Some(last) if last.is_empty() => return,
+                        Some(last) => mem::take(last),
+                        None => rooms.signals(&state.presence.gossip(now)),
+                    };
                     if !signals.is_empty() {
                         sending = Some(Box::pin(rooms.send(&self.channel, signals)));
-                    } else if closed {
-                        return;
                     }
                 }
                 if let Some(diff) = state.presence.diff(now) {

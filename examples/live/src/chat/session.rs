@@ -104,44 +104,44 @@ enum Next {
 }
 
 /// Runs a connection to its end.
-pub async fn run(mut socket: WebSocket, mut session: Session) {
+///
+/// It is no `async fn`: that would keep its arguments twice, as captured and as used.
+pub fn run(mut socket: WebSocket, mut session: Session) -> impl Future<Output = ()> + Send {
     let mut stopping = session.app.stopping.clone();
     let mut engine = session.app.broker.state();
-    let mut wake = Wake::Start;
-    loop {
-        let next = POOL.with_borrow_mut(|pool| {
-            pool.lend(&mut socket.ws);
-            let next = session.turn(wake, &mut socket);
-            pool.reclaim(&mut socket.ws);
-            next
-        });
-        match next {
-            Next::Wait => {}
-            Next::Yield => {
-                yield_now().await;
-                wake = Wake::Look;
-                continue;
-            }
-            Next::Finish => {
-                socket.finish().await;
-                break;
-            }
-            Next::Close(code, reason) => {
-                session.leave();
-                // Nobody can do anything about a peer that does not answer.
-                let _ = Box::pin(socket.close(code, reason)).await;
-                break;
-            }
-        }
-        wake = select! {
-            () = socket.wait() => Wake::Look,
-            () = session.mailbox.wake.notified() => Wake::Look,
-            done = or_pending(&mut session.doing) => Wake::Done(done),
-            Ok(()) = engine.changed() => Wake::Engine(*engine.borrow_and_update()),
-            _ = stopping.wait_for(|stop| *stop) => Wake::Stop,
+    async move {
+        let mut wake = Wake::Start;
+        let close = loop {
+            let next = POOL.with_borrow_mut(|pool| {
+                pool.lend(&mut socket.ws);
+                let next = session.turn(wake, &mut socket);
+                pool.reclaim(&mut socket.ws);
+                next
+            });
+            wake = match next {
+                Next::Finish => break None,
+                Next::Close(code, reason) => break Some((code, reason)),
+                Next::Yield => {
+                    yield_now().await;
+                    Wake::Look
+                }
+                Next::Wait => select! {
+                    () = socket.wait() => Wake::Look,
+                    () = session.mailbox.wake.notified() => Wake::Look,
+                    done = or_pending(&mut session.doing) => Wake::Done(done),
+                    Ok(()) = engine.changed() => Wake::Engine(*engine.borrow_and_update()),
+                    _ = stopping.wait_for(|stop| *stop) => Wake::Stop,
+                },
+            };
         };
+        session.leave();
+        match close {
+            // A peer that does not answer in time is gone. In a box, as it is not for long.
+            Some((code, reason)) => _ = Box::pin(socket.close(code, reason)).await,
+            None => socket.finish().await,
+        }
+        session.ended(&socket.ws);
     }
-    session.ended(&socket.ws);
 }
 
 impl Session {
@@ -519,4 +519,18 @@ fn refused(input: &Input, error: &BrokerError) -> Refusal {
         _ => Code::Busy,
     };
     input.refuse(code, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Idle connections are many. Each one also has its timer, its HTTP stream and its mailbox.
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        fn size<A, B, F>(_: fn(A, B) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(size(run) <= 1300, "{} bytes", size(run));
+    }
 }

@@ -311,13 +311,13 @@ fn skip(missing: &mut Vec<u64>, faults: &mut Faults, reader: usize, from: u64, t
 /// The sequences of each sender must be 1, 2, 3 …
 fn check_senders(room: usize, logs: &[Log], faults: &mut Faults) {
     let mut last = BTreeMap::new();
-    for (age, log) in logs.iter().enumerate() {
+    for log in logs {
         let mut seen = BTreeSet::new();
         for (offset, &(sender, sequence)) in &log.entries {
             let last = last.entry(sender).or_insert(0);
             // A new epoch can begin with the end of the old one, and a message can be sent again whose
             // acknowledgement was lost.
-            let begins = age > 0 && seen.insert(sender);
+            let begins = seen.insert(sender);
             let what = if sequence > *last + 1 {
                 faults.disordered += 1;
                 "too early"

@@ -113,7 +113,8 @@ pub struct Report {
     pub sent_for: Duration,
     /// The time over which CPU was measured.
     pub cpu_for: Duration,
-    pub own_cpu: f64,
+    /// Of this process: CPU time during the load, and memory that the connections have added.
+    pub own: Sample,
     /// Of the servers: before the first connection, when all are open, and after the load.
     pub before: Option<Sample>,
     pub idle: Option<Sample>,
@@ -183,7 +184,7 @@ impl Report {
             ("memory_loaded_kib", optional(memory.map(|it| it.1))),
             ("cpu_seconds", optional(self.cpu())),
             ("cpu_us_a_delivery", optional(self.micros_a_delivery())),
-            ("load_cpu_seconds", format!("{:.3}", self.own_cpu)),
+            ("load_cpu_seconds", format!("{:.3}", self.own.cpu)),
             ("resumes", stats.resume.len().to_string()),
             ("unrecovered", stats.unrecovered.to_string()),
             ("lost", faults.lost.to_string()),
@@ -243,8 +244,10 @@ impl Display for Report {
             write!(f, "server CPU     {each:.2} µs a delivered message")?;
             writeln!(f, ", {:.0} % of a core", share(cpu))?;
         }
-        let own = share(self.own_cpu);
-        writeln!(f, "this tool      {own:.0} % of a core")?;
+        let own = share(self.own.cpu);
+        let memory = self.own.memory / f64::from(connections) / 1024.0;
+        write!(f, "this tool      {memory:.1} KiB a connection")?;
+        writeln!(f, ", {own:.0} % of a core")?;
         if own > 90.0 {
             writeln!(
                 f,

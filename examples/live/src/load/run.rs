@@ -14,6 +14,7 @@ use super::client::{self, Control, Shared};
 use super::http::Node;
 use super::ledger::Ledger;
 use super::open::{Opener, check_files};
+use super::probe::Sample;
 use super::report::{Report, Stats};
 use super::{Load, probe};
 
@@ -58,6 +59,7 @@ async fn all_phases(options: &Load, progress: &watch::Sender<Progress>) -> Resul
     let shared = Rc::new(shared(options).await?);
     let phase = |phase| progress.send_modify(|now| now.phase = phase);
     let before = probe::servers(&shared.nodes, &options.pids).await;
+    let own_before = probe::own();
 
     let clients = options.connections as usize;
     let mut tasks: JoinSet<()> = JoinSet::new();
@@ -76,7 +78,7 @@ async fn all_phases(options: &Load, progress: &watch::Sender<Progress>) -> Resul
     let idle = probe::servers(&shared.nodes, &options.pids).await;
 
     phase(Phase::Sending);
-    let (own, start) = (probe::own(), Instant::now());
+    let (own_idle, start) = (probe::own(), Instant::now());
     let sending = Duration::from_secs(options.seconds);
     tokio::select! {
         () = pace(&shared) => {}
@@ -95,7 +97,10 @@ async fn all_phases(options: &Load, progress: &watch::Sender<Progress>) -> Resul
     )
     .await;
     let loaded = probe::servers(&shared.nodes, &options.pids).await;
-    let own = probe::own().cpu - own.cpu;
+    let own = Sample {
+        memory: own_idle.memory - own_before.memory,
+        cpu: probe::own().cpu - own_idle.cpu,
+    };
     let (cpu_for, joined) = (start.elapsed(), shared.joined.get());
 
     phase(Phase::Closing);
@@ -120,7 +125,7 @@ async fn all_phases(options: &Load, progress: &watch::Sender<Progress>) -> Resul
         delivered: ledger.delivered(),
         sent_for,
         cpu_for,
-        own_cpu: own,
+        own,
         before,
         idle,
         loaded,

@@ -2,6 +2,7 @@
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::response::Response;
+use futures_util::FutureExt;
 use hyper::upgrade;
 use hyper_util::rt::TokioIo;
 use websocket_proto::handshake::http::check;
@@ -32,11 +33,13 @@ where
         Err(refusal) => refusal.response(),
         Ok(pending) => match pending.accept(Accept::new()) {
             Ok((ws, response)) => {
+                let upgrading = upgrade::on(request);
                 tokio::spawn(async move {
-                    let _slot = slot;
-                    match upgrade::on(request).await {
+                    match upgrading.await {
                         Ok(stream) => {
-                            talk(Socket::new(TokioIo::new(stream), ws, RecvBuf::new())).await;
+                            let socket = Socket::new(TokioIo::new(stream), ws, RecvBuf::new());
+                            // In a task of its own: this one has room for what is not needed any more.
+                            tokio::spawn(talk(socket).map(|()| drop(slot)));
                         }
                         Err(error) => tracing::debug!(%error, "upgrade failed"),
                     }

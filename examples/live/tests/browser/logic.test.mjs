@@ -443,7 +443,7 @@ test("the page never sends faster than the server allows", async () => {
 test("a room that cannot be joined is not kept; not_joined joins again", async () => {
   const { world, made, room, failures } = await session();
   made.join("???");
-  world.give({ type: "error", code: "bad_room", reason: "bad name", room: "???" });
+  world.give({ type: "error", code: "bad_room", reason: "bad name" });
   assert.deepEqual([failures, [...made.rooms.keys()]], [[["bad name", "???"]], ["lobby"]]);
   world.sent();
   made.say(room, "one");
