@@ -67,6 +67,12 @@ async fn log(State(app): State<App>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status().as_u16();
     let ms = start.elapsed().as_secs_f64() * 1000.0;
-    tracing::info!(%method, path, status, ms, node = app.node, "request");
+    // Programs ask for these every second.
+    match &*path {
+        "/healthz" | "/metrics" => {
+            tracing::debug!(%method, path, status, ms, node = app.node, "request");
+        }
+        _ => tracing::info!(%method, path, status, ms, node = app.node, "request"),
+    }
     response
 }

@@ -185,6 +185,11 @@ pub async fn run(options: Serve) -> Result<(), Failure> {
         drain_seconds = options.drain.as_secs(),
         "started"
     );
+    if let Some(files) = process::raise_file_limit()
+        && files < options.max_connections as u64
+    {
+        tracing::warn!(files, "fewer files than max_connections: see `ulimit -Hn`");
+    }
     signals.recv().await;
     tracing::info!(
         open = app.sockets(),
