@@ -1,5 +1,6 @@
 //! The four transports at the server: all of them send from the ring of the session's feed.
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +13,12 @@ use axum::routing::{get, post};
 use axum::{Json, RequestPartsExt, Router};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::{select, time::sleep};
 use websocket_proto::{CloseCode, Error, ReadyState};
 
 use super::Transport;
 use super::feed::{Feed, Rate, now};
-use super::session::{Session, Sessions};
+use super::session::{Place, Session, Sessions};
 use crate::server::App;
 use crate::server::meter::{Traffic, Wire};
 use crate::server::upgrade::{WebSocket, upgrade};
@@ -71,7 +71,7 @@ impl IntoResponse for Refused {
             Self::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 [(RETRY_AFTER, "10")],
-                "too many viewers, rates or requests",
+                "too many viewers or rates",
             )
                 .into_response(),
         }
@@ -152,8 +152,6 @@ struct Reader {
     session: Arc<Session>,
     after: u64,
     wire: Option<Wire>,
-    /// Gives the session's place for a request back.
-    _permit: OwnedSemaphorePermit,
 }
 
 #[derive(Deserialize)]
@@ -171,7 +169,6 @@ impl FromRequestParts<App> for Reader {
         let sessions = parts.extensions.get::<Arc<Sessions>>();
         let session = sessions.and_then(|sessions| sessions.get(&query.session));
         let session = session.ok_or_else(|| Refused::UnknownSession.into_response())?;
-        let permit = Arc::clone(&session.requests).try_acquire_owned();
         let last = session.feed.last();
         // A browser that connects again to an event stream repeats the old URL.
         let after = last_event_id(&parts.headers)
@@ -184,7 +181,6 @@ impl FromRequestParts<App> for Reader {
             session,
             after,
             wire: parts.extensions.get().cloned(),
-            _permit: permit.map_err(|_| Refused::Busy.into_response())?,
         })
     }
 }
@@ -224,16 +220,18 @@ async fn poll(reader: Reader) -> impl IntoResponse {
 
 async fn long(State(app): State<App>, reader: Reader) -> impl IntoResponse {
     reader.count_for(Transport::Long);
+    let mut place = reader.session.place(Transport::Long);
     select! {
         () = reader.feed().wait(reader.after) => {}
         () = sleep(LONG_POLL) => {}
-        () = app.stopped() => {}
+        () = over(&app, &mut place) => {}
     }
     reader.answer()
 }
 
 async fn events(State(app): State<App>, reader: Reader) -> impl IntoResponse {
     reader.count_for(Transport::Events);
+    let mut place = reader.session.place(Transport::Events);
     let first = stream::iter([Ok(Event::default().retry(RETRY))]);
     let batches = stream::unfold(reader, async |mut reader| {
         reader.feed().wait(reader.after).await;
@@ -247,7 +245,7 @@ async fn events(State(app): State<App>, reader: Reader) -> impl IntoResponse {
     });
     let all = first
         .chain(events)
-        .take_until(async move { app.stopped().await });
+        .take_until(async move { over(&app, &mut place).await });
     // nginx would collect the events in a buffer.
     let headers = [("x-accel-buffering", "no")];
     (
@@ -264,7 +262,8 @@ async fn ws(State(app): State<App>, reader: Reader, request: Request) -> Respons
     config.deflate = None; // the other transports do not compress either
     let shared = app.clone();
     let response = upgrade(request, &app.origins, config, async move |mut socket| {
-        if let Err(error) = talk(&mut socket, reader, &shared).await {
+        let mut place = reader.session.place(Transport::WebSocket);
+        if let Err(error) = talk(&mut socket, reader, over(&shared, &mut place)).await {
             tracing::debug!(%error, "comparison");
         }
         socket.finish().await; // also after an error: the Close frame is in `out`
@@ -277,7 +276,12 @@ async fn ws(State(app): State<App>, reader: Reader, request: Request) -> Respons
     response
 }
 
-async fn talk(socket: &mut WebSocket, mut reader: Reader, app: &App) -> Result<(), Error> {
+async fn talk(
+    socket: &mut WebSocket,
+    mut reader: Reader,
+    over: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let mut over = pin!(over);
     loop {
         let WebSocket { ws, input, out, .. } = &mut *socket;
         while ws.next_event(input, out)?.is_some() {} // pings and the Close frame are answered already
@@ -299,9 +303,17 @@ async fn talk(socket: &mut WebSocket, mut reader: Reader, app: &App) -> Result<(
                     reader.after = new.seq;
                 }
             }
-            () = app.stopped() => {
+            () = &mut over => {
                 return socket.close(CloseCode::GOING_AWAY, "").await;
             }
         }
+    }
+}
+
+/// Waits until the server stops, or the client asks anew.
+async fn over(app: &App, place: &mut Place) {
+    select! {
+        () = app.stopped() => {}
+        () = place.lost() => {}
     }
 }
