@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# The page of the chat: its logic in node, and all of it in headless Chromium with the real server and a
-# real Redis.
+# The pages: their logic in node, and all of it in headless Chromium with the real server and a real Redis.
 #
 #   tests/browser.sh            build `live` and test it
 #   tests/browser.sh PROGRAM    test this `live` instead
@@ -59,4 +58,4 @@ AXE=$target/axe-$axe/node_modules/axe-core/axe.min.js
 OUTPUT=$target/screenshots
 mkdir -p "$OUTPUT"
 export CHROMIUM LIVE AXE OUTPUT
-node --test --test-reporter=spec "$here/browser/logic.test.mjs" "$here/browser/page.test.mjs"
+node --test --test-reporter=spec "$here"/browser/*.test.mjs
