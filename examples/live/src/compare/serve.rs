@@ -6,21 +6,22 @@ use std::time::Duration;
 
 use axum::extract::{Extension, FromRequestParts, Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
-use axum::http::{HeaderMap, StatusCode, request::Parts};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, request::Parts};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, RequestPartsExt, Router};
 use futures_util::{StreamExt, stream};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::{select, time::sleep};
 use websocket_proto::{CloseCode, Error, ReadyState};
 
 use super::Transport;
+use super::answers::{Opened, Stats};
 use super::feed::{Feed, Rate, now};
 use super::session::{Place, Session, Sessions};
 use crate::server::App;
-use crate::server::meter::{Traffic, Wire};
+use crate::server::meter::Wire;
 use crate::server::upgrade::{WebSocket, upgrade};
 
 /// Maximum time until a long poll is answered. Proxies commonly give up after 30 s or 60 s.
@@ -56,38 +57,33 @@ enum Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        match self {
+        let (status, reason) = match self {
             Self::BadRate => (
                 StatusCode::BAD_REQUEST,
-                "rate: 0, or 0.1 to 100 notifications a second",
-            )
-                .into_response(),
-            Self::BadPosition => (StatusCode::BAD_REQUEST, "after: not a position").into_response(),
+                "rate: 0, or 0.1 to 100 notifications a second\n",
+            ),
+            Self::BadPosition => (StatusCode::BAD_REQUEST, "after: not a position\n"),
             Self::UnknownSession => (
                 StatusCode::NOT_FOUND,
-                "unknown session, or it has ended: open one by POST /compare/session?rate=1",
-            )
-                .into_response(),
+                "unknown session, or it has ended: open one by POST /compare/session?rate=1\n",
+            ),
             Self::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                [(RETRY_AFTER, "10")],
-                "too many viewers or rates",
-            )
-                .into_response(),
+                "too many viewers or rates\n",
+            ),
+        };
+        let mut response = (status, reason).into_response();
+        if let Self::Busy = self {
+            let seconds = HeaderValue::from_static("10");
+            response.headers_mut().insert(RETRY_AFTER, seconds);
         }
+        response
     }
 }
 
 #[derive(Deserialize)]
 struct Open {
     rate: f64,
-}
-
-/// A new session. Its readers begin behind `seq`.
-#[derive(Serialize)]
-struct Opened {
-    session: String,
-    seq: u64,
 }
 
 async fn open(
@@ -101,37 +97,6 @@ async fn open(
         seq: session.feed.last(),
     };
     Ok(([(CACHE_CONTROL, "no-store")], Json(opened)))
-}
-
-/// What a session has cost until now.
-#[derive(Serialize)]
-struct Stats {
-    /// The clock of the server, in µs since 1970: to estimate how far the viewer's clock is away.
-    now: u64,
-    /// The last notification.
-    seq: u64,
-    poll: Counts,
-    long: Counts,
-    events: Counts,
-    ws: Counts,
-}
-
-/// Bytes at the socket of the server, headers included.
-#[derive(Serialize)]
-struct Counts {
-    bytes_in: u64,
-    bytes_out: u64,
-    requests: u64,
-}
-
-impl From<&Traffic> for Counts {
-    fn from(traffic: &Traffic) -> Self {
-        Self {
-            bytes_in: traffic.bytes_in(),
-            bytes_out: traffic.bytes_out(),
-            requests: traffic.requests(),
-        }
-    }
 }
 
 async fn stats(reader: Reader) -> impl IntoResponse {

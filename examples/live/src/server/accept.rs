@@ -137,7 +137,11 @@ async fn serve(tcp: TcpStream, tls: Option<TlsAcceptor>, slot: Slot, app: App, r
     let Some(tls) = tls else {
         return http(stream, wire, slot, &app, router).await;
     };
-    match timeout(HEAD, tls.accept(stream)).await {
+    let accepted = select! {
+        accepted = timeout(HEAD, tls.accept(stream)) => accepted,
+        () = app.stopped() => return,
+    };
+    match accepted {
         Ok(Ok(stream)) => http(stream, wire, slot, &app, router).await,
         Ok(Err(error)) => tracing::debug!(%error, "TLS"),
         Err(_) => tracing::debug!("the TLS handshake took too long"),

@@ -18,7 +18,7 @@ use super::App;
 /// The largest body that a route takes, in bytes, and how long it may take to arrive.
 const BODY: usize = 16 << 10;
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// Bytes of a path in the log.
+/// Characters of a path in the log.
 const PATH: usize = 100;
 
 /// No inline scripts and styles, nothing from other hosts, and no frame around the page: text that is

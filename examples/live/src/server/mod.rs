@@ -9,6 +9,9 @@
 //! | [`guard`] | what holds for all requests: headers of the responses, time for the body, the log |
 //! | [`pages`] | the files of the pages |
 //! | [`status`] | `/metrics` and `/healthz` |
+//! | [`metrics`] | what is counted |
+//! | [`process`] | memory, CPU time and files of the process |
+//! | [`log`], [`signals`] | the log on stderr, and SIGTERM |
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -110,12 +110,13 @@ pub async fn viewer(server: &Server) -> Socket<TcpStream> {
     websocket(tcp(server).await, &url).await
 }
 
-/// Enters the chat.
-pub async fn chatter(server: &Server) -> Socket<TcpStream> {
-    let answer = post(server.addr(), "/token", r#"{"name":"Ann"}"#).await;
+/// Gets a token, and enters the chat with it. Returns both.
+pub async fn chatter(addr: SocketAddr) -> (Socket<TcpStream>, String) {
+    let answer = post(addr, "/token", r#"{"name":"Ann"}"#).await;
     let token = answer["token"].as_str().unwrap();
-    let url = format!("ws://{}/chat?token={token}", server.addr());
-    websocket(tcp(server).await, &url).await
+    let url = format!("ws://{addr}/chat?token={token}");
+    let stream = TcpStream::connect(addr).await.unwrap();
+    (websocket(stream, &url).await, token.into())
 }
 
 /// Reads until the server closes, and returns the code.

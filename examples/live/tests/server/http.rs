@@ -84,7 +84,7 @@ async fn metrics_are_those_of_this_server() {
     );
     if cfg!(target_os = "linux") {
         assert!(value("process_resident_memory_bytes") > 1e6);
-        assert!(value("process_cpu_seconds") >= 0.0);
+        assert!(value("process_cpu_seconds_total") >= 0.0);
     }
     assert_eq!(value("live_engine_up"), 1.0);
     assert!(reply.body.ends_with("# EOF\n"));

@@ -27,7 +27,7 @@ async fn all_kinds_of_connections_end() {
         stream.write_all(request.as_bytes()).await.unwrap();
         plain.push(stream);
     }
-    let mut sockets = [viewer(&server).await, chatter(&server).await];
+    let mut sockets = [viewer(&server).await, chatter(addr).await.0];
     let all = plain.len() + sockets.len();
     until("all are open", async || server.app().sockets() == all).await;
 

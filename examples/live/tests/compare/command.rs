@@ -2,11 +2,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use clap::Parser;
-use live::options::Serve;
-use live::server::Server;
 use tokio::process::Command;
 use tokio::time::timeout;
+
+use crate::server;
 
 /// Returns the exit status, the output and the errors.
 async fn compare(args: &[&str]) -> (Option<i32>, String, String) {
@@ -85,18 +84,9 @@ async fn the_table_and_the_csv_have_a_row_for_each_transport() {
     );
 }
 
-#[derive(Parser)]
-struct Options {
-    #[command(flatten)]
-    serve: Serve,
-}
-
 #[tokio::test]
 async fn a_server_that_runs_already_is_measured() {
-    let options = ["live", "--listen", "127.0.0.1:0", "--engine", "memory"];
-    let server = Server::start(Options::parse_from(options).serve)
-        .await
-        .unwrap();
+    let server = server().await;
     let url = format!("http://{}/", server.addr());
     let (status, table, _) = compare(&["--seconds", "1", "--rate", "0", "--url", &url]).await;
     assert_eq!(status, Some(0));
