@@ -153,8 +153,11 @@ export class Page {
   }
 
   /** Calls the function in the page and returns its result. */
-  async run(called, ...args) {
-    const expression = `(${called})(...${JSON.stringify(args)})`;
+  run(called, ...args) {
+    return this.evaluate(`(${called})(...${JSON.stringify(args)})`);
+  }
+
+  async evaluate(expression) {
     const params = { expression, awaitPromise: true, returnByValue: true, userGesture: true };
     const { result, exceptionDetails } = await this.call("Runtime.evaluate", params);
     if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);

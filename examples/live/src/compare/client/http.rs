@@ -10,8 +10,8 @@ use hyper_util::rt::TokioIo;
 
 use crate::server::Stream;
 
-/// What Chromium 156 on Linux sends with each `fetch` and `EventSource`, besides `Host`, `Referer`,
-/// `Accept` and `Connection`. A site with cookies sends more.
+/// What Chromium 156 on Linux sends with each `fetch` and `EventSource` of the page of the comparison,
+/// besides `Host`, `Accept` and `Connection`. Other sites have cookies and a `Referer` in addition.
 pub const FIELDS: &[(&str, &str)] = &[
     ("sec-ch-ua-platform", "\"Linux\""),
     ("user-agent", USER_AGENT),
@@ -67,8 +67,7 @@ impl Http {
             .method(method)
             .uri(path)
             .header(HOST, &self.address)
-            .header("connection", "keep-alive")
-            .header("referer", format!("http://{}/compare", self.address));
+            .header("connection", "keep-alive");
         for (name, value) in FIELDS.iter().chain(fields) {
             request = request.header(*name, *value);
         }

@@ -13,10 +13,11 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use websocket_proto::handshake::client::Request;
 use websocket_proto::{CloseCode, Config, Event, deflate::DeflateConfig};
 
+use super::View;
 use super::http::{ENCODINGS, Http, LANGUAGES, USER_AGENT};
 use super::sse::Parser;
-use super::{Notification, View};
 use crate::compare::Transport;
+use crate::compare::answers::Notification;
 
 /// The first pause before a new connection, and the longest: each one is twice as long as the last.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -90,7 +91,7 @@ async fn long(view: &View) -> Result<(), Failure> {
 /// One poll, short or long.
 async fn ask(view: &View, http: &mut Http, transport: Transport) -> Result<(), Failure> {
     view.tally().requests += 1;
-    let path = view.path(transport, view.position());
+    let path = view.session.path(transport, view.position());
     let body = http.fetch(Method::GET, &path).await?;
     let new: Vec<Notification> = serde_json::from_slice(&body)?;
     new.iter().for_each(|new| view.take(new));
@@ -109,7 +110,7 @@ async fn events(view: &View) -> Result<(), Failure> {
         fields.push(("last-event-id", &last)); // a browser repeats the URL, with this field
     }
     view.tally().requests += 1;
-    let path = view.path(Transport::Events, view.session.start);
+    let path = view.session.path(Transport::Events, view.session.start);
     let mut response = http.send(Method::GET, &path, &fields).await?;
     let mut parser = Parser::default();
     loop {
@@ -131,7 +132,7 @@ async fn events(view: &View) -> Result<(), Failure> {
 async fn websocket(view: &View) -> Result<(), Failure> {
     let stream = view.dial().await?;
     view.tally().requests += 1;
-    let path = view.path(Transport::WebSocket, view.position());
+    let path = view.session.path(Transport::WebSocket, view.position());
     let url = format!("ws://{}{path}", view.session.address);
     let origin = format!("http://{}", view.session.address);
     let request = Request::new(&url)?
