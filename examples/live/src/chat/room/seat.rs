@@ -112,3 +112,25 @@ impl Drop for Seat {
         self.rooms.give_back(room);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailbox_is_bounded_and_drops_the_oldest() {
+        let dropped = Counter::default();
+        let mailbox = Mailbox::new(0, "Ann".into(), dropped.clone());
+        let room: Arc<str> = "lobby".into();
+        for text in 0..MAILBOX + 3 {
+            mailbox.push(&room, &Prepared::text(&"x".repeat(text)));
+        }
+        assert_eq!(dropped.get(), 3);
+        let length = |signal: Prepared| format!("{signal:?}");
+        let first = mailbox.pop().map(length);
+        assert_eq!(first, Some(length(Prepared::text("xxx"))));
+        mailbox.drop_all();
+        assert_eq!(dropped.get() as usize, 3 + MAILBOX - 1);
+        assert!(mailbox.pop().is_none());
+    }
+}
