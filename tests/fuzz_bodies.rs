@@ -237,3 +237,22 @@ fn fields() -> impl Strategy<Value = String> {
     let field = (name, value).prop_map(|(name, value)| format!("{name}: {value}\r\n"));
     (vec(field, 0..4), "(\r\n[a-z]{0,20})?").prop_map(|(fields, end)| fields.concat() + &end)
 }
+
+/// After a final block a reference beyond the negotiated window was accepted or not, depending on
+/// whether the message was delivered whole or in parts.
+#[cfg(feature = "deflate")]
+#[test]
+fn fixed_19_one_window_after_a_final_block_in_parts_too() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+    let input = "\
+        CgGbm+Ob/35EAAIAm+OwsLABAgCb47CxsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCb\
+        45v/fkQAAgCb47CwsAECAJvjsLGw4bCwsLCwsLCwsLD/G7CwsLCwsLCwsLCwsLCwsLCwsLCwsLCQsLCw\
+        sLCwsLCwsLmwm5vz/vdPT09Pb7CwsLCwsLCwsLAAArABAgCb47CxsLCwsLCwsLCwsLCwsLCwsLCwsLCw\
+        sLCwsLCwsLCwsLCwsLCb45v/fkQAAgCb47CwsAECAJvjsLGw4bCwsLCwsLCwAJvjsLCwAQIAm+OwsbDh\
+        sLCwsLCwsLCwsP8bsLCwsLCwsLCwsLCwsLCwsLCwsLCwsJCwsLCwsLCwsLCwubCbm/P+909PT09vsLCw\
+        sLCwsLCwsLm5sJubBwEIAgA=";
+    let mut bytes = vec![0; input.len()];
+    let len = STANDARD.decode_slice(input, &mut bytes).unwrap();
+    bodies::inflate(&bytes[..len]);
+}

@@ -6,7 +6,7 @@ use core::fmt;
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::{
-    ByteCount, History, Params, WINDOW,
+    ByteCount, History, Params,
     params::{MAX_WINDOW_BITS, PackedParams},
     stage::Stage,
 };
@@ -111,7 +111,14 @@ impl Inflater {
             consumed,
             produced,
             status,
-        } = state.run(self.takeover, so_far, input, room, InflateFlush::NoFlush);
+        } = state.run(
+            self.takeover,
+            self.window_bits,
+            so_far,
+            input,
+            room,
+            InflateFlush::NoFlush,
+        );
         state.stage = Stage::Inside;
         state.count(consumed, produced);
         let mut step = Step {
@@ -151,7 +158,14 @@ impl Inflater {
         let state = self.state.get_or_insert_default();
         let none = core::iter::empty();
         // With `Block`, zlib stops at the end of a block.
-        let mut run = state.run(self.takeover, none, input, room, InflateFlush::Block);
+        let mut run = state.run(
+            self.takeover,
+            self.window_bits,
+            none,
+            input,
+            room,
+            InflateFlush::Block,
+        );
         let (mut consumed, mut produced) = (run.consumed, run.produced);
         let mut block = 0;
         if (len - 1..=len).contains(&consumed) && produced < room.len() && run.is_ok() {
@@ -285,6 +299,7 @@ impl State {
     fn run<'a>(
         &mut self,
         takeover: bool,
+        window_bits: u8,
         so_far: impl Iterator<Item = &'a [u8]> + Clone,
         input: &[u8],
         room: &mut [u8],
@@ -294,13 +309,13 @@ impl State {
         let history = self.history.iter().flat_map(|history| history.slices());
         let before = history.chain(so_far.map(|piece| -> &[u8] { piece }));
         if !self.stage.can_continue(takeover) {
-            engine.restart(before);
+            engine.restart(before, window_bits);
             return engine.run(input, room, flush);
         }
         let run = engine.run(input, room, flush);
         if self.stage == Stage::Ready && run.is_end() {
             // The empty block at the end of the message before was marked as final.
-            engine.restart(before);
+            engine.restart(before, window_bits);
             return engine.run(input, room, flush);
         }
         run
@@ -334,12 +349,12 @@ impl Run {
 }
 
 impl Engine {
-    /// Starts a new stream that can refer to the last 32 KiB of these bytes.
+    /// Starts a new stream that can refer to the negotiated window: the last of these bytes.
     #[inline(never)]
-    fn restart<'a>(&mut self, before: impl Iterator<Item = &'a [u8]> + Clone) {
+    fn restart<'a>(&mut self, before: impl Iterator<Item = &'a [u8]> + Clone, window_bits: u8) {
         self.0.reset(false);
         let len = before.clone().map(<[u8]>::len).sum::<usize>();
-        let mut skip = len.saturating_sub(WINDOW);
+        let mut skip = len.saturating_sub(1 << window_bits);
         for piece in before {
             let skipped = skip.min(piece.len());
             skip -= skipped;

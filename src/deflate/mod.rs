@@ -115,8 +115,8 @@
 //!
 //! If a payload is not valid DEFLATE, is incomplete, or refers to data before the window, the
 //! connection closes with 1007 ([`ProtocolError::InvalidDeflate`]). The inflater always keeps the
-//! last 32 KiB. If a smaller window was negotiated, a reference beyond it is accepted as long as
-//! the inflater still has the data.
+//! last 32 KiB. If a smaller window was negotiated, a reference beyond it is accepted until the
+//! inflater starts again: after a final block, or after a [`Pool`] has taken it.
 //!
 //! One call of [`Connection::next_event`] inflates about 1 MiB. If more of the message is in the
 //! buffer, the call then returns [`Event::Progress`].

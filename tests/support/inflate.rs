@@ -48,7 +48,7 @@ pub fn inflate(before: &[u8], kept: usize, data: &[u8], limit: usize) -> Inflati
                     break End::Final;
                 }
                 restarted = true;
-                window.floor = window.start.saturating_sub(kept);
+                window.floor = window.bytes.len().saturating_sub(kept);
             }
             Err(Stop::Between) => break End::Between(bits.len() - at),
             Err(Stop::Dry) => break End::Inside,

@@ -3,10 +3,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::Parser;
 
 /// Serves the chat, the dashboard and the comparison.
-#[derive(Args, Debug, Clone)]
+#[derive(Parser, Debug, Clone)]
 pub struct Serve {
     /// Address and port to listen on. Port 0: the system chooses. The first line of output has the address.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
@@ -18,7 +18,8 @@ pub struct Serve {
         long,
         default_value = "memory",
         value_name = "URL",
-        env = "LIVE_ENGINE"
+        env = "LIVE_ENGINE",
+        hide_env_values = true // it can have a password
     )]
     pub engine: String,
 
@@ -35,7 +36,9 @@ pub struct Serve {
     )]
     pub secret: Option<String>,
 
-    /// Host of a web page that may connect, besides the host of the request. Can be repeated.
+    /// Host of the server as browsers know it, for example `chat.example.com` if a proxy is in front of
+    /// it. Web pages of other hosts may not connect. Can be repeated. Default: localhost, 127.0.0.1 and
+    /// [::1] if the address is a loopback address, otherwise the host that the request names.
     #[arg(long = "origin", value_name = "HOST")]
     pub origins: Vec<String>,
 
@@ -47,7 +50,8 @@ pub struct Serve {
     #[arg(long)]
     pub tls_self_signed: bool,
 
-    /// Maximum number of connections. More are refused with 503.
+    /// Maximum number of connections in all, HTTP and WebSocket. More are refused with 503, or with TLS
+    /// closed. Each one needs a file: see `ulimit -Hn`.
     #[arg(long, default_value_t = 20_000)]
     pub max_connections: usize,
 

@@ -1,5 +1,6 @@
 //! What the server counts. `/metrics` exports it for Prometheus, the dashboard plots it.
-use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -7,6 +8,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+use super::process::usage;
 
 /// The close code of a WebSocket: `0` if the connection ended without a Close frame.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -23,6 +26,8 @@ pub struct Reason {
 /// All metrics. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
+    /// Open TCP connections: HTTP and WebSocket.
+    pub sockets: Gauge,
     /// Open WebSockets of the chat.
     pub connections: Gauge,
     /// Rooms with members on this node.
@@ -48,16 +53,17 @@ pub struct Metrics {
     pub engine_up: Gauge,
     /// Seconds from the arrival of a message until the engine has accepted it and all readers of this
     /// node are notified.
-    pub latency: Histogram,
+    pub latency: Latency,
     /// Resident memory of the process, in bytes, and its CPU time in seconds: read for each export.
     pub memory: Gauge,
-    pub cpu: Gauge<f64, AtomicU64>,
+    pub cpu: Counter<f64, AtomicU64>,
 }
 
 impl Metrics {
     /// Makes and registers them.
     pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
+            sockets: Gauge::default(),
             connections: Gauge::default(),
             rooms: Gauge::default(),
             received: Counter::default(),
@@ -70,11 +76,12 @@ impl Metrics {
             refused: Family::default(),
             closed: Family::default(),
             engine_up: Gauge::default(),
-            latency: Histogram::new(exponential_buckets(0.0001, 2.0, 16)),
+            latency: Latency::default(),
             memory: Gauge::default(),
-            cpu: Gauge::default(),
+            cpu: Counter::default(),
         };
         let m = metrics.clone();
+        registry.register("live_sockets", "Open TCP connections", m.sockets);
         registry.register("live_connections", "Open chat connections", m.connections);
         registry.register("live_rooms", "Rooms with members on this node", m.rooms);
         registry.register(
@@ -102,10 +109,107 @@ impl Metrics {
         registry.register(
             "live_publish_seconds",
             "From arrival to notified readers",
-            m.latency,
+            m.latency.histogram,
         );
-        registry.register("process_resident_memory_bytes", "Resident memory", m.memory);
-        registry.register("process_cpu_seconds", "CPU time, user and system", m.cpu);
+        if usage().is_some() {
+            registry.register("process_resident_memory_bytes", "Resident memory", m.memory);
+            registry.register("process_cpu_seconds", "CPU time, user and system", m.cpu);
+        }
         metrics
+    }
+}
+
+/// Steps of [`Latency`] from one power of two to the next: a quantile is at most 9 % too high.
+const STEPS: f64 = 8.0;
+/// The upper end of its first bucket, in seconds.
+const FIRST: f64 = 10e-6;
+/// From 10 µs to 10 s.
+const BUCKETS: usize = 161;
+
+/// A histogram of seconds: for Prometheus, and with counts that the dashboard can read.
+#[derive(Clone, Debug)]
+pub struct Latency {
+    histogram: Histogram,
+    counts: Arc<[AtomicU64; BUCKETS]>,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self {
+            histogram: Histogram::new(exponential_buckets(0.0001, 2.0, 16)),
+            counts: Arc::new(std::array::from_fn(|_| AtomicU64::new(0))),
+        }
+    }
+}
+
+impl Latency {
+    pub fn observe(&self, seconds: f64) {
+        self.histogram.observe(seconds);
+        // The conversion saturates, so it is right for all numbers: 0 is in the first bucket.
+        let bucket = ((seconds / FIRST).log2() * STEPS).ceil() as usize;
+        self.counts[bucket.min(BUCKETS - 1)].fetch_add(1, Relaxed);
+    }
+
+    /// What was observed until now.
+    pub fn counts(&self) -> Counts {
+        Counts(std::array::from_fn(|i| self.counts[i].load(Relaxed)))
+    }
+}
+
+/// What a [`Latency`] has counted until some instant.
+#[derive(Clone, Debug)]
+pub struct Counts([u64; BUCKETS]);
+
+impl Counts {
+    /// The seconds that `share` of all observations since `earlier` have not exceeded. `None`: there was
+    /// none.
+    pub fn quantile_since(&self, earlier: &Self, share: f64) -> Option<f64> {
+        let new = || self.0.iter().zip(&earlier.0).map(|(now, then)| now - then);
+        let total: u64 = new().sum();
+        let rank = ((total as f64 * share).ceil() as u64).max(1);
+        let mut below = 0;
+        let bucket = new().position(|count| {
+            below += count;
+            below >= rank
+        })?;
+        Some(FIRST * (bucket as f64 / STEPS).exp2())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_those_of_the_observations_since_then() {
+        let latency = Latency::default();
+        let start = latency.counts();
+        assert_eq!(start.quantile_since(&start, 0.5), None);
+        for _ in 0..1000 {
+            latency.observe(5.0); // before
+        }
+        let earlier = latency.counts();
+        for ms in 1..=100 {
+            latency.observe(f64::from(ms) / 1000.0);
+        }
+        let now = latency.counts();
+        for (share, exact) in [(0.5, 0.050), (0.99, 0.099), (1.0, 0.100)] {
+            let seconds = now.quantile_since(&earlier, share).unwrap();
+            assert!(
+                (exact..exact * 1.1).contains(&seconds),
+                "{share}: {seconds}"
+            );
+        }
+    }
+
+    #[test]
+    fn all_numbers_have_a_bucket() {
+        let latency = Latency::default();
+        let start = latency.counts();
+        for seconds in [0.0, -1.0, f64::NAN, 1e-9, 1e9, f64::INFINITY] {
+            latency.observe(seconds);
+        }
+        let lowest = latency.counts().quantile_since(&start, 0.1);
+        assert_eq!(lowest, Some(FIRST));
     }
 }

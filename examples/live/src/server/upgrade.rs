@@ -2,6 +2,7 @@
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::response::Response;
+use futures_util::FutureExt;
 use hyper::upgrade;
 use hyper_util::rt::TokioIo;
 use websocket_proto::handshake::http::check;
@@ -9,6 +10,8 @@ use websocket_proto::handshake::server::{Accept, Origins};
 use websocket_proto::{Config, RecvBuf};
 
 use examples::adapters::tokio::Socket;
+
+use super::Slot;
 
 /// A WebSocket over the connection of an HTTP request.
 pub type WebSocket = Socket<TokioIo<upgrade::Upgraded>>;
@@ -24,14 +27,19 @@ pub fn upgrade<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    // The server waits for this connection when it stops: see `Slot`.
+    let slot = request.extensions().get::<Slot>().cloned();
     let response = match check(&request, None, origins, config) {
         Err(refusal) => refusal.response(),
         Ok(pending) => match pending.accept(Accept::new()) {
             Ok((ws, response)) => {
+                let upgrading = upgrade::on(request);
                 tokio::spawn(async move {
-                    match upgrade::on(request).await {
+                    match upgrading.await {
                         Ok(stream) => {
-                            talk(Socket::new(TokioIo::new(stream), ws, RecvBuf::new())).await;
+                            let socket = Socket::new(TokioIo::new(stream), ws, RecvBuf::new());
+                            // In a task of its own: this one has room for what is not needed any more.
+                            tokio::spawn(talk(socket).map(|()| drop(slot)));
                         }
                         Err(error) => tracing::debug!(%error, "upgrade failed"),
                     }

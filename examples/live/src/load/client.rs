@@ -1,0 +1,176 @@
+//! One client: it opens a connection, and another one when that has ended.
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use examples::Failure;
+use examples::adapters::tokio::Socket;
+use examples::backoff::Backoff;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+use websocket_proto::deflate::Pool;
+use websocket_proto::{CloseCode, Event};
+
+use super::Load;
+use super::http::Node;
+use super::ledger::Ledger;
+use super::open::{Opened, Opener};
+use super::report::Stats;
+use super::session::{Memory, Session};
+
+/// What the clients of a run share.
+pub struct Shared {
+    pub options: Load,
+    pub nodes: Vec<Node>,
+    /// Begins the names of users and rooms, so that rooms are new.
+    pub run: String,
+    pub rooms: Vec<String>,
+    pub opener: Opener,
+    pub controls: Vec<Control>,
+    pub ledger: RefCell<Ledger>,
+    pub stats: RefCell<Stats>,
+    pub pool: RefCell<Pool>,
+    pub start: Instant,
+    /// Clients that are in their room.
+    pub joined: Cell<usize>,
+    pub stopping: Cell<bool>,
+}
+
+/// How the run tells a client what to do.
+#[derive(Default)]
+pub struct Control {
+    pub wake: Notify,
+    /// Send a message.
+    pub due: Cell<bool>,
+    /// Send what was refused again.
+    pub again: Cell<bool>,
+    /// End the connection without a Close frame.
+    pub cut: Cell<bool>,
+    pub joined: Cell<bool>,
+}
+
+impl Shared {
+    /// The clock of the messages.
+    pub fn micros(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+
+    pub fn set_joined(&self, index: usize, joined: bool) {
+        if self.controls[index].joined.replace(joined) != joined {
+            let count = self.joined.get();
+            self.joined.set(if joined { count + 1 } else { count - 1 });
+        }
+    }
+}
+
+/// How a connection has ended.
+enum End {
+    /// By the server, or by an error.
+    Lost,
+    Cut,
+    Stopped,
+}
+
+/// Runs a client until the run stops.
+pub async fn run(shared: Rc<Shared>, index: usize) {
+    let user = format!("{}-{index}", shared.run);
+    let control = &shared.controls[index];
+    let (mut me, mut backoff) = (Memory::new(index), Backoff::default());
+    // After each connection it goes to the next node.
+    for node in index.. {
+        let to = &shared.nodes[node % shared.nodes.len()];
+        control.cut.set(false);
+        // A box: what only the opening needs does not stay with the connection.
+        let opened = Box::pin(shared.opener.open(to, &user, node)).await;
+        let start = opened.as_ref().ok().map(|opened| opened.opening.start);
+        let end = match opened {
+            Ok(opened) => Box::pin(converse(&shared, &mut me, opened)).await,
+            Err(error) => Err(error),
+        };
+        shared.set_joined(index, false);
+        match end {
+            Ok(End::Cut) => continue,
+            Ok(End::Stopped) => return,
+            Ok(End::Lost) => {}
+            Err(error) => shared.stats.borrow_mut().error(error.to_string()),
+        }
+        let open = start.map(|start| start.elapsed());
+        let pause = backoff.pause(open, getrandom::u64().unwrap_or_default());
+        let stopped = async {
+            while !shared.stopping.get() {
+                control.wake.notified().await;
+            }
+        };
+        if timeout(pause, stopped).await.is_ok() {
+            return;
+        }
+    }
+}
+
+/// A connection from the handshake to the end.
+async fn converse(
+    shared: &Rc<Shared>,
+    me: &mut Memory,
+    opened: Opened<'_>,
+) -> Result<End, Failure> {
+    let Opened {
+        mut socket,
+        opening,
+    } = opened;
+    let mut session = Session::new(shared, me, opening);
+    let end = talk(&mut socket, &mut session).await;
+    match end {
+        Ok(End::Stopped) => _ = socket.close(CloseCode::NORMAL, "").await,
+        Ok(End::Cut) => shared.stats.borrow_mut().cut += 1,
+        Ok(End::Lost) | Err(_) => {
+            let close = socket.ws.close_received();
+            shared
+                .stats
+                .borrow_mut()
+                .closed(close.map(|close| close.code));
+            socket.finish().await;
+        }
+    }
+    session.lost();
+    end
+}
+
+async fn talk(socket: &mut Socket<TcpStream>, session: &mut Session<'_>) -> Result<End, Failure> {
+    let shared = session.shared;
+    let control = &shared.controls[session.me.index];
+    loop {
+        take_events(socket, session)?;
+        if socket.ws.is_done() {
+            return Ok(End::Lost);
+        }
+        tokio::select! {
+            () = socket.wait() => {}
+            () = control.wake.notified() => {
+                if shared.stopping.get() {
+                    return Ok(End::Stopped);
+                }
+                if control.cut.take() {
+                    return Ok(End::Cut);
+                }
+                session.say(&mut socket.ws, &mut socket.out)?;
+            }
+        }
+    }
+}
+
+fn take_events(socket: &mut Socket<TcpStream>, session: &mut Session<'_>) -> Result<(), Failure> {
+    let Socket { ws, input, out, .. } = socket;
+    let mut pool = session.shared.pool.borrow_mut();
+    pool.lend(ws);
+    let mut take = || {
+        while let Some(event) = ws.next_event(input, out)? {
+            if let Event::Text(text) = event {
+                session.hear(text, ws, out)?;
+            }
+        }
+        Ok(())
+    };
+    let result = take();
+    pool.reclaim(ws);
+    result
+}
