@@ -59,4 +59,7 @@ AXE=$target/axe-$axe/node_modules/axe-core/axe.min.js
 OUTPUT=$target/screenshots
 mkdir -p "$OUTPUT"
 export CHROMIUM LIVE AXE OUTPUT
-node --test --test-reporter=spec "$here"/browser/*.test.mjs
+# One after the other: some tests measure time.
+for tests in "$here"/browser/*.test.mjs; do
+  node --test --test-reporter=spec "$tests"
+done

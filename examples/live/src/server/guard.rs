@@ -18,7 +18,7 @@ use super::App;
 /// The largest body that a route takes, in bytes, and how long it may take to arrive.
 const BODY: usize = 16 << 10;
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// Bytes of a path in the log.
+/// Characters of a path in the log.
 const PATH: usize = 100;
 
 /// No inline scripts and styles, nothing from other hosts, and no frame around the page: text that is
@@ -73,6 +73,12 @@ async fn log(State(app): State<App>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status().as_u16();
     let ms = start.elapsed().as_secs_f64() * 1000.0;
-    tracing::info!(%method, path, status, ms, node = app.node, "request");
+    // Programs ask for these every second.
+    match &*path {
+        "/healthz" | "/metrics" => {
+            tracing::debug!(%method, path, status, ms, node = app.node, "request");
+        }
+        _ => tracing::info!(%method, path, status, ms, node = app.node, "request"),
+    }
     response
 }
