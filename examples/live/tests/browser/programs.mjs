@@ -23,10 +23,12 @@ class Program {
 
   /** kill -9. */
   async kill() {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const ended = once(this.child, "exit");
     this.child.kill("SIGKILL");
-    await ended;
+    await this.ended();
+  }
+
+  async ended() {
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, "exit");
   }
 }
 
@@ -77,6 +79,11 @@ export class Redis extends Program {
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (data) => (output += data));
     await until("redis-server is ready", () => output.includes("eady to accept connections"));
+  }
+
+  /** Of a Redis that was killed. */
+  forget() {
+    rmSync(`${this.#folder}/appendonlydir`, { recursive: true });
   }
 
   async end() {
