@@ -329,6 +329,23 @@ test("the engine is killed and starts again", limit, async () => {
   await ann.page.until(() => document.querySelector("#notice").hidden);
 });
 
+test("the engine loses its data", limit, async () => {
+  const store = await redis();
+  const server = await live("--engine", store.url);
+  const ann = await Person.enter(server, "Ann");
+  const bob = await Person.enter(server, "Bob");
+  await ann.say("before");
+  await bob.sees("Ann: before");
+  await store.kill();
+  store.forget();
+  await ann.say("while away");
+  await store.start();
+  await ann.page.until(() => [...document.querySelectorAll(".note")].some((note) => note.textContent === "The server has lost the history of this room."));
+  await bob.sees("Ann: before", "Ann: while away");
+  await ann.end(bob, ["Ann: before sent", "Ann: while away sent"], ["Ann: before", "Ann: while away"]);
+  assert.deepEqual(await ann.stored("lobby"), ["while away", "end"]);
+});
+
 test("the server stops with 1001, and the next one is used at once", limit, async () => {
   const server = await live();
   const ann = await Person.enter(server, "Ann");
