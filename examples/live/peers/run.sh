@@ -12,6 +12,10 @@ live=${LIVE:-$target/release/live}
 work=$target/peers
 [ $# -gt 0 ] || set -- --connections 10000 --rooms 100 --rate 200 --seconds 20
 
+export LIVE_LOG=warn
+# All three compress only if the load tool offers it.
+case " $* " in *" --compress "*) export COMPRESS=1 ;; esac
+
 [ -x "$live" ] || { echo "run.sh: no $live: cargo build --release" >&2; exit 2; }
 mkdir -p "$work"
 cp "$here"/package.json "$here"/*.mjs "$work"
@@ -24,6 +28,7 @@ trap 'if [ "$server" ]; then kill "$server"; fi' EXIT
 measure() {
     name=$1 protocol=$2
     shift 2
+    : >"$work/$name.log"
     "$@" >"$work/$name.log" 2>&1 &
     server=$!
     until port=$(sed -n 's|^listening on http://127.0.0.1:||p' "$work/$name.log") && [ "$port" ]; do
@@ -35,7 +40,7 @@ measure() {
     eval "\"\$live\" load --url ws://127.0.0.1:$port --protocol $protocol --pid $server \
         --csv \"\$work/$name.csv\" $load" || echo "$name: exit status $?"
     kill "$server"
-    wait "$server" || true
+    wait "$server" 2>/dev/null || true
     server=
 }
 

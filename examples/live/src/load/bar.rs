@@ -1,7 +1,8 @@
 //! The command: the progress bar, the output and the exit status.
+use std::convert::Infallible;
 use std::process::ExitCode;
-use std::time::Duration;
 
+use examples::Failure;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
@@ -9,28 +10,7 @@ use super::{Load, Phase, Progress, run};
 
 /// Runs `live load`.
 pub fn main(options: &Load) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let (progress, seen) = watch::channel(Progress::default());
-    let result = match runtime {
-        Ok(runtime) => runtime.block_on(async {
-            tokio::select! {
-                report = run(options, progress) => report,
-                () = show(options, seen) => unreachable!("it shows to the end"),
-            }
-        }),
-        Err(error) => Err(error.into()),
-    };
-    let written = result.and_then(|report| {
-        println!("{report}");
-        if let Some(file) = &options.csv {
-            let written = report.write_csv(file);
-            written.map_err(|error| format!("{}: {error}", file.display()))?;
-        }
-        Ok(report.ok())
-    });
-    match written {
+    match run_and_print(options) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -40,17 +20,44 @@ pub fn main(options: &Load) -> ExitCode {
     }
 }
 
-/// Shows the progress on stderr, if that is a terminal. It does not end.
-async fn show(options: &Load, mut progress: watch::Receiver<Progress>) {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if options.quiet {
-        bar.set_draw_target(ProgressDrawTarget::hidden());
+/// Whether all is well.
+fn run_and_print(options: &Load) -> Result<bool, Failure> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build()?;
+    let bar = bar(options);
+    let (progress, seen) = watch::channel(Progress::default());
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = run(options, progress) => report,
+            never = show(options, seen, &bar) => match never {},
+        }
+    });
+    bar.finish_and_clear();
+    let report = report?;
+    println!("{report}");
+    if let Some(file) = &options.csv {
+        let written = report.write_csv(file);
+        written.map_err(|error| format!("{}: {error}", file.display()))?;
     }
-    bar.set_style(
-        ProgressStyle::with_template("{msg:9} {wide_bar} {pos}/{len} {prefix}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    bar.enable_steady_tick(Duration::from_millis(200));
+    Ok(report.ok())
+}
+
+/// On stderr, if that is a terminal.
+fn bar(options: &Load) -> ProgressBar {
+    let target = match options.quiet {
+        true => ProgressDrawTarget::hidden(),
+        false => ProgressDrawTarget::stderr(),
+    };
+    let style = ProgressStyle::with_template("{msg:8} {wide_bar} {pos}/{len} {prefix}");
+    ProgressBar::with_draw_target(None, target)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+async fn show(
+    options: &Load,
+    mut progress: watch::Receiver<Progress>,
+    bar: &ProgressBar,
+) -> Infallible {
     while progress.changed().await.is_ok() {
         let Progress {
             phase,
@@ -59,10 +66,9 @@ async fn show(options: &Load, mut progress: watch::Receiver<Progress>) {
             acked,
             delivered,
         } = *progress.borrow_and_update();
-        let due = u64::from(options.rate) * options.seconds;
         let (message, at, of) = match phase {
             Phase::Connecting => ("connect", joined, options.connections.into()),
-            Phase::Sending => ("send", sent, due),
+            Phase::Sending => ("send", sent, options.due()),
             Phase::Draining => ("wait", acked, sent),
             Phase::Closing => ("close", acked, sent),
         };

@@ -31,8 +31,8 @@ pub struct Load {
     pub rate: u32,
 
     /// How long to send, in seconds.
-    #[arg(long, default_value_t = 10)]
-    pub seconds: u64,
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub seconds: u32,
 
     /// Number of connections that send. Default: all. A sender waits for the acknowledgement before
     /// its next message, and skips those that are due in that time.
@@ -60,8 +60,8 @@ pub struct Load {
     pub connect_rate: u32,
 
     /// Seconds that messages under way, and connections that resume, may take after the last message.
-    #[arg(long, default_value_t = 30)]
-    pub drain: u64,
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub drain: u32,
 
     /// Chooses which connections are cut. The same seed chooses the same ones.
     #[arg(long, default_value_t = 1)]
@@ -79,6 +79,13 @@ pub struct Load {
     /// No progress bar.
     #[arg(long)]
     pub quiet: bool,
+}
+
+impl Load {
+    /// Messages that are due in all.
+    pub fn due(&self) -> u64 {
+        u64::from(self.rate) * u64::from(self.seconds)
+    }
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

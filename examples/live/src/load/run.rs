@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use examples::Failure;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
@@ -79,11 +78,10 @@ async fn all_phases(options: &Load, progress: &watch::Sender<Progress>) -> Resul
 
     phase(Phase::Sending);
     let (own_idle, start) = (probe::own(), Instant::now());
-    let sending = Duration::from_secs(options.seconds);
     tokio::select! {
         () = pace(&shared) => {}
         () = kill(&shared) => {}
-        _ = wait(&shared, progress, sending, || false) => {}
+        () = wait(&shared, progress, Duration::MAX, || false) => {}
     }
     let sent_for = start.elapsed();
 
@@ -92,7 +90,7 @@ async fn all_phases(options: &Load, progress: &watch::Sender<Progress>) -> Resul
     wait(
         &shared,
         progress,
-        Duration::from_secs(options.drain),
+        Duration::from_secs(options.drain.into()),
         settled,
     )
     .await;
@@ -119,7 +117,7 @@ async fn all_phases(options: &Load, progress: &watch::Sender<Progress>) -> Resul
         rooms: shared.rooms.len() as u32,
         failed: failed as u32,
         away: (clients - joined) as u32,
-        wanted: u64::from(options.rate) * options.seconds,
+        wanted: options.due(),
         sent,
         acked,
         delivered: ledger.delivered(),
@@ -135,15 +133,16 @@ async fn all_phases(options: &Load, progress: &watch::Sender<Progress>) -> Resul
 }
 
 async fn shared(options: &Load) -> Result<Shared, Failure> {
+    let run = format!("load{:08x}", getrandom::u32()?);
     let mut nodes = Vec::new();
     for url in &options.urls {
         let node = Node::new(url).await?;
-        let reached = TcpStream::connect(node.addr).await;
-        reached.map_err(|error| format!("cannot connect to {url}: {error}"))?;
+        // Not needed, but it shows at once whether there is such a server.
+        let token = node.token(&run).await;
+        token.map_err(|error| format!("{url}: {error}"))?;
         nodes.push(node);
     }
     let (clients, rooms) = (options.connections, options.rooms.min(options.connections));
-    let run = format!("load{:08x}", getrandom::u32()?);
     Ok(Shared {
         nodes,
         rooms: (0..rooms).map(|room| format!("{run}-{room}")).collect(),
@@ -191,23 +190,19 @@ async fn wait(
     _ = timeout(limit, until).await;
 }
 
-/// Lets the senders send, one after the other, at the rate of all. It does not end.
+/// Lets the senders send, one after the other, at the rate of all. It ends when all messages were due.
 async fn pace(shared: &Shared) {
     let options = &shared.options;
-    let senders = options
-        .senders
-        .unwrap_or(options.connections)
-        .min(options.connections);
-    if senders == 0 || options.rate == 0 {
-        return std::future::pending().await;
-    }
-    let start = Instant::now();
-    for n in 0_u64.. {
-        sleep_until(start + Duration::from_secs_f64(n as f64 / f64::from(options.rate))).await;
-        let control = &shared.controls[(n % u64::from(senders)) as usize];
+    let senders = options.senders.unwrap_or(options.connections);
+    let senders = u64::from(senders.min(options.connections));
+    let (start, rate) = (Instant::now(), f64::from(options.rate));
+    for n in 0..if senders > 0 { options.due() } else { 0 } {
+        sleep_until(start + Duration::from_secs_f64(n as f64 / rate)).await;
+        let control = &shared.controls[(n % senders) as usize];
         control.due.set(true);
         control.wake.notify_one();
     }
+    sleep_until(start + Duration::from_secs(options.seconds.into())).await;
 }
 
 /// Cuts connections. It does not end.

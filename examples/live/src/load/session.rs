@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use examples::Failure;
 use tokio::time::{Instant, sleep};
-use websocket_proto::{Connection, SendError};
+use websocket_proto::{Connection, ReadyState, SendError};
 
 use super::Protocol;
 use super::client::Shared;
@@ -67,6 +67,9 @@ impl<'a> Session<'a> {
 
     /// Sends what is due: a message that was refused, or a new one.
     pub fn say(&mut self, ws: &mut Connection, out: &mut BytesMut) -> Result<(), SendError> {
+        if ws.state() != ReadyState::Open {
+            return Ok(()); // on the next connection
+        }
         let control = &self.shared.controls[self.me.index];
         let again = control.again.take();
         if self.opening.is_some() {
