@@ -30,7 +30,6 @@ function restore() {
 }
 
 addEventListener("online", () => session.online());
-addEventListener("pagehide", save);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) save();
   else session.hurry();

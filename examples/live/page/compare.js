@@ -177,6 +177,7 @@ async function start() {
   at("toggle").textContent = "Stop";
   const backoff = new Backoff();
   while (!mine.signal.aborted) {
+    const begin = performance.now();
     try {
       showStatus("wait", "connecting");
       const run = await Run.open(at("rate").value);
@@ -191,7 +192,7 @@ async function start() {
       current?.stop();
       notify(error instanceof GoneError ? "The session has ended. Another one begins." : `${error.message}. Trying again.`);
       showStatus("wait", "waiting");
-      await pause(backoff.pause(), mine.signal);
+      await pause(backoff.pause(performance.now() - begin), mine.signal);
     }
   }
 }

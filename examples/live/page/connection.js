@@ -18,10 +18,10 @@ export const browser = {
   random: Math.random,
 };
 
-/** The server has answered, and trying again would not help. */
+/** The server has refused, and would refuse again. */
 class Refused extends Error {}
 
-/** The server has answered: not now. */
+/** The server has refused, for now. */
 class NotNow extends Error {
   constructor(message, retryAfter) {
     super(message);
@@ -53,7 +53,7 @@ export class Connection {
   #upSince = null;
   #timer;
   #notBefore = 0;
-  /** Of the present try. What an earlier one still reports is ignored. */
+  /** Of the present try. Reports of an earlier one are ignored. */
   #abort = new AbortController();
 
   /** `base`: the address of the page. */
@@ -89,13 +89,13 @@ export class Connection {
     if (this.state === "up") this.#retry(reason);
   }
 
-  /** Ends the pause before the next try, but not one that the server has asked for. */
+  /** Ends the pause before the next try, unless the server has asked for it (Retry-After). */
   hurry() {
     if (this.state !== "waiting" || this.#env.now() < this.#notBefore) return;
     this.#attempt();
   }
 
-  /** The browser has another network: the connection of the old one may be dead without knowing it. */
+  /** The browser has a new network. A connection over the old one may be dead without a sign of it. */
   renew() {
     if (this.state === "up") this.#attempt();
     else this.hurry();
@@ -134,7 +134,7 @@ export class Connection {
     const body = await response.json().catch(() => ({}));
     if (response.ok && typeof body.token === "string") return body.token;
     const reason = typeof body.error === "string" ? body.error : `the server answered with status ${response.status}`;
-    if (response.status === 400) throw new Refused(reason);
+    if (isFinal(response.status)) throw new Refused(reason);
     throw new NotNow(reason, retryAfter(response));
   }
 
@@ -160,12 +160,28 @@ export class Connection {
         this.#enter("stopped", { reason: reason || "the server has closed the connection (1008)" });
         return;
       }
+      if (!opened) return void this.#ask(token, signal);
       // A server that stops says so: there is another one, or there will be soon.
       if (code === GOING_AWAY && this.#upSince !== null) this.#backoff.reset();
-      // Scripts are not told why a handshake was refused (401, 503).
-      const why = opened ? `the connection was lost (${code})` : "the server did not accept the connection";
-      this.#retry(reason || why, 0, code);
+      this.#retry(reason || `the connection was lost (${code})`, 0, code);
     };
+  }
+
+  /**
+   * A script is not told why a handshake was refused. The same request without the handshake has the same answer (401,
+   * 503), with its reason and its Retry-After, and does not use up the token.
+   */
+  async #ask(token, signal) {
+    const url = new URL("chat", this.#base);
+    url.searchParams.set("token", token);
+    try {
+      const response = await this.#env.fetch(url, { cache: "no-store", signal });
+      const known = response.status === 401 || response.status === 503;
+      const reason = known ? (await response.text()).trim().slice(0, 200) : "";
+      if (!signal.aborted) this.#retry(reason || "the server did not accept the connection", retryAfter(response));
+    } catch {
+      if (!signal.aborted) this.#retry("the server cannot be reached");
+    }
   }
 
   #received(data) {
@@ -213,6 +229,9 @@ export class Connection {
     this.#onState({ state, reason, until, code });
   }
 }
+
+/** Whether the same request would be refused again: 4xx, except those that are about time. */
+const isFinal = (status) => status >= 400 && status < 500 && ![408, 425, 429].includes(status);
 
 /** Milliseconds of the header Retry-After, which has seconds or a date. */
 function retryAfter({ headers }) {

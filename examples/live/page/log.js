@@ -2,15 +2,15 @@
 import { make, setChildren, setText } from "./dom.js";
 import { clock, list } from "./words.js";
 
-/** So near to the end, new messages scroll the log. Pixels. */
+/** If the reader is this near to the end, the log follows new messages. Pixels. */
 const NEAR = 48;
-/** The history that comes on entering is not read out. Milliseconds. */
+/** Screen readers do not read out the history that comes at the start. Milliseconds. */
 const QUIET = 1500;
 
 const STATES = { sending: "sending…", sent: "sent", refused: "" };
 
 export class Log {
-  /** Messages below the part that the reader looks at, which came since. */
+  /** New messages below the part that the reader sees. */
   fresh = 0;
   #room;
   #actions;
@@ -77,6 +77,7 @@ class MessageRow {
   #time = make("time");
   #who = make("bdi", "who");
   #state = make("span", "state");
+  #refusal = make("div");
   #shown = "";
   #actions;
 
@@ -84,7 +85,7 @@ class MessageRow {
     this.#actions = actions;
     const text = make("p", "text", item.text);
     text.dir = "auto";
-    this.element = make("li", "message", make("p", "head", this.#who, " ", this.#time, " ", this.#state), text);
+    this.element = make("li", "message", make("p", "head", this.#who, " ", this.#time, " ", this.#state), text, this.#refusal);
     this.element.dataset.id = item.id;
   }
 
@@ -99,7 +100,7 @@ class MessageRow {
     setText(this.#state, mine ? STATES[item.state] : "");
     this.element.dataset.state = item.state;
     this.element.classList.toggle("mine", mine);
-    if (item.state === "refused") this.#offer(item);
+    this.#refusal.replaceChildren(...(item.state === "refused" ? this.#offer(item) : []));
   }
 
   #offer(item) {
@@ -107,7 +108,7 @@ class MessageRow {
     edit.onclick = () => this.#actions.edit(item);
     const discard = make("button", "plain", "Discard");
     discard.onclick = () => this.#actions.discard(item);
-    this.element.append(make("p", "reason", `Not sent: ${item.reason}`), edit, " ", discard);
+    return [make("p", "reason", `Not sent: ${item.reason}`), edit, " ", discard];
   }
 }
 

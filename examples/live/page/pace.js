@@ -30,7 +30,7 @@ export class Backoff {
   }
 }
 
-/** A token bucket like the server's. Who asks it before each message is never told `rate_limited`. */
+/** A token bucket like the server's. If each message takes a token here first, the server does not refuse it. */
 export class Bucket {
   #rate;
   #burst;
@@ -59,7 +59,7 @@ export class Bucket {
     return Math.max(0, Math.ceil((1 - this.#tokens) / this.#rate));
   }
 
-  /** The server counts otherwise: start again from nothing. */
+  /** The server has counted otherwise: starts again without tokens. */
   empty(now) {
     this.#tokens = 0;
     this.#at = now;

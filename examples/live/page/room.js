@@ -1,11 +1,11 @@
-// What the page knows of one room: which messages, in which order, and which of its own are not stored yet.
-// No document and no connection in here.
+// What the page knows of one room: the messages in their order, its own messages that are not stored yet, who is here.
+// It uses neither the document nor the connection.
 
 /** Older messages leave the page. */
 export const MOST_MESSAGES = 1000;
 /** Own messages that wait for the server. */
 export const MOST_PENDING = 100;
-/** The server does not say that somebody is still typing: without news it ends by itself. Milliseconds. */
+/** A user who is typing says so again and again. Without news for this long, it has ended. Milliseconds. */
 export const TYPING_ENDS = 6000;
 
 /*
@@ -82,11 +82,12 @@ export class Room {
     if (offset <= this.position.offset) return "known";
     if (offset !== this.position.offset + 1) return "gap";
     this.position = { epoch, offset };
+    if (this.visible) this.read = this.position;
     this.typing.delete(from);
     const key = `${id} ${from}`;
     const item = from === me ? this.pending.find((item) => item.id === id) : undefined;
     if (item) {
-      // It is in the history, so it is stored, also if its ack is still under way.
+      // It is in the history, so it is stored, even if its ack has not come yet.
       Object.assign(item, { from, at, state: "sent" });
       this.#place(item);
     } else if (this.#known.has(key)) {
@@ -96,7 +97,6 @@ export class Room {
       this.#known.add(key);
       if (from !== me && !this.visible && !this.#wasRead()) this.unread += 1;
     }
-    if (this.visible) this.read = this.position;
     return "added";
   }
 
@@ -124,7 +124,7 @@ export class Room {
     if (item) Object.assign(item, { state: "refused", reason });
   }
 
-  /** Takes back a message that was refused. */
+  /** Removes a message that was refused. */
   discard(item) {
     this.pending = this.pending.filter((other) => other !== item);
   }
@@ -144,7 +144,7 @@ export class Room {
     else this.typing.delete(user);
   }
 
-  /** Ends the typing of those who were not heard of. Returns the time of the next end, or null. */
+  /** Ends the typing of users without news. Returns the time of the next end, or null. */
   expire(now) {
     for (const [user, end] of this.typing) if (end <= now) this.typing.delete(user);
     return this.typing.size === 0 ? null : Math.min(...this.typing.values());
@@ -182,7 +182,7 @@ export class Room {
     }
   }
 
-  /** Comings and goings between two messages are one note, and who only was away for a moment is not in it. */
+  /** Comings and goings between two messages are one note. A user who left and came back is not in it. */
   #notePresence(joined, left) {
     let note = this.items.at(-1);
     if (note?.kind !== "presence") {

@@ -1,4 +1,4 @@
-// The rooms of one user over a connection: what is sent when, and what an answer means. No document in here.
+// The rooms of one user over a connection: when to send what, and what an answer means. It does not use the document.
 import { Connection, browser } from "./connection.js";
 import { Bucket } from "./pace.js";
 import { MOST_PENDING, Room } from "./room.js";
@@ -14,7 +14,7 @@ const TYPING_OVER = 4000;
 /** Close code: a message is too big. */
 const TOO_BIG = 1009;
 
-/** These refusals pass: the same message with the same id may be sent later. */
+/** After these errors the same message, with the same id, may be sent later. */
 const LATER = new Set(["rate_limited", "busy", "engine_away", "not_joined"]);
 
 /**
@@ -132,7 +132,6 @@ export class Session {
   }
 
   restore({ user, rooms }) {
-    this.user = user;
     for (const { name, read, draft, pending } of rooms) {
       const room = this.join(name);
       Object.assign(room, { read, draft });
@@ -141,6 +140,7 @@ export class Session {
         room.pending.push({ kind: "message", from: user, ...item });
       }
     }
+    this.user = user;
   }
 
   #stateChanged(connection) {
@@ -172,7 +172,7 @@ export class Session {
       case "error":
         return this.#error(message, room ?? this.#unnamed(message));
     }
-    // What was under way when the user left the room, or is older than a new entry.
+    // The user has left the room in the meantime. If they enter again, what comes before `joined` is of before.
     if (!room || (room.state !== "in" && message.type !== "joined")) return;
     const before = room.flight;
     switch (message.type) {
@@ -207,7 +207,7 @@ export class Session {
 
   #hello({ user, node, engine, limits }) {
     Object.assign(this, { user, node, engineAway: engine === "away", textLimit: limits.text });
-    // Less than the server allows, as what was sent evenly may arrive bunched.
+    // A little less than the server allows: messages that are sent evenly may arrive in bunches.
     const burst = Math.max(1, limits.burst * 0.8);
     this.#bucket = new Bucket(limits.rate * 0.8, burst, this.#env.now());
     this.#spare = burst / 2;
@@ -218,7 +218,7 @@ export class Session {
   #error({ code, reason, id }, room) {
     const { flight } = room ?? {};
     if (code === "rate_limited") {
-      // It may not tell which message it was. All that has no answer is sent again: an id makes that harmless.
+      // It may not say which message it means. All without an answer are sent again: their ids make that harmless.
       this.#bucket.empty(this.#env.now());
       for (const room of this.rooms.values()) this.#putOff(room);
     } else if (LATER.has(code) && room) {
@@ -245,21 +245,21 @@ export class Session {
     this.#pump();
   }
 
-  /** The server does not repeat a name that is no name of a room. It answers in order: the oldest join is meant. */
+  /** The room that an error without a room means. The server repeats only valid names, and answers joins in order. */
   #unnamed({ code, room }) {
     if (code !== "bad_room" || room !== undefined) return undefined;
     const joins = [...this.rooms.values()].filter(({ flight }) => flight?.join);
     return joins.sort((a, b) => a.flight.number - b.flight.number)[0];
   }
 
-  /** What is in flight is sent again in a while. */
+  /** What is in flight is sent again after a pause. */
   #putOff(room) {
     if (room.flight?.join) room.state = "out";
     room.flight = null;
     room.hold = this.#env.now() + HOLD;
   }
 
-  /** Sends what may be sent now: per room one message, then its answer. */
+  /** Sends what may be sent now. In each room one message is in flight at a time: this keeps the order. */
   #pump() {
     if (this.#connection.state !== "up") return;
     const now = this.#env.now();

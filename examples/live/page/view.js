@@ -1,4 +1,4 @@
-// The document of the chat. Names and texts of others come in as text nodes only, never as markup.
+// The document of the chat. Names and texts become text nodes only, never markup.
 import { make, onSubmit, setText } from "./dom.js";
 import { Log } from "./log.js";
 import { list } from "./words.js";
@@ -6,6 +6,7 @@ import { list } from "./words.js";
 const DEFAULT_ROOM = "lobby";
 /** More people are a number. */
 const MOST_NAMES = 200;
+const AWAY = "The server cannot reach its store of messages. What you write is sent when it is back.";
 
 const byName = new Intl.Collator(undefined, { sensitivity: "base", numeric: true }).compare;
 
@@ -20,7 +21,7 @@ export class View {
   /** Room to its Log, and to its entry in the list of rooms. */
   #logs = new Map();
   #entries = new Map();
-  /** The last words on a lost connection, while the next try is under way. */
+  /** Why the connection was lost. It is shown until there is another one. */
   #trouble = "";
   #membersShown = "";
   #ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
@@ -37,7 +38,7 @@ export class View {
     else this.#showChat();
   }
 
-  /** The room has changed, or the rest if it is null. What changes at once is drawn at once. */
+  /** The room has changed, or something else if it is null. Changes that come together are drawn together. */
   changed(room) {
     if (room) this.#dirty.add(room);
     this.#timer ??= setTimeout(() => {
@@ -79,7 +80,9 @@ export class View {
     };
     text.oninput = () => {
       this.#textError("");
-      if (this.#active) session.typing(this.#active, text.value.trim() === "");
+      if (!this.#active) return;
+      this.#active.draft = text.value;
+      session.typing(this.#active, text.value.trim() === "");
     };
     retry.onclick = () => {
       if (session.connection.state === "stopped") session.start(session.user);
@@ -144,7 +147,6 @@ export class View {
 
   #open(name) {
     const { text } = this.#ui;
-    if (this.#active) this.#active.draft = text.value;
     this.#active = this.#session.join(name);
     text.value = this.#active.draft;
     history.replaceState(null, "", `#${encodeURIComponent(name)}`);
@@ -186,7 +188,7 @@ export class View {
     if (!log) {
       const edit = (item) => {
         const { text } = this.#ui;
-        text.value = text.value === "" ? item.text : `${text.value} ${item.text}`;
+        text.value = room.draft = room.draft === "" ? item.text : `${room.draft} ${item.text}`;
         text.focus();
         discard(item);
       };
@@ -223,7 +225,7 @@ export class View {
     else text.setAttribute("aria-invalid", "true");
   }
 
-  /** Not where this would open a keyboard over half of the screen. */
+  /** Not on a phone, where it would open a keyboard over half of the screen. */
   #focusText() {
     if (matchMedia("(pointer: fine)").matches) this.#ui.text.focus();
   }
@@ -231,9 +233,7 @@ export class View {
   // Drawing
 
   #draw() {
-    const { state, reason } = this.#session.connection;
-    if (state === "refused") this.#showEntrance(reason);
-    else if (this.#ui.chat.hidden && state !== "idle" && state !== "connecting") this.#showChat();
+    this.#drawEntrance();
     this.#drawConnection();
     if (this.#ui.chat.hidden) return;
     for (const room of this.#dirty) if (this.#session.rooms.get(room.name) === room) this.#log(room).draw(this.#session.user);
@@ -242,34 +242,47 @@ export class View {
     this.#dirty.clear();
   }
 
+  #drawEntrance() {
+    const { enter, chat, "name-error": error } = this.#ui;
+    const { state, reason } = this.#session.connection;
+    const [, button] = enter.elements;
+    button.disabled = state === "connecting";
+    setText(button, state === "connecting" ? "Connecting…" : "Enter");
+    if (state === "refused" && error.textContent !== reason) this.#showEntrance(reason);
+    if (chat.hidden && ["up", "waiting", "stopped"].includes(state)) this.#showChat();
+  }
+
   #drawConnection() {
-    const { status, notice, retry } = this.#ui;
+    const { status } = this.#ui;
     const { connection, node, engineAway } = this.#session;
-    const { state, reason, until } = connection;
-    const up = state === "up";
-    if (up) this.#trouble = "";
+    const { state, reason } = connection;
+    if (state === "up") this.#trouble = "";
     if (state === "waiting" || state === "stopped") this.#trouble = reason;
-    const words = { up: `Connected to ${node}`, stopped: "Disconnected", refused: "", idle: "" };
-    const word = words[state] ?? (this.#trouble === "" ? "Connecting…" : "Reconnecting…");
-    setText(status, word);
-    status.dataset.state = up ? (engineAway ? "wait" : "good") : state === "stopped" ? "bad" : "wait";
-    const away = "The server cannot reach its store of messages. What you write is sent when it is back.";
-    const why = this.#trouble === "" ? (up && engineAway ? away : "") : `Not connected: ${this.#trouble}.`;
-    setText(this.#ui["notice-text"], why);
-    notice.hidden = why === "";
+    const states = {
+      up: [engineAway ? "wait" : "good", `Connected to ${node}`],
+      stopped: ["bad", "Disconnected"],
+    };
+    const [colour, words] = states[state] ?? ["wait", this.#trouble === "" ? "Connecting…" : "Reconnecting…"];
+    status.dataset.state = colour;
+    setText(status, words);
+    const away = state === "up" && engineAway ? AWAY : "";
+    this.#drawNotice(connection, this.#trouble === "" ? away : `Not connected: ${this.#trouble}.`);
+  }
+
+  #drawNotice({ state, until }, words) {
+    const { notice, retry, "notice-text": text, "notice-time": time } = this.#ui;
+    setText(text, words);
+    notice.hidden = words === "";
     notice.classList.toggle("bad", state === "stopped");
     retry.hidden = state !== "waiting" && state !== "stopped";
     setText(retry, state === "stopped" ? "Connect again" : "Connect now");
-    clearInterval(this.#countdown);
-    const { "notice-time": time } = this.#ui;
-    setText(time, "");
-    if (state !== "waiting") return;
     const count = () => {
       const seconds = Math.ceil((until - performance.now()) / 1000);
-      setText(time, seconds > 0 ? `Next try in ${seconds} s.` : "");
+      setText(time, state === "waiting" && seconds > 0 ? `Next try in ${seconds} s.` : "");
     };
+    clearInterval(this.#countdown);
+    if (state === "waiting") this.#countdown = setInterval(count, 1000);
     count();
-    this.#countdown = setInterval(count, 1000);
   }
 
   #drawRooms() {

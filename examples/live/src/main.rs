@@ -6,7 +6,7 @@ use examples::Failure;
 use live::compare::{self, Compare};
 use live::load::{self, Load};
 use live::options::Serve;
-use live::server;
+use live::server::{self, process::raise_file_limit};
 
 /// A chat, a dashboard and a comparison of transports, on the WebSocket engine `websocket-proto`.
 #[derive(Parser)]
@@ -28,6 +28,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    raise_file_limit();
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(options) => start(server::run(options)),
         Command::Compare(options) => start(compare::run(options)),

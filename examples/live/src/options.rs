@@ -51,7 +51,7 @@ pub struct Serve {
     pub tls_self_signed: bool,
 
     /// Maximum number of connections in all, HTTP and WebSocket. More are refused with 503, or with TLS
-    /// closed. Each one needs a file: see `ulimit -n`.
+    /// closed. Each one needs a file: see `ulimit -Hn`.
     #[arg(long, default_value_t = 20_000)]
     pub max_connections: usize,
 

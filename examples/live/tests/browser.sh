@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The page of the chat: its logic in node, and all of it in headless Chromium with the real server and a
-# real Redis.
+# The pages: their logic in node, and all of it in headless Chromium with the real server and a real
+# Redis.
 #
 #   tests/browser.sh            build `live` and test it
 #   tests/browser.sh PROGRAM    test this `live` instead
@@ -59,4 +59,7 @@ AXE=$target/axe-$axe/node_modules/axe-core/axe.min.js
 OUTPUT=$target/screenshots
 mkdir -p "$OUTPUT"
 export CHROMIUM LIVE AXE OUTPUT
-node --test --test-reporter=spec "$here/browser/logic.test.mjs" "$here/browser/page.test.mjs"
+# One after the other: some tests measure time.
+for tests in "$here"/browser/*.test.mjs; do
+  node --test --test-reporter=spec "$tests"
+done

@@ -15,12 +15,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::counts::Counters;
-use super::log::{Entry, Tail};
 use super::memory::Ids;
 use super::ring::Ring;
 use super::types::{
     Callback, Event, History, HistoryLimits, Message, Position, Published, Subscribed,
 };
+
+mod following;
 
 /// Events that a caller delivers before it leaves the rest to a task of its own.
 const BATCH: usize = 64;
@@ -193,73 +194,6 @@ impl Channel {
         Ok((position, false))
     }
 
-    /// Takes in a message that the log has pushed. `false`: something before it is missing here.
-    pub fn take_in(&self, position: Position, payload: Bytes) -> bool {
-        let mut state = self.state();
-        let last = state.ring.position();
-        if position.epoch != last.epoch || position.offset > last.offset + 1 {
-            return false;
-        }
-        // Otherwise it was read before.
-        if position.offset == last.offset + 1 {
-            self.push(&mut state, Instant::now(), position, payload);
-        }
-        true
-    }
-
-    /// Takes in what was read from the log: what is new here, or another epoch.
-    pub fn catch_up(&self, tail: Tail) {
-        let now = Instant::now();
-        let mut state = self.state();
-        let last = state.ring.position();
-        let mut seen = 0;
-        if tail.position.epoch != last.epoch {
-            if let Some(forked) = tail.forked
-                && forked.epoch == last.epoch
-            {
-                seen = forked.offset.min(last.offset);
-            }
-            let first = tail.entries.first().map(|entry| entry.offset - 1);
-            let before = Position {
-                offset: first.unwrap_or(tail.position.offset),
-                ..tail.position
-            };
-            state.ring.reset(before);
-            state.waiting.clear();
-            if seen <= before.offset {
-                state.enqueue(Happened::Reset(before));
-            }
-            Counters::add(&self.counters.resets, 1);
-        }
-        for Entry {
-            offset,
-            age,
-            payload,
-        } in tail.entries
-        {
-            if offset <= state.ring.position().offset {
-                continue; // It was pushed before.
-            }
-            let position = Position {
-                offset,
-                ..tail.position
-            };
-            let at = now.checked_sub(age).unwrap_or(now);
-            let message = Arc::new(Message::new(self.name.clone(), position, payload));
-            state.ring.push(at, message.clone());
-            if offset > seen {
-                state.enqueue(Happened::Message(message));
-            } else if offset == seen {
-                state.enqueue(Happened::Reset(position));
-            }
-        }
-        // The last messages are too old, or were removed.
-        if tail.position.offset > state.ring.position().offset {
-            state.ring.reset(tail.position);
-        }
-        state.ring.expire(now);
-    }
-
     fn push(&self, state: &mut State, at: Instant, position: Position, payload: Bytes) {
         let message = Arc::new(Message::new(self.name.clone(), position, payload));
         state.ring.push(at, message.clone());
@@ -295,11 +229,6 @@ impl Channel {
         delivered.await.unwrap_or(0)
     }
 
-    /// A signal of another node.
-    pub fn signalled(&self, payload: Bytes) {
-        self.state().enqueue(Happened::Signal(payload, None));
-    }
-
     /// Tells the subscribers what is in the queue, unless another thread does.
     pub fn deliver(self: &Arc<Self>) {
         let mut state = self.state();
@@ -315,6 +244,7 @@ impl Channel {
             let mut state = self.state();
             let Some(queued) = state.queue.pop_front() else {
                 state.delivering = false;
+                state.queue.shrink_to(BATCH);
                 return;
             };
             if turns == 0
@@ -358,16 +288,7 @@ impl Channel {
         match happened {
             Happened::Message(message) => {
                 let _ = message.notified.set(notified);
-                let mut state = self.state();
-                state.delivered = message.position;
-                let offset = message.position.offset;
-                let waiting = if message.position.epoch == state.ring.position().epoch {
-                    state.waiting.remove(&offset)
-                } else {
-                    None
-                };
-                drop(state);
-                for done in waiting.into_iter().flatten() {
+                for done in self.state().delivered(message.position) {
                     let _ = done.send(notified);
                 }
             }
@@ -387,6 +308,18 @@ impl State {
         let number = self.next;
         self.next += 1;
         self.queue.push_back(Queued { number, happened });
+    }
+
+    /// A message was delivered. Returns who waits for it.
+    fn delivered(&mut self, position: Position) -> Vec<oneshot::Sender<usize>> {
+        self.delivered = position;
+        if position.epoch != self.ring.position().epoch {
+            return Vec::new(); // Those who wait do so for a later epoch.
+        }
+        // Offsets before it that were skipped are not delivered any more.
+        let later = self.waiting.split_off(&(position.offset + 1));
+        let mut waiting = std::mem::replace(&mut self.waiting, later);
+        waiting.remove(&position.offset).unwrap_or_default()
     }
 
     /// What to wait for, or the number of notified subscribers if there is nothing to wait for.

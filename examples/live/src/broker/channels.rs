@@ -80,6 +80,9 @@ impl Channels {
         let now = Instant::now();
         for channel in self.all() {
             channel.expire(now);
+            if channel.idle_since().is_some() {
+                self.idle(&channel); // if its last subscriber has panicked
+            }
         }
         // One at a time: others need the lock, too.
         while lock(&self.open).forget_one(unused) {}

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use super::channel::Channel;
 use super::channels::Channels;
 use super::counts::Counters;
-use super::follower::Remote;
 use super::memory::{Claims, REPEAT};
+use super::nats::NatsLog;
 use super::redis::RedisLog;
+use super::remote::Remote;
 use super::types::{
     BrokerError, EngineState, EngineUrl, Epoch, HistoryLimits, Position, Published,
 };
@@ -23,6 +24,7 @@ const LINGER: Duration = Duration::from_secs(10);
 pub(super) enum Engine {
     Memory(Claims),
     Redis(Remote<RedisLog>),
+    Nats(Remote<NatsLog>),
 }
 
 impl Engine {
@@ -42,7 +44,9 @@ impl Engine {
             EngineUrl::Redis(url) => {
                 Self::Redis(Remote::start(url, limits, channels, counters, state).await?)
             }
-            EngineUrl::Nats(_) => return Err(BrokerError::BadUrl("not built in yet".into())),
+            EngineUrl::Nats(url) => {
+                Self::Nats(Remote::start(url, limits, channels, counters, state).await?)
+            }
         })
     }
 
@@ -54,6 +58,7 @@ impl Engine {
                 offset: 0,
             }),
             Self::Redis(remote) => remote.open(name).await,
+            Self::Nats(remote) => remote.open(name).await,
         }
     }
 
@@ -73,6 +78,7 @@ impl Engine {
                 }
             },
             Self::Redis(remote) => remote.publish(name, id, &payload).await,
+            Self::Nats(remote) => remote.publish(name, id, &payload).await,
         }
     }
 
@@ -81,6 +87,7 @@ impl Engine {
         match self {
             Self::Memory(_) => {}
             Self::Redis(remote) => remote.signal(name, payload),
+            Self::Nats(remote) => remote.signal(name, payload),
         }
     }
 
@@ -88,6 +95,15 @@ impl Engine {
         match self {
             Self::Memory(claims) => claims.claim(key, ttl, Instant::now()),
             Self::Redis(remote) => remote.claim(key, ttl).await,
+            Self::Nats(remote) => remote.claim(key, ttl).await,
+        }
+    }
+
+    pub async fn tidy(&self) -> Result<(), BrokerError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Redis(remote) => remote.tidy().await,
+            Self::Nats(remote) => remote.tidy().await,
         }
     }
 
@@ -95,7 +111,7 @@ impl Engine {
     pub fn unused(&self, limits: HistoryLimits) -> Duration {
         match self {
             Self::Memory(_) => limits.age.max(REPEAT),
-            Self::Redis(_) => LINGER,
+            Self::Redis(_) | Self::Nats(_) => LINGER,
         }
     }
 }

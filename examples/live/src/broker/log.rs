@@ -62,6 +62,11 @@ pub(super) trait Log: Sized + Send + Sync + 'static {
     /// See [`MessageBroker::claim`](super::MessageBroker::claim).
     fn claim(&self, key: &str, ttl: Duration)
     -> impl Future<Output = Result<bool, Failure>> + Send;
+
+    /// Removes what nobody uses any more, if it does not expire by itself. It may take long.
+    fn tidy(&self) -> impl Future<Output = Result<(), Failure>> + Send {
+        std::future::ready(Ok(()))
+    }
 }
 
 /// A part of a log, up to its end.
@@ -97,6 +102,7 @@ pub(super) enum Pushed {
 pub(super) struct Pushes {
     queue: mpsc::Sender<Push>,
     missed: Arc<AtomicBool>,
+    lost: Arc<Notify>,
     look: Arc<Notify>,
 }
 
@@ -107,6 +113,7 @@ impl Pushes {
         let pushes = Self {
             queue,
             missed: Arc::default(),
+            lost: Arc::default(),
             look,
         };
         (pushes, pushed)
@@ -130,8 +137,13 @@ impl Pushes {
         self.missed.swap(false, Ordering::AcqRel)
     }
 
-    /// The connection may be lost.
-    pub fn look(&self) {
-        self.look.notify_one();
+    /// The connection was lost.
+    pub fn lost(&self) {
+        self.lost.notify_one();
+    }
+
+    /// Waits until the connection was lost.
+    pub async fn until_lost(&self) {
+        self.lost.notified().await;
     }
 }

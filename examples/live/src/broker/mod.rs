@@ -13,8 +13,9 @@
 //! | `engine` | which engine the broker has |
 //! | `memory` | what only the engine in process needs: ids and claims |
 //! | `log` | what Redis and NATS have in common |
+//! | `remote` | such an engine as callers see it: they never wait for long |
 //! | `follower` | keeps the channels of a node equal to the logs of such an engine |
-//! | `redis` | only what Redis does |
+//! | `redis`, `nats` | what is different in them |
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -32,7 +33,9 @@ mod engine;
 mod follower;
 mod log;
 mod memory;
+mod nats;
 mod redis;
+mod remote;
 mod ring;
 mod types;
 
@@ -185,6 +188,12 @@ impl MessageBroker {
             return Err(BrokerError::BadId);
         }
         self.engine.claim(key, ttl.min(memory::MAX_CLAIM)).await
+    }
+
+    /// Removes channels from the engine that are empty and that no node uses. The broker does it every
+    /// few minutes.
+    pub async fn tidy(&self) -> Result<(), BrokerError> {
+        self.engine.tidy().await
     }
 
     /// Whether the engine can be reached.

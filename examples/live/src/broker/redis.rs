@@ -137,7 +137,7 @@ impl Log for RedisLog {
             .set_response_timeout(None)
             .set_push_sender(move |info: PushInfo| {
                 match info.kind {
-                    PushKind::Disconnection => pushes.look(),
+                    PushKind::Disconnection => pushes.lost(),
                     PushKind::Message => {
                         if let Some(push) = parse(info) {
                             pushes.push(push);

@@ -6,6 +6,9 @@ use tokio::time::Instant;
 
 use super::types::{History, HistoryLimits, Message, Position};
 
+#[cfg(test)]
+mod tests;
+
 /// The last messages of a channel, without gaps, bounded by count, bytes and age.
 pub(super) struct Ring {
     limits: HistoryLimits,

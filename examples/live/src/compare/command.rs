@@ -81,8 +81,9 @@ pub async fn run(options: Compare) -> Result<(), Failure> {
         }
     };
     println!(
-        "{} s, {} notifications a second, short polls every {} s. sent, received: bytes of the client, \
-         also for each notification (/n)",
+        "{} s, {} notifications a second, short polls every {} s.\n\
+         Bytes that the client has sent and received, in all and for each notification (/n); packets in \
+         both directions, with acknowledgements.\n",
         report.seconds, report.rate, report.interval
     );
     print!("{}", report.table());
@@ -147,11 +148,12 @@ async fn wait(seconds: u64, views: &[View]) {
     let mut clock = interval_at(Instant::now() + second, second);
     for _ in 0..seconds {
         clock.tick().await;
-        let counts = views.iter().map(|view| view.tally().received.to_string());
-        bar.set_message(format!(
-            "received: {}",
-            counts.collect::<Vec<_>>().join(", ")
-        ));
+        let counts = Transport::ALL.iter().zip(views);
+        let counts = counts.map(|(transport, view)| {
+            let (name, received) = (transport.path(), view.tally().received);
+            format!("{name} {received}")
+        });
+        bar.set_message(counts.collect::<Vec<_>>().join(", "));
         bar.inc(1);
     }
     bar.finish_and_clear();

@@ -11,10 +11,12 @@
 //! | `feed.rs` | the source of a rate: a ring that all its readers share |
 //! | `session.rs` | who looks, and the limits |
 //! | `serve.rs` | the four transports at the server |
+//! | `answers.rs` | what the server answers, as JSON |
 //! | `client/` | the four transports at the client |
 //! | `command.rs` | `live compare` |
 //! | `report.rs` | its table |
 
+pub mod answers;
 pub mod client;
 mod command;
 mod feed;

@@ -142,7 +142,7 @@ fn thousands(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::client::Notification;
+    use crate::compare::answers::Notification;
 
     #[test]
     fn numbers_are_readable() {

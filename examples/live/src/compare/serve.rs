@@ -1,26 +1,27 @@
 //! The four transports at the server: all of them send from the ring of the session's feed.
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Extension, FromRequestParts, Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
-use axum::http::{HeaderMap, StatusCode, request::Parts};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, request::Parts};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, RequestPartsExt, Router};
 use futures_util::{StreamExt, stream};
-use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedSemaphorePermit;
+use serde::Deserialize;
 use tokio::{select, time::sleep};
 use websocket_proto::{CloseCode, Error, ReadyState};
 
 use super::Transport;
+use super::answers::{Opened, Stats};
 use super::feed::{Feed, Rate, now};
-use super::session::{Session, Sessions};
+use super::session::{Place, Session, Sessions};
 use crate::server::App;
-use crate::server::meter::{Traffic, Wire};
+use crate::server::meter::Wire;
 use crate::server::upgrade::{WebSocket, upgrade};
 
 /// Maximum time until a long poll is answered. Proxies commonly give up after 30 s or 60 s.
@@ -56,38 +57,33 @@ enum Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        match self {
+        let (status, reason) = match self {
             Self::BadRate => (
                 StatusCode::BAD_REQUEST,
-                "rate: 0, or 0.1 to 100 notifications a second",
-            )
-                .into_response(),
-            Self::BadPosition => (StatusCode::BAD_REQUEST, "after: not a position").into_response(),
+                "rate: 0, or 0.1 to 100 notifications a second\n",
+            ),
+            Self::BadPosition => (StatusCode::BAD_REQUEST, "after: not a position\n"),
             Self::UnknownSession => (
                 StatusCode::NOT_FOUND,
-                "unknown session, or it has ended: open one by POST /compare/session?rate=1",
-            )
-                .into_response(),
+                "unknown session, or it has ended: open one by POST /compare/session?rate=1\n",
+            ),
             Self::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                [(RETRY_AFTER, "10")],
-                "too many viewers, rates or requests",
-            )
-                .into_response(),
+                "too many viewers or rates\n",
+            ),
+        };
+        let mut response = (status, reason).into_response();
+        if let Self::Busy = self {
+            let seconds = HeaderValue::from_static("10");
+            response.headers_mut().insert(RETRY_AFTER, seconds);
         }
+        response
     }
 }
 
 #[derive(Deserialize)]
 struct Open {
     rate: f64,
-}
-
-/// A new session. Its readers begin behind `seq`.
-#[derive(Serialize)]
-struct Opened {
-    session: String,
-    seq: u64,
 }
 
 async fn open(
@@ -101,37 +97,6 @@ async fn open(
         seq: session.feed.last(),
     };
     Ok(([(CACHE_CONTROL, "no-store")], Json(opened)))
-}
-
-/// What a session has cost until now.
-#[derive(Serialize)]
-struct Stats {
-    /// The clock of the server, in µs since 1970: to estimate how far the viewer's clock is away.
-    now: u64,
-    /// The last notification.
-    seq: u64,
-    poll: Counts,
-    long: Counts,
-    events: Counts,
-    ws: Counts,
-}
-
-/// Bytes at the socket of the server, headers included.
-#[derive(Serialize)]
-struct Counts {
-    bytes_in: u64,
-    bytes_out: u64,
-    requests: u64,
-}
-
-impl From<&Traffic> for Counts {
-    fn from(traffic: &Traffic) -> Self {
-        Self {
-            bytes_in: traffic.bytes_in(),
-            bytes_out: traffic.bytes_out(),
-            requests: traffic.requests(),
-        }
-    }
 }
 
 async fn stats(reader: Reader) -> impl IntoResponse {
@@ -152,8 +117,6 @@ struct Reader {
     session: Arc<Session>,
     after: u64,
     wire: Option<Wire>,
-    /// Gives the session's place for a request back.
-    _permit: OwnedSemaphorePermit,
 }
 
 #[derive(Deserialize)]
@@ -171,7 +134,6 @@ impl FromRequestParts<App> for Reader {
         let sessions = parts.extensions.get::<Arc<Sessions>>();
         let session = sessions.and_then(|sessions| sessions.get(&query.session));
         let session = session.ok_or_else(|| Refused::UnknownSession.into_response())?;
-        let permit = Arc::clone(&session.requests).try_acquire_owned();
         let last = session.feed.last();
         // A browser that connects again to an event stream repeats the old URL.
         let after = last_event_id(&parts.headers)
@@ -184,7 +146,6 @@ impl FromRequestParts<App> for Reader {
             session,
             after,
             wire: parts.extensions.get().cloned(),
-            _permit: permit.map_err(|_| Refused::Busy.into_response())?,
         })
     }
 }
@@ -224,16 +185,18 @@ async fn poll(reader: Reader) -> impl IntoResponse {
 
 async fn long(State(app): State<App>, reader: Reader) -> impl IntoResponse {
     reader.count_for(Transport::Long);
+    let mut place = reader.session.place(Transport::Long);
     select! {
         () = reader.feed().wait(reader.after) => {}
         () = sleep(LONG_POLL) => {}
-        () = app.stopped() => {}
+        () = over(&app, &mut place) => {}
     }
     reader.answer()
 }
 
 async fn events(State(app): State<App>, reader: Reader) -> impl IntoResponse {
     reader.count_for(Transport::Events);
+    let mut place = reader.session.place(Transport::Events);
     let first = stream::iter([Ok(Event::default().retry(RETRY))]);
     let batches = stream::unfold(reader, async |mut reader| {
         reader.feed().wait(reader.after).await;
@@ -247,7 +210,7 @@ async fn events(State(app): State<App>, reader: Reader) -> impl IntoResponse {
     });
     let all = first
         .chain(events)
-        .take_until(async move { app.stopped().await });
+        .take_until(async move { over(&app, &mut place).await });
     // nginx would collect the events in a buffer.
     let headers = [("x-accel-buffering", "no")];
     (
@@ -264,7 +227,8 @@ async fn ws(State(app): State<App>, reader: Reader, request: Request) -> Respons
     config.deflate = None; // the other transports do not compress either
     let shared = app.clone();
     let response = upgrade(request, &app.origins, config, async move |mut socket| {
-        if let Err(error) = talk(&mut socket, reader, &shared).await {
+        let mut place = reader.session.place(Transport::WebSocket);
+        if let Err(error) = talk(&mut socket, reader, over(&shared, &mut place)).await {
             tracing::debug!(%error, "comparison");
         }
         socket.finish().await; // also after an error: the Close frame is in `out`
@@ -277,7 +241,12 @@ async fn ws(State(app): State<App>, reader: Reader, request: Request) -> Respons
     response
 }
 
-async fn talk(socket: &mut WebSocket, mut reader: Reader, app: &App) -> Result<(), Error> {
+async fn talk(
+    socket: &mut WebSocket,
+    mut reader: Reader,
+    over: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let mut over = pin!(over);
     loop {
         let WebSocket { ws, input, out, .. } = &mut *socket;
         while ws.next_event(input, out)?.is_some() {} // pings and the Close frame are answered already
@@ -299,9 +268,17 @@ async fn talk(socket: &mut WebSocket, mut reader: Reader, app: &App) -> Result<(
                     reader.after = new.seq;
                 }
             }
-            () = app.stopped() => {
+            () = &mut over => {
                 return socket.close(CloseCode::GOING_AWAY, "").await;
             }
         }
+    }
+}
+
+/// Waits until the server stops, or the client asks anew.
+async fn over(app: &App, place: &mut Place) {
+    select! {
+        () = app.stopped() => {}
+        () = place.lost() => {}
     }
 }

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::Transport;
@@ -14,18 +14,31 @@ use crate::server::meter::Traffic;
 const SESSIONS: usize = 100;
 /// Maximum number of rates at the same time.
 const RATES: usize = 20;
-/// Requests of a session that may be open at the same time. A page has four.
-const REQUESTS: usize = 8;
 /// A session without requests ends after this time.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// One viewer: its feed and its counts.
 pub struct Session {
     pub feed: Arc<Feed>,
-    /// One permit for each open request.
-    pub requests: Arc<Semaphore>,
     traffic: [Arc<Traffic>; Transport::ALL.len()],
+    /// The number of requests until now. Each request that waits has a receiver.
+    requests: [watch::Sender<u64>; Transport::ALL.len()],
     used: Mutex<Instant>,
+}
+
+/// The place of a request that waits. There is one for each transport: a client whose network has
+/// changed asks again, and the server may not know yet that the old connection is dead.
+pub struct Place {
+    number: u64,
+    requests: watch::Receiver<u64>,
+}
+
+impl Place {
+    /// Waits until another request has taken the place.
+    pub async fn lost(&mut self) {
+        // An error: the session has ended.
+        let _ = self.requests.wait_for(|newest| *newest > self.number).await;
+    }
 }
 
 impl Session {
@@ -33,9 +46,24 @@ impl Session {
         &self.traffic[transport as usize]
     }
 
+    /// Takes the place of the last request of this transport.
+    pub fn place(&self, transport: Transport) -> Place {
+        let requests = &self.requests[transport as usize];
+        let mut number = 0;
+        requests.send_modify(|newest| {
+            *newest += 1;
+            number = *newest;
+        });
+        Place {
+            number,
+            requests: requests.subscribe(),
+        }
+    }
+
     fn is_idle(&self) -> bool {
         let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        self.requests.available_permits() == REQUESTS && used.elapsed() >= IDLE
+        let waits = |requests: &watch::Sender<u64>| requests.receiver_count() > 0;
+        !self.requests.iter().any(waits) && used.elapsed() >= IDLE
     }
 }
 
@@ -66,8 +94,8 @@ impl Sessions {
         open.feeds.insert(rate, Arc::downgrade(&feed));
         let session = Arc::new(Session {
             feed,
-            requests: Arc::new(Semaphore::new(REQUESTS)),
             traffic: Default::default(),
+            requests: Default::default(),
             used: Mutex::new(Instant::now()),
         });
         open.sessions.insert(id.clone(), Arc::clone(&session));
@@ -95,6 +123,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::timeout;
 
     fn rate(per_second: f64) -> Rate {
         Rate::new(per_second).unwrap()
@@ -128,14 +157,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_with_an_open_request_stays() {
+    async fn a_session_with_a_request_that_waits_stays() {
         let sessions = Arc::new(Sessions::default());
         let (id, session) = sessions.open(rate(1.0)).unwrap();
-        let request = session.requests.try_acquire().unwrap();
+        let place = session.place(Transport::Events);
         sleep(3 * IDLE).await;
         assert!(sessions.get(&id).is_some());
-        drop(request);
+        drop(place);
         sleep(2 * IDLE).await;
         assert!(sessions.get(&id).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_takes_the_place_of_the_last_one() {
+        let sessions = Arc::new(Sessions::default());
+        let (_, session) = sessions.open(rate(1.0)).unwrap();
+        let mut first = session.place(Transport::Events);
+        let mut other = session.place(Transport::WebSocket);
+        let mut second = session.place(Transport::Events);
+        first.lost().await;
+        for place in [&mut other, &mut second] {
+            assert!(timeout(IDLE, place.lost()).await.is_err());
+        }
     }
 }

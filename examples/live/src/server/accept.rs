@@ -1,5 +1,5 @@
 //! Takes connections, up to a limit, and serves HTTP on them.
-use std::io::ErrorKind::{ConnectionAborted, ConnectionReset};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,10 @@ use super::{App, Stream};
 const HEAD: Duration = Duration::from_secs(10);
 /// How long a request may go on after the server has begun to stop.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a client may take nothing of what it was sent. Then the system ends the connection: otherwise
+/// a client that stops to read in the middle of a response would keep its place for ever.
+#[cfg(target_os = "linux")]
+const STALLED: Duration = Duration::from_secs(60);
 /// The bytes of the head of a request.
 const HEAD_SIZE: usize = 16 << 10;
 /// Connections over the limit that are answered at the same time. Others are closed at once.
@@ -98,7 +102,7 @@ pub async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, app: App, rout
                 }
             },
             // It concerns one client, which is gone.
-            Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::error!(%error, "accept");
                 sleep(Duration::from_millis(100)).await; // out of files: wait for some
@@ -121,8 +125,7 @@ async fn refuse(mut tcp: TcpStream, _permit: OwnedSemaphorePermit) {
 async fn serve(tcp: TcpStream, tls: Option<TlsAcceptor>, slot: Slot, app: App, router: Router) {
     let begun = async {
         // Until its first byte, a connection costs no memory for HTTP and TLS.
-        tcp.set_nodelay(true).is_ok()
-            && matches!(timeout(HEAD, tcp.peek(&mut [0])).await, Ok(Ok(1)))
+        prepare(&tcp).is_ok() && matches!(timeout(HEAD, tcp.peek(&mut [0])).await, Ok(Ok(1)))
     };
     select! {
         begun = begun => if !begun { return },
@@ -134,11 +137,21 @@ async fn serve(tcp: TcpStream, tls: Option<TlsAcceptor>, slot: Slot, app: App, r
     let Some(tls) = tls else {
         return http(stream, wire, slot, &app, router).await;
     };
-    match timeout(HEAD, tls.accept(stream)).await {
+    let accepted = select! {
+        accepted = timeout(HEAD, tls.accept(stream)) => accepted,
+        () = app.stopped() => return,
+    };
+    match accepted {
         Ok(Ok(stream)) => http(stream, wire, slot, &app, router).await,
         Ok(Err(error)) => tracing::debug!(%error, "TLS"),
         Err(_) => tracing::debug!("the TLS handshake took too long"),
     }
+}
+
+fn prepare(tcp: &TcpStream) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(tcp, STALLED.as_millis() as u32)?;
+    tcp.set_nodelay(true)
 }
 
 /// Serves requests until the connection ends or becomes a WebSocket.
@@ -169,5 +182,23 @@ async fn http(stream: impl Stream + 'static, wire: Wire, slot: Slot, app: &App, 
     };
     if let Err(error) = result {
         tracing::debug!(%error, "connection");
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_limited() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let (tcp, _) = listener.accept().await.unwrap();
+        prepare(&tcp).unwrap();
+        assert_eq!(
+            rustix::net::sockopt::tcp_user_timeout(&tcp).unwrap(),
+            60_000
+        );
+        assert!(tcp.nodelay().unwrap());
     }
 }

@@ -56,7 +56,7 @@ pub struct Metrics {
     pub latency: Latency,
     /// Resident memory of the process, in bytes, and its CPU time in seconds: read for each export.
     pub memory: Gauge,
-    pub cpu: Gauge<f64, AtomicU64>,
+    pub cpu: Counter<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -78,7 +78,7 @@ impl Metrics {
             engine_up: Gauge::default(),
             latency: Latency::default(),
             memory: Gauge::default(),
-            cpu: Gauge::default(),
+            cpu: Counter::default(),
         };
         let m = metrics.clone();
         registry.register("live_sockets", "Open TCP connections", m.sockets);

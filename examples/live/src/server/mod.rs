@@ -9,6 +9,9 @@
 //! | [`guard`] | what holds for all requests: headers of the responses, time for the body, the log |
 //! | [`pages`] | the files of the pages |
 //! | [`status`] | `/metrics` and `/healthz` |
+//! | [`metrics`] | what is counted |
+//! | [`process`] | memory, CPU time and files of the process |
+//! | [`log`], [`signals`] | the log on stderr, and SIGTERM |
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -185,6 +188,11 @@ pub async fn run(options: Serve) -> Result<(), Failure> {
         drain_seconds = options.drain.as_secs(),
         "started"
     );
+    if let Some(files) = process::raise_file_limit()
+        && files < options.max_connections as u64
+    {
+        tracing::warn!(files, "fewer files than max_connections: see `ulimit -Hn`");
+    }
     signals.recv().await;
     tracing::info!(
         open = app.sockets(),

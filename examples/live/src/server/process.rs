@@ -1,4 +1,4 @@
-//! What the process uses, from `/proc`. Other systems than Linux: nothing.
+//! What the process uses, from `/proc` (other systems than Linux: nothing), and how many files it may open.
 use std::fs::read_to_string;
 use std::time::Duration;
 
@@ -34,6 +34,26 @@ fn cpu(stat: &str) -> Option<Duration> {
     let mut ticks = || fields.next()?.parse::<u64>().ok();
     // Linux reports these times in hundredths of a second, whatever the tick of its kernel is.
     Some(Duration::from_millis((ticks()? + ticks()?) * 10))
+}
+
+/// Raises the number of files that this process may open as far as the system allows, and returns it.
+/// `None`: there is no limit. Each connection is a file, and the usual limit of a shell is 1024.
+pub fn raise_file_limit() -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        let raised = Rlimit {
+            current: maximum,
+            maximum,
+        };
+        match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => maximum,
+            Err(_) => current, // macOS allows less than it says
+        }
+    }
+    #[cfg(not(unix))]
+    None
 }
 
 #[cfg(test)]

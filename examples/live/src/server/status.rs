@@ -1,4 +1,6 @@
 //! `/metrics` for Prometheus, and `/healthz` for load balancers.
+use std::sync::atomic::Ordering::Relaxed;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -22,7 +24,8 @@ async fn metrics(State(app): State<App>) -> Response {
         app.metrics
             .memory
             .set(usage.memory.try_into().unwrap_or(i64::MAX));
-        app.metrics.cpu.set(usage.cpu.as_secs_f64());
+        let cpu = usage.cpu.as_secs_f64().to_bits();
+        app.metrics.cpu.inner().store(cpu, Relaxed);
     }
     app.metrics
         .sockets

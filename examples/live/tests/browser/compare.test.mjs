@@ -1,12 +1,11 @@
 // The comparison in Chromium, with the real server. See ../browser.sh.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { Browser } from "./chromium.mjs";
 import { Live } from "./programs.mjs";
 
-/** Where the screenshots go. */
-const OUTPUT = process.env.OUTPUT;
 const limit = { timeout: 120_000 };
 
 let browser;
@@ -134,22 +133,26 @@ test("another session begins when the server was started anew", limit, async () 
   assert.deepEqual(await row(page, "Missed"), [0, 0, 0, 0]);
 });
 
-test("on a phone and on a desktop nothing is cut off", limit, async () => {
+test("accessible, and nothing is cut off on a phone and on a desktop", limit, async () => {
+  const axe = readFileSync(process.env.AXE, "utf8");
   const page = await open(10);
-  const sizes = [
-    ["phone", 360, 740, { phone: true }],
-    ["phone-dark", 360, 740, { phone: true, dark: true }],
-    ["desktop", 1280, 1100, {}],
-    ["desktop-dark", 1280, 1100, { dark: true }],
-  ];
   await until(page, "Arrived", atLeast(100));
-  for (const [name, width, height, options] of sizes) {
-    await page.size(width, height, options);
-    const wide = await page.run(() => {
-      const boxes = [document.documentElement, ...document.querySelectorAll(".scroll, .card, th, td, dt, button, select")];
-      return boxes.filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.outerHTML.slice(0, 60));
-    });
-    assert.deepEqual(wide, [], name);
-    if (OUTPUT) await page.screenshot(path.join(OUTPUT, `compare-${name}.png`));
+  for (const [device, width, height, phone] of [["phone", 360, 740, true], ["desktop", 1280, 1100, false]]) {
+    for (const dark of [false, true]) {
+      const name = `${device}-${dark ? "dark" : "light"}`;
+      await page.size(width, height, { phone, dark });
+      const wide = await page.run(() => {
+        const boxes = [document.documentElement, ...document.querySelectorAll(".scroll, .card, th, td, dt, button, select")];
+        return boxes.filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.outerHTML.slice(0, 60));
+      });
+      assert.deepEqual(wide, [], name);
+      await page.evaluate(`${axe}; 0`);
+      const violations = await page.run(async () => {
+        const { violations } = await window.axe.run();
+        return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+      });
+      assert.deepEqual(violations, [], name);
+      await page.screenshot(path.join(process.env.OUTPUT, `compare-${name}.png`));
+    }
   }
 });

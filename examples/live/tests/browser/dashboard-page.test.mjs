@@ -1,5 +1,6 @@
 // The page of the dashboard in Chromium, with the real server. See page.test.mjs.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { Browser } from "./chromium.mjs";
@@ -43,12 +44,25 @@ test("the plots and the table show the server", limit, async () => {
   const line = () => page.run(() => document.querySelector("path").getAttribute("d").length);
   const first = await line();
   await page.until((first) => document.querySelector("path").getAttribute("d").length > first, first);
-  if (OUTPUT) {
-    await page.screenshot(path.join(OUTPUT, "dashboard.png"));
-    await page.size(390, 844, { phone: true, dark: true });
-    await page.screenshot(path.join(OUTPUT, "dashboard-phone.png"));
+});
+
+test("accessible, and in order on a phone and a desktop, light and dark", limit, async () => {
+  const axe = readFileSync(process.env.AXE, "utf8");
+  await open();
+  await page.until(() => document.querySelector("path").getAttribute("d").split("L").length > 20);
+  for (const [device, width, height] of [["phone", 390, 844], ["desktop", 1280, 1000]]) {
+    for (const dark of [false, true]) {
+      await page.size(width, height, { dark, phone: device === "phone" });
+      assert.equal(await page.run(() => document.documentElement.scrollWidth), width, `wider than a ${device}`);
+      await page.evaluate(`${axe}; 0`);
+      const found = await page.run(async () => {
+        const { violations } = await window.axe.run();
+        return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join("\n")}`);
+      });
+      assert.deepEqual(found, [], `${device}, ${dark ? "dark" : "light"}`);
+      await page.screenshot(path.join(OUTPUT, `dashboard-${device}-${dark ? "dark" : "light"}.png`));
+    }
   }
-  assert.equal(await page.run(() => document.documentElement.scrollWidth <= innerWidth), true, "it fits a phone");
 });
 
 test("the keyboard reaches the time and the pause", limit, async () => {

@@ -19,8 +19,11 @@ class World {
   names = [];
   /** Answers to POST /token: { status, body, retryAfter }. The last one is repeated. */
   tokens = [{ status: 200, body: { token: "t" } }];
+  /** To the request that asks why a handshake was refused. */
+  answer = () => new Response("", { status: 400 });
   env = {
     fetch: async (url, { body }) => {
+      if (body === undefined) return this.answer();
       this.names.push(JSON.parse(body).name);
       const { status, body: answer = {}, retryAfter } = this.tokens.length > 1 ? this.tokens.shift() : this.tokens[0];
       if (status === 0) throw new TypeError("network");
@@ -83,9 +86,10 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 function connection(world) {
   const seen = [];
   const states = [];
-  const onState = ({ state, reason, until }) => states.push(state === "waiting" ? Math.round(until - world.time) : reason || state);
+  const reasons = [];
+  const onState = ({ state, reason, until }) => reasons.push(reason) && states.push(state === "waiting" ? Math.round(until - world.time) : reason || state);
   const made = new Connection("http://example.com/#lobby", { onState, onMessage: (message) => seen.push(message) }, world.env);
-  return { made, seen, states };
+  return { made, seen, states, reasons };
 }
 
 async function session({ rooms = ["lobby"] } = {}) {
@@ -137,6 +141,7 @@ test("a new token for each try; the pauses grow; online ends a pause", async () 
   await world.pass(3000);
   assert.equal(world.socket.url, "ws://example.com/chat?token=one");
   world.drop();
+  await settled();
   assert.deepEqual(states, ["connecting", 1000, "connecting", 2000, "connecting", 4000]);
   made.renew();
   await settled();
@@ -160,6 +165,28 @@ test("Retry-After is waited for, also if the browser comes online", async () => 
   made.hurry();
   await world.up();
   assert.equal(states.at(-1), "up");
+});
+
+test("a refused handshake: the reason and Retry-After", async () => {
+  const world = new World();
+  const { made, states, reasons } = connection(world);
+  world.answer = () => new Response("too many connections\n", { status: 503, headers: { "retry-after": "5" } });
+  made.start("Ann");
+  await settled();
+  world.drop();
+  await settled();
+  assert.equal(states.at(-1), 6000);
+  world.answer = () => new Response("the token was used\n", { status: 401 });
+  await world.pass(6000);
+  world.drop();
+  await settled();
+  assert.equal(states.at(-1), 2000);
+  world.answer = () => new Promise(() => {});
+  await world.pass(2000);
+  world.drop();
+  await world.pass(10_000);
+  assert.equal(states.at(-1), 4000);
+  assert.deepEqual(reasons.filter(Boolean), ["too many connections", "the token was used", "the server does not answer"]);
 });
 
 test("a name that is refused, and 1008, end it; 1001 and others do not", async () => {

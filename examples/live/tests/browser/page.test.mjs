@@ -94,6 +94,40 @@ class Person {
     assert.deepEqual(last, expected);
   }
 
+  /** Says a last word and waits until both see exactly this: nothing was doubled, as it would come before. */
+  async end(other, mine, others) {
+    await this.say("end");
+    await this.sees(...mine, "Ann: end sent");
+    await other.sees(...others, "Ann: end");
+  }
+
+  /** The room was resumed: nothing may be missing. */
+  async hasNoGap() {
+    const notes = await this.page.run(() => [...document.querySelectorAll(".note")].map((note) => note.textContent));
+    assert.deepEqual(notes.filter((note) => !/joined|left/.test(note)), []);
+  }
+
+  /** The messages that the server has of the room, without the page's own care for what came twice. */
+  stored(room) {
+    return this.page.run(async (room) => {
+      const answer = await fetch("token", { method: "POST", body: JSON.stringify({ name: "Reader" }) });
+      const socket = new WebSocket(`ws://${location.host}/chat?token=${encodeURIComponent((await answer.json()).token)}`);
+      const found = [];
+      await new Promise((resolve, reject) => {
+        socket.onclose = reject;
+        socket.onopen = () => socket.send(JSON.stringify({ type: "join", room }));
+        socket.onmessage = ({ data }) => {
+          const message = JSON.parse(data);
+          if (message.type === "message") found.push(message.text);
+          if (message.text === "end") resolve();
+        };
+      });
+      socket.onclose = null;
+      socket.close();
+      return found;
+    }, room);
+  }
+
   async to(room) {
     await this.page.run((room) => (location.hash = room), room);
     await this.page.until((room) => document.querySelector("#title").textContent === room, room);
@@ -163,6 +197,13 @@ test("rooms: joining, unread messages, leaving, and what is wrong", limit, async
   await ann.say("x".repeat(2001));
   await ann.page.until(() => document.querySelector("#text-error").textContent !== "");
   assert.equal(await ann.page.run(() => document.querySelector("#text").value.length), 2001);
+  await ann.page.run(() => {
+    document.querySelector("#text").value = "\u0001"; // nothing is left of it, and the server takes no empty text
+    document.querySelector("#say").requestSubmit();
+  });
+  await ann.page.until(() => document.querySelector(".reason")?.textContent.startsWith("Not sent: "));
+  await ann.page.run(() => [...document.querySelectorAll(".message button")].find((button) => button.textContent === "Discard").click());
+  await ann.page.until(() => !document.querySelector(".reason"));
 });
 
 test("a name that the server refuses", limit, async () => {
@@ -203,12 +244,17 @@ test("the server is killed and starts again without its history", limit, async (
   await ann.connected();
   await bob.connected();
   await bob.say("after");
-  await until("three messages", async () => (await bob.messages()).length === 4);
-  const seen = await bob.messages();
-  const plain = (lines) => lines.map((line) => line.replace(/ sent$/, ""));
+  const seen = await until("four messages", async () => {
+    const lines = await bob.messages();
+    return lines.length === 4 && !lines.some((line) => line.endsWith("sending…")) && lines;
+  });
   assert.deepEqual(seen.toSorted(), ["Ann: before", "Ann: typed while offline 1", "Ann: typed while offline 2", "Bob: after sent"]);
   assert.ok(seen.indexOf("Ann: typed while offline 1") < seen.indexOf("Ann: typed while offline 2"));
-  await until("the same order at Ann", async () => plain(await ann.messages()).join() === plain(seen).join());
+  const swapped = seen.map((line) => (line.startsWith("Ann") ? `${line} sent` : line.replace(" sent", "")));
+  await ann.sees(...swapped);
+  await ann.end(bob, swapped, seen);
+  const texts = seen.slice(1).map((line) => line.replace(/^\w+: | sent$/g, ""));
+  assert.deepEqual(await ann.stored("lobby"), [...texts, "end"]);
 });
 
 test("what is under way when the server is killed arrives once", limit, async () => {
@@ -233,9 +279,10 @@ test("what is under way when the server is killed arrives once", limit, async ()
     await server.start();
     await ann.connected();
   }
-  await bob.sees(...texts.map((text) => `Ann: ${text}`));
-  await ann.sees(...texts.map((text) => `Ann: ${text} sent`));
-  assert.equal(await ann.page.run(() => [...document.querySelectorAll(".note")].some((note) => note.textContent.includes("history"))), false);
+  const lines = texts.map((text) => `Ann: ${text}`);
+  await ann.end(bob, lines.map((line) => `${line} sent`), lines);
+  assert.deepEqual(await ann.stored("lobby"), [...texts, "end"]);
+  for (const person of [ann, bob]) await person.hasNoGap();
 });
 
 test("two nodes: what was said while one was away is there afterwards", limit, async () => {
@@ -254,8 +301,11 @@ test("two nodes: what was said while one was away is there afterwards", limit, a
   await bob.say("second");
   await bob.sees("Ann: first", "Bob: second sent");
   await one.start();
-  await ann.sees("Ann: first sent", "Bob: second", "Ann: third sent");
-  await bob.sees("Ann: first", "Bob: second sent", "Ann: third");
+  const mine = ["Ann: first sent", "Bob: second", "Ann: third sent"];
+  await ann.sees(...mine);
+  await ann.end(bob, mine, ["Ann: first", "Bob: second sent", "Ann: third"]);
+  assert.deepEqual(await ann.stored("lobby"), ["first", "second", "third", "end"]);
+  await ann.hasNoGap();
 });
 
 test("the engine is killed and starts again", limit, async () => {
@@ -271,9 +321,51 @@ test("the engine is killed and starts again", limit, async () => {
   await ann.say("while away 1", "while away 2");
   await ann.page.until(() => document.querySelectorAll('[data-state="sending"]').length === 2);
   await store.start();
-  await bob.sees("Ann: before", "Ann: while away 1", "Ann: while away 2");
-  await ann.sees("Ann: before sent", "Ann: while away 1 sent", "Ann: while away 2 sent");
+  const lines = ["Ann: before", "Ann: while away 1", "Ann: while away 2"];
+  await bob.sees(...lines);
+  await ann.end(bob, lines.map((line) => `${line} sent`), lines);
+  assert.deepEqual(await ann.stored("lobby"), ["before", "while away 1", "while away 2", "end"]);
+  for (const person of [ann, bob]) await person.hasNoGap();
   await ann.page.until(() => document.querySelector("#notice").hidden);
+});
+
+test("the server stops with 1001, and the next one is used at once", limit, async () => {
+  const server = await live();
+  const ann = await Person.enter(server, "Ann");
+  server.child.kill("SIGTERM");
+  await ann.reads("#notice-text", "Not connected: the server stops.");
+  await server.ended();
+  await server.start();
+  await ann.connected();
+  await ann.say("Hello");
+  await ann.sees("Ann: Hello sent");
+});
+
+test("a refused handshake: the page says why, and comes in when it may", limit, async () => {
+  const server = await live("--max-connections-per-user", "1");
+  const ann = await Person.enter(server, "Ann");
+  const page = await browser.page(server.url);
+  pages.push(page);
+  const again = new Person(page);
+  await page.type("Ann");
+  await page.press("Enter");
+  const wait = await page.until(
+    () => document.querySelector("#notice-text").textContent === "Not connected: too many connections of this user." && Number(/\d+/.exec(document.querySelector("#notice-time").textContent)),
+  );
+  assert.ok(wait >= 5, `${wait} s are less than Retry-After`);
+  await ann.page.close();
+  pages = pages.filter((page) => page !== ann.page);
+  await again.connected();
+});
+
+test("more messages than the server allows at once", limit, async () => {
+  const server = await live("--rate", "20", "--burst", "10");
+  const ann = await Person.enter(server, "Ann");
+  const bob = await Person.enter(server, "Bob");
+  const texts = Array.from({ length: 40 }, (_, i) => `${i}`);
+  await ann.say(...texts);
+  const lines = texts.map((text) => `Ann: ${text}`);
+  await ann.end(bob, lines.map((line) => `${line} sent`), lines);
 });
 
 test("a server that does not answer counts as lost after 10 s", limit, async () => {
@@ -310,11 +402,13 @@ test("a reload keeps the name, the rooms, and what the server does not have", li
   await server.kill();
   await ann.reads("#status", "Reconnecting…");
   await ann.say("unsent");
+  await ann.page.type("a draft");
   // The pages come from the server too.
   await server.start();
   await ann.page.reload();
   await ann.connected();
   assert.equal(await ann.text("#title"), "help");
+  assert.equal(await ann.page.run(() => document.querySelector("#text").value), "a draft");
   await until("sent once", async () => (await ann.messages()).join() === "Ann: unsent sent");
   assert.equal(await ann.text("#rooms"), "lobby unread×help unread×");
 });
@@ -344,7 +438,7 @@ test("1008 ends it, until the button", limit, async () => {
   await ann.sees("Ann: waits sent");
 });
 
-test("many messages: in order, bounded, and the reader stays where he reads", limit, async () => {
+test("many messages: in order, bounded, and the log does not move under the reader", limit, async () => {
   const server = await live("--rate", "100000", "--burst", "100000");
   const ann = await Person.enter(server, "Ann");
   const bob = await Person.enter(server, "Bob");

@@ -23,10 +23,12 @@ class Program {
 
   /** kill -9. */
   async kill() {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const ended = once(this.child, "exit");
     this.child.kill("SIGKILL");
-    await ended;
+    await this.ended();
+  }
+
+  async ended() {
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, "exit");
   }
 }
 

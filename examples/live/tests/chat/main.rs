@@ -2,5 +2,6 @@
 mod client;
 mod entry;
 mod presence;
+mod protocol;
 mod rooms;
 mod slow;

@@ -80,6 +80,19 @@ pub async fn get_with(addr: SocketAddr, path: &str, fields: &str) -> Reply {
     Reply::parse(&exchange(stream, &request(path, fields)).await)
 }
 
+/// Posts a body, and returns the JSON of the answer.
+pub async fn post(addr: SocketAddr, path: &str, body: &str) -> serde_json::Value {
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    let stream = TcpStream::connect(addr).await.unwrap();
+    let reply = Reply::parse(&exchange(stream, &request).await);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    serde_json::from_str(&reply.body).unwrap()
+}
+
 pub fn request(path: &str, fields: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}\r\n")
 }
@@ -95,6 +108,15 @@ pub async fn websocket<S: Stream>(stream: S, url: &str) -> Socket<S> {
 pub async fn viewer(server: &Server) -> Socket<TcpStream> {
     let url = format!("ws://{}/dashboard/stream", server.addr());
     websocket(tcp(server).await, &url).await
+}
+
+/// Gets a token, and enters the chat with it. Returns both.
+pub async fn chatter(addr: SocketAddr) -> (Socket<TcpStream>, String) {
+    let answer = post(addr, "/token", r#"{"name":"Ann"}"#).await;
+    let token = answer["token"].as_str().unwrap();
+    let url = format!("ws://{addr}/chat?token={token}");
+    let stream = TcpStream::connect(addr).await.unwrap();
+    (websocket(stream, &url).await, token.into())
 }
 
 /// Reads until the server closes, and returns the code.

@@ -84,8 +84,9 @@ async fn metrics_are_those_of_this_server() {
     );
     if cfg!(target_os = "linux") {
         assert!(value("process_resident_memory_bytes") > 1e6);
-        assert!(value("process_cpu_seconds") >= 0.0);
+        assert!(value("process_cpu_seconds_total") >= 0.0);
     }
+    assert_eq!(value("live_engine_up"), 1.0);
     assert!(reply.body.ends_with("# EOF\n"));
 }
 
@@ -94,6 +95,17 @@ async fn a_healthy_server_says_ok() {
     let server = start(&[]).await;
     let reply = get(server.addr(), "/healthz").await;
     assert_eq!((reply.status, &*reply.body), (200, "ok\n"));
+}
+
+#[tokio::test]
+async fn without_its_engine_it_is_not_healthy() {
+    // Nothing listens there: the system does not give this port away.
+    let server = start(&["--engine", "redis://127.0.0.1:1"]).await;
+    let reply = get(server.addr(), "/healthz").await;
+    assert_eq!((reply.status, &*reply.body), (503, "the engine is away\n"));
+    let metrics = get(server.addr(), "/metrics").await.body;
+    assert!(metrics.contains("\nlive_engine_up 0\n"), "{metrics}");
+    assert_eq!(get(server.addr(), "/").await.status, 200);
 }
 
 #[tokio::test]

@@ -2,12 +2,13 @@
 #![cfg(unix)]
 use std::process::Stdio;
 
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use websocket_proto::CloseCode;
+use websocket_proto::{CloseCode, Event};
 
-use crate::client::{close_code, exchange, get, request, websocket};
+use crate::client::{chatter, close_code, exchange, get, request, websocket};
 
 struct Program {
     child: Child,
@@ -104,11 +105,25 @@ async fn the_log_has_requests_but_no_secrets() {
             let stream = TcpStream::connect(addr).await.unwrap();
             exchange(stream, &request(target, "Cookie: s3cr3t\r\n")).await;
         }
-        let stream = TcpStream::connect(addr).await.unwrap();
-        let url = format!("ws://{addr}/dashboard/stream?token={SECRET}");
-        drop(websocket(stream, &url).await);
+        // A person says something.
+        let (mut socket, token) = chatter(addr).await;
+        for message in [
+            json!({"type": "join", "room": "r"}),
+            json!({"type": "say", "room": "r", "id": "1", "text": SECRET}),
+        ] {
+            let text = message.to_string();
+            socket.ws.send_text(&text, &mut socket.out).unwrap();
+        }
+        loop {
+            let event = socket.recv().await.unwrap().expect("an ack");
+            if matches!(event, Event::Text(text) if text.contains("\"ack\"")) {
+                break;
+            }
+        }
+        drop(socket);
         let (status, log) = program.stop("-TERM").await;
         assert_eq!(status, Some(0));
+        assert!(!log.contains(&token) && log.contains("/chat"), "{log}");
         assert!(
             log.contains("/healthz") && log.contains("/missing"),
             "{log}"

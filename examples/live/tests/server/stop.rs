@@ -1,32 +1,42 @@
 //! The end of the server with open connections.
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use websocket_proto::CloseCode;
 
-use crate::client::{close_code, read_to_end, start, tcp, until, viewer};
+use crate::client::{
+    Reply, chatter, close_code, post, read_to_end, request, start, tcp, until, viewer,
+};
 
 #[tokio::test]
 async fn all_kinds_of_connections_end() {
     let server = start(&[]).await;
-    let silent = tcp(&server).await;
-    let mut half = tcp(&server).await;
-    half.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
-    let mut idle = tcp(&server).await;
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .await
-        .unwrap();
-    assert!(idle.read(&mut [0; 1024]).await.unwrap() > 0);
-    let mut viewer = viewer(&server).await;
-    until("all are open", async || server.app().sockets() == 4).await;
-
     let addr = server.addr();
+    let opened = post(addr, "/compare/session?rate=1", "").await;
+    let session = opened["session"].as_str().unwrap();
+    let mut plain = vec![tcp(&server).await];
+    for request in [
+        "GET / HTTP/1.1\r\nHo".into(), // a part of a head
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".into(), // idle after the response
+        request(&format!("/compare/events?session={session}"), ""),
+        request(&format!("/compare/long?session={session}"), ""),
+    ] {
+        let mut stream = tcp(&server).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        plain.push(stream);
+    }
+    let mut sockets = [viewer(&server).await, chatter(addr).await.0];
+    let all = plain.len() + sockets.len();
+    until("all are open", async || server.app().sockets() == all).await;
+
     let stopping = tokio::spawn(server.stop());
-    assert_eq!(close_code(&mut viewer).await, Some(CloseCode::GOING_AWAY));
-    assert!(viewer.recv().await.unwrap().is_none());
-    for stream in [silent, half, idle] {
+    for socket in &mut sockets {
+        assert_eq!(close_code(socket).await, Some(CloseCode::GOING_AWAY));
+        assert!(socket.recv().await.unwrap().is_none());
+    }
+    for stream in plain {
         read_to_end(stream).await;
     }
     assert_eq!(stopping.await.unwrap(), 0);
@@ -47,26 +57,17 @@ async fn who_does_not_end_is_left_and_counted() {
 async fn a_request_in_time_is_answered_while_it_stops() {
     let server = start(&[]).await;
     let mut stream = tcp(&server).await;
-    stream
-        .write_all(b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\na")
-        .await
-        .unwrap();
-    until("it is open", async || server.app().sockets() == 1).await;
-    // The head was read when its bytes were counted.
-    until("it is read", async || {
-        server.app().metrics.bytes_in.get() > 0
-    })
-    .await;
+    let head = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let bytes = head.len() as u64;
+    let read = &server.app().metrics.bytes_in;
+    until("the head is read", async || read.get() == bytes).await;
+    let app = server.app().clone();
     let stopping = tokio::spawn(server.stop());
-    tokio::task::yield_now().await;
-    stream.write_all(b"b").await.unwrap();
-    let reply = timeout(Duration::from_secs(60), read_to_end(stream))
-        .await
-        .unwrap();
-    assert!(reply.starts_with("HTTP/1.1 405"), "{reply:?}");
-    assert!(
-        reply.to_ascii_lowercase().contains("connection: close"),
-        "{reply:?}"
-    );
+    app.stopped().await;
+    stream.write_all(b"ab").await.unwrap();
+    let reply = Reply::parse(&read_to_end(stream).await);
+    assert_eq!((reply.status, &*reply.body), (503, "the server stops\n"));
+    assert_eq!(reply.header("connection"), Some("close"));
     assert_eq!(stopping.await.unwrap(), 0);
 }

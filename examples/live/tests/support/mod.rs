@@ -35,6 +35,10 @@ impl Server {
         url: impl FnOnce(&Path) -> EngineUrl,
         args: impl FnOnce(&Path) -> Vec<String>,
     ) -> Option<Self> {
+        // LIVE_LOG=live=debug shows why an engine is away.
+        let filter = tracing_subscriber::EnvFilter::from_env("LIVE_LOG");
+        let log = tracing_subscriber::fmt().with_env_filter(filter);
+        let _ = log.with_test_writer().try_init();
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         fs::create_dir(&data).unwrap();

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use examples::Failure;
 use hyper::Method;
-use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::Transport;
+use super::answers::{Notification, Opened, Stats};
 use super::feed::now;
 use crate::server::meter::Meter;
 
@@ -29,7 +29,7 @@ mod tally;
 
 use http::Http;
 pub use read::read;
-pub use tally::{Notification, Tally};
+pub use tally::Tally;
 
 /// A session at a server.
 #[derive(Clone)]
@@ -41,32 +41,6 @@ pub struct Session {
     start: u64,
     /// How far the server's clock is ahead, in µs.
     ahead: i64,
-}
-
-#[derive(Deserialize)]
-struct Opened {
-    session: String,
-    seq: u64,
-}
-
-/// What the server says about the session.
-#[derive(Deserialize)]
-pub struct Stats {
-    now: u64,
-    /// The last notification.
-    pub seq: u64,
-    pub poll: Counts,
-    pub long: Counts,
-    pub events: Counts,
-    pub ws: Counts,
-}
-
-/// What the server has counted for a transport.
-#[derive(Deserialize, Debug, PartialEq, Eq)]
-pub struct Counts {
-    pub bytes_in: u64,
-    pub bytes_out: u64,
-    pub requests: u64,
 }
 
 impl Session {
@@ -94,20 +68,17 @@ impl Session {
     }
 
     pub async fn stats(&self) -> Result<Stats, Failure> {
-        let mut http = Http::connect(&self.address, tcp(&self.address).await?).await?;
-        let path = format!("/compare/stats?session={}", self.id);
-        Ok(serde_json::from_slice(
-            &http.fetch(Method::GET, &path).await?,
-        )?)
+        self.ask(&mut self.connect().await?).await
     }
 
     /// Estimates how far the clock of the server is away: of some requests, the fastest one is the most
     /// exact. The error is at most half of its time.
     pub async fn compare_clocks(mut self) -> Result<Self, Failure> {
+        let mut http = self.connect().await?;
         let mut fastest = u64::MAX;
         for _ in 0..10 {
             let begin = now();
-            let there = self.stats().await?.now;
+            let there = self.ask(&mut http).await?.now;
             let took = now().saturating_sub(begin);
             if took < fastest {
                 fastest = took;
@@ -115,6 +86,16 @@ impl Session {
             }
         }
         Ok(self)
+    }
+
+    async fn connect(&self) -> Result<Http, Failure> {
+        Http::connect(&self.address, tcp(&self.address).await?).await
+    }
+
+    async fn ask(&self, http: &mut Http) -> Result<Stats, Failure> {
+        let path = format!("/compare/stats?session={}", self.id);
+        let stats = http.fetch(Method::GET, &path).await?;
+        Ok(serde_json::from_slice(&stats)?)
     }
 }
 

@@ -13,10 +13,11 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use websocket_proto::handshake::client::Request;
 use websocket_proto::{CloseCode, Config, Event, deflate::DeflateConfig};
 
+use super::View;
 use super::http::{ENCODINGS, Http, LANGUAGES, USER_AGENT};
 use super::sse::Parser;
-use super::{Notification, View};
 use crate::compare::Transport;
+use crate::compare::answers::Notification;
 
 /// The first pause before a new connection, and the longest: each one is twice as long as the last.
 const PAUSE: Duration = Duration::from_millis(100);

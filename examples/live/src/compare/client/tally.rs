@@ -1,7 +1,8 @@
 //! What one transport has cost and delivered.
 use hdrhistogram::Histogram;
 use prometheus_client::metrics::counter::Counter;
-use serde::Deserialize;
+
+use crate::compare::answers::Notification;
 
 /// The counts of a transport at the client.
 pub struct Tally {
@@ -22,14 +23,6 @@ pub struct Tally {
     pub position: u64,
     /// Packets that were sent and received, if the system tells.
     pub packets: Option<(u64, u64)>,
-}
-
-/// The part of a notification that is counted.
-#[derive(Deserialize)]
-pub struct Notification {
-    pub seq: u64,
-    /// In µs since 1970, by the clock of the server.
-    pub at: u64,
 }
 
 impl Tally {
