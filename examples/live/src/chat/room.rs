@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, Mutex, Weak};
 
 use prometheus_client::metrics::gauge::Gauge;
@@ -27,6 +28,7 @@ mod seat;
 pub use seat::{Entered, Mailbox, Seat};
 
 thread_local! {
+    /// The compressor of all messages for several readers.
     static PREPARER: RefCell<Option<Preparer>> = const { RefCell::new(None) };
 }
 
@@ -47,11 +49,13 @@ struct Open {
     seats: usize,
 }
 
+/// A room on this node.
 pub struct Room {
     pub name: Arc<str>,
     /// The name in the broker, apart from the channels of other parts of the program.
     pub channel: String,
     rooms: Weak<Rooms>,
+    /// Does not keep the room.
     callback: Callback,
     subscribed: OnceCell<()>,
     /// Counts stored messages and resets: a reader looks at the history only if it has changed.
@@ -213,7 +217,7 @@ impl Room {
 
     /// How many stored messages and resets there were.
     pub fn news(&self) -> u64 {
-        self.news.load(Relaxed)
+        self.news.load(Acquire)
     }
 
     /// Tells all in the room that a user types, on all nodes.
@@ -247,12 +251,10 @@ impl Room {
     fn hear(&self, event: Event<'_>) {
         match event {
             Event::Message(_) | Event::Reset(_) => {
-                self.news.fetch_add(1, Relaxed);
+                self.news.fetch_add(1, Release);
                 let state = lock(&self.state);
-                state
-                    .readers
-                    .values()
-                    .for_each(|reader| reader.wake.notify_one());
+                let readers = state.readers.values();
+                readers.for_each(|reader| reader.wake.notify_one());
             }
             Event::Signal(bytes) => match serde_json::from_slice(bytes) {
                 Ok(signal) => self.hear_signal(&signal),
@@ -265,24 +267,20 @@ impl Room {
         let Some(rooms) = self.rooms.upgrade() else {
             return;
         };
-        let mut state = lock(&self.state);
         if let Gossip::Typing { user, on } = &*signal.gossip {
-            let typing = Output::Typing {
+            let typing = rooms.frame(&Output::Typing {
                 room: (&*self.name).into(),
-                user: (&**user).into(),
+                user: user.into(),
                 on: *on,
-            };
-            let typing = rooms.frame(&typing);
-            let others = state
-                .readers
-                .values()
-                .filter(|reader| *reader.user != **user);
+            });
+            let state = lock(&self.state);
+            let others = state.readers.values().filter(|it| *it.user != **user);
             others.for_each(|reader| reader.push(&self.name, &typing));
         } else if signal.node != rooms.node {
-            let now = Instant::now();
-            state
-                .presence
-                .hear(signal.node, signal.number, &signal.gossip, now);
+            let Signal { node, number, .. } = *signal;
+            let mut state = lock(&self.state);
+            let presence = &mut state.presence;
+            presence.hear(node, number, &signal.gossip, Instant::now());
             self.changed.notify_one();
         }
     }
