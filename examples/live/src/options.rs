@@ -27,7 +27,8 @@ pub struct Serve {
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
 
-    /// Secret that signs tokens. All nodes need the same one. Default: random, for a single node.
+    /// Secret that signs tokens: at least 16 random characters. All nodes need the same one. Default:
+    /// random, for a single node.
     #[arg(
         long,
         value_name = "SECRET",
@@ -63,12 +64,13 @@ pub struct Serve {
     #[arg(long, default_value_t = 10)]
     pub max_rooms: usize,
 
-    /// Messages that a connection may send per second. After 20 warnings it is closed with 1008.
-    #[arg(long, default_value_t = 10)]
+    /// Messages that a connection may send per second. Others are refused, and after 20 of these without
+    /// a calm second the connection is closed with 1008.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
     pub rate: u32,
 
     /// Messages that a connection may send at once after a pause.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = value_parser!(u32).range(1..))]
     pub burst: u32,
 
     /// Maximum number of stored messages of a room.
