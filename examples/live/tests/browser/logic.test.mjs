@@ -22,7 +22,7 @@ class World {
   /** To the request that asks why a handshake was refused. */
   answer = () => new Response("", { status: 400 });
   env = {
-    fetch: async (url, { body }) => {
+    fetch: async (_, { body }) => {
       if (body === undefined) return this.answer();
       this.names.push(JSON.parse(body).name);
       const { status, body: answer = {}, retryAfter } = this.tokens.length > 1 ? this.tokens.shift() : this.tokens[0];
@@ -87,15 +87,24 @@ function connection(world) {
   const seen = [];
   const states = [];
   const reasons = [];
-  const onState = ({ state, reason, until }) => reasons.push(reason) && states.push(state === "waiting" ? Math.round(until - world.time) : reason || state);
-  const made = new Connection("http://example.com/#lobby", { onState, onMessage: (message) => seen.push(message) }, world.env);
+  const onState = ({ state, reason, until }) =>
+    reasons.push(reason) && states.push(state === "waiting" ? Math.round(until - world.time) : reason || state);
+  const made = new Connection(
+    "http://example.com/#lobby",
+    { onState, onMessage: (message) => seen.push(message) },
+    world.env,
+  );
   return { made, seen, states, reasons };
 }
 
 async function session({ rooms = ["lobby"] } = {}) {
   const world = new World();
   const failures = [];
-  const made = new Session("http://example.com/", { changed() {}, failed: (...args) => failures.push(args) }, world.env);
+  const made = new Session(
+    "http://example.com/",
+    { changed() {}, failed: (...args) => failures.push(args) },
+    world.env,
+  );
   made.start("Ann");
   await world.up();
   for (const name of rooms) {
@@ -106,14 +115,35 @@ async function session({ rooms = ["lobby"] } = {}) {
   return { world, made, failures, room: made.rooms.get(rooms[0]) };
 }
 
-const joined = (room, epoch = A, offset = 0, recovered = false) => ({ type: "joined", room, epoch, offset, recovered, members: ["Ann"], count: 1 });
-const message = (offset, id, from = "Bob", epoch = A, room = "lobby") => ({ type: "message", room, epoch, offset, id, from, text: `text of ${id}`, at: offset });
+const joined = (room, epoch = A, offset = 0, recovered = false) => ({
+  type: "joined",
+  room,
+  epoch,
+  offset,
+  recovered,
+  members: ["Ann"],
+  count: 1,
+});
+const message = (offset, id, from = "Bob", epoch = A, room = "lobby") => ({
+  type: "message",
+  room,
+  epoch,
+  offset,
+  id,
+  from,
+  text: `text of ${id}`,
+  at: offset,
+});
 const ack = ({ room, id }, offset, epoch = A) => ({ type: "ack", room, id, epoch, offset, duplicate: false });
-const shown = (room) => [...room.shown()].map((item) => (item.kind === "message" ? `${item.from} ${item.text} ${item.state}` : item.kind));
+const shown = (room) =>
+  [...room.shown()].map((item) => (item.kind === "message" ? `${item.from} ${item.text} ${item.state}` : item.kind));
 
 test("the back-off doubles up to 30 s and starts again after a stable connection", () => {
   const backoff = new Backoff(() => 1);
-  assert.deepEqual(Array.from({ length: 7 }, () => backoff.pause()), [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+  assert.deepEqual(
+    Array.from({ length: 7 }, () => backoff.pause()),
+    [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000],
+  );
   assert.equal(backoff.pause(9999), 30_000);
   assert.equal(backoff.pause(10_000), 1000);
   assert.equal(new Backoff(() => 0.25).pause(), 250);
@@ -121,7 +151,10 @@ test("the back-off doubles up to 30 s and starts again after a stable connection
 
 test("the bucket gives its burst and then its rate", () => {
   const bucket = new Bucket(10, 3, 0);
-  assert.deepEqual([bucket.take(0), bucket.take(0, 2), bucket.take(0), bucket.take(0), bucket.take(0)], [true, false, true, true, false]);
+  assert.deepEqual(
+    [bucket.take(0), bucket.take(0, 2), bucket.take(0), bucket.take(0), bucket.take(0)],
+    [true, false, true, true, false],
+  );
   assert.equal(bucket.wait(0), 100);
   assert.ok(!bucket.take(99) && bucket.take(100));
   bucket.empty(5000);
@@ -130,12 +163,20 @@ test("the bucket gives its burst and then its rate", () => {
 
 test("names in words", () => {
   const plain = (...names) => list(names).replace(/[\u2068\u2069]/g, "");
-  assert.deepEqual([plain("A"), plain("A", "B"), plain("A", "B", "C"), plain("A", "B", "C", "D")], ["A", "A and B", "A, B and C", "A, B and 2 others"]);
+  assert.deepEqual(
+    [plain("A"), plain("A", "B"), plain("A", "B", "C"), plain("A", "B", "C", "D")],
+    ["A", "A and B", "A, B and C", "A, B and 2 others"],
+  );
 });
 
 test("a new token for each try; the pauses grow; online ends a pause", async () => {
   const world = new World();
-  world.tokens = [{ status: 0 }, { status: 0 }, { status: 200, body: { token: "one" } }, { status: 200, body: { token: "two" } }];
+  world.tokens = [
+    { status: 0 },
+    { status: 0 },
+    { status: 200, body: { token: "one" } },
+    { status: 200, body: { token: "two" } },
+  ];
   const { made, states } = connection(world);
   made.start("Ann");
   await world.pass(3000);
@@ -153,7 +194,10 @@ test("a new token for each try; the pauses grow; online ends a pause", async () 
 
 test("Retry-After is waited for, also if the browser comes online", async () => {
   const world = new World();
-  world.tokens = [{ status: 503, body: { error: "full" }, retryAfter: "7" }, { status: 200, body: { token: "t" } }];
+  world.tokens = [
+    { status: 503, body: { error: "full" }, retryAfter: "7" },
+    { status: 200, body: { token: "t" } },
+  ];
   const { made, states } = connection(world);
   made.start("Ann");
   await settled();
@@ -186,12 +230,19 @@ test("a refused handshake: the reason and Retry-After", async () => {
   world.drop();
   await world.pass(10_000);
   assert.equal(states.at(-1), 4000);
-  assert.deepEqual(reasons.filter(Boolean), ["too many connections", "the token was used", "the server does not answer"]);
+  assert.deepEqual(reasons.filter(Boolean), [
+    "too many connections",
+    "the token was used",
+    "the server does not answer",
+  ]);
 });
 
 test("a name that is refused, and 1008, end it; 1001 and others do not", async () => {
   const world = new World();
-  world.tokens = [{ status: 400, body: { error: "too long" } }, { status: 200, body: { token: "t" } }];
+  world.tokens = [
+    { status: 400, body: { error: "too long" } },
+    { status: 200, body: { token: "t" } },
+  ];
   const { made, states } = connection(world);
   made.start("Ann");
   await world.pass(60_000);
@@ -230,7 +281,10 @@ test("steps that take 10 s are given up, and what an old connection says is igno
   old.onclose({ code: 1006, reason: "" });
   world.give({ type: "engine", state: "away" }, old);
   assert.equal(made.state, "up");
-  assert.deepEqual(seen.map(({ type }) => type), ["hello"]);
+  assert.deepEqual(
+    seen.map(({ type }) => type),
+    ["hello"],
+  );
   world.socket.onmessage({ data: "no JSON" });
 });
 
@@ -311,7 +365,10 @@ test("comings and goings are one note, and none for who was away for a moment", 
   const room = new Room("lobby");
   room.joined({ ...joined("lobby"), members: ["Ann", "Bob"], count: 2 });
   room.presence({ joined: ["Eve"], left: ["Bob"], count: 2 }, "Ann");
-  assert.deepEqual(room.items.map(({ joined, left }) => [[...joined], [...left]]), [[["Eve"], ["Bob"]]]);
+  assert.deepEqual(
+    room.items.map(({ joined, left }) => [[...joined], [...left]]),
+    [[["Eve"], ["Bob"]]],
+  );
   room.presence({ joined: ["Bob"], left: ["Eve"], count: 2 }, "Ann");
   room.presence({ joined: ["Ann"], left: [], count: 2 }, "Ann");
   assert.deepEqual([room.items, [...room.members]], [[], ["Ann", "Bob"]]);
@@ -335,12 +392,21 @@ test("the own typing is said once in 3 s, and its end", async () => {
     made.typing(room, false);
     await world.pass(100);
   }
-  assert.deepEqual(world.sent().map(({ on }) => on), [true, true]);
+  assert.deepEqual(
+    world.sent().map(({ on }) => on),
+    [true, true],
+  );
   await world.pass(4000);
-  assert.deepEqual(world.sent().map(({ on }) => on), [false]);
+  assert.deepEqual(
+    world.sent().map(({ on }) => on),
+    [false],
+  );
   made.typing(room, false);
   made.typing(room, true);
-  assert.deepEqual(world.sent().map(({ on }) => on), [true, false]);
+  assert.deepEqual(
+    world.sent().map(({ on }) => on),
+    [true, false],
+  );
 });
 
 test("one message at a time; after a reconnect the rest in order with the same ids", async () => {
@@ -369,7 +435,10 @@ test("one message at a time; after a reconnect the rest in order with the same i
   assert.deepEqual([four.text, more], ["four", []]);
   world.give(ack(four, 4));
   world.give(message(4, four.id, "Ann"));
-  assert.deepEqual(shown(room), ["one", "two", "three", "four"].map((text) => `Ann ${text} sent`));
+  assert.deepEqual(
+    shown(room),
+    ["one", "two", "three", "four"].map((text) => `Ann ${text} sent`),
+  );
 });
 
 test("a server that lost everything gets what it has not acknowledged", async () => {
@@ -382,7 +451,10 @@ test("a server that lost everything gets what it has not acknowledged", async ()
   await world.up();
   world.sent();
   world.give(joined("lobby", B, 0, false));
-  assert.deepEqual(world.sent().map((said) => said.id), [id]);
+  assert.deepEqual(
+    world.sent().map((said) => said.id),
+    [id],
+  );
   world.give(message(1, id, "Ann", B));
   world.give(ack({ room: "lobby", id }, 1, B));
   assert.deepEqual(shown(room), ["Bob text of b1 sent", "note", "Ann one sent"]);
@@ -412,10 +484,16 @@ test("engine away: messages wait, and go when it is up", async () => {
   await world.pass(60_000);
   assert.deepEqual([world.sent(), made.engineAway], [[], true]);
   world.give({ type: "engine", state: "up" });
-  assert.deepEqual(world.sent().map((said) => said.id), [id]);
+  assert.deepEqual(
+    world.sent().map((said) => said.id),
+    [id],
+  );
   world.give({ type: "error", code: "engine_away", reason: "away", room: "lobby", id });
   await world.pass(1000);
-  assert.deepEqual(world.sent().map((said) => said.id), [id]);
+  assert.deepEqual(
+    world.sent().map((said) => said.id),
+    [id],
+  );
 });
 
 test("engine away: a room is joined when it is up", async () => {
@@ -427,7 +505,10 @@ test("engine away: a room is joined when it is up", async () => {
   await world.pass(60_000);
   assert.equal(world.sent().length, 0);
   world.give({ type: "engine", state: "up" });
-  assert.deepEqual(world.sent().map(({ type, room }) => [type, room]), [["join", "help"]]);
+  assert.deepEqual(
+    world.sent().map(({ type, room }) => [type, room]),
+    [["join", "help"]],
+  );
 });
 
 test("a refused message says why, and the next one goes", async () => {
@@ -436,7 +517,10 @@ test("a refused message says why, and the next one goes", async () => {
   made.say(room, "two");
   const [{ id }] = world.sent();
   world.give({ type: "error", code: "bad_text", reason: "why", room: "lobby", id });
-  assert.deepEqual(world.sent().map(({ text }) => text), ["two"]);
+  assert.deepEqual(
+    world.sent().map(({ text }) => text),
+    ["two"],
+  );
   assert.deepEqual(shown(room), ["Ann one refused", "Ann two sending"]);
   assert.equal(room.pending[0].reason, "why");
   assert.notEqual(made.say(room, "12345678901"), "");
@@ -453,7 +537,10 @@ test("rate_limited: what has no answer is sent again, later", async () => {
   await world.pass(999);
   assert.deepEqual(world.sent(), []);
   await world.pass(1);
-  assert.deepEqual(world.sent().map((said) => said.id), [id]);
+  assert.deepEqual(
+    world.sent().map((said) => said.id),
+    [id],
+  );
 });
 
 test("the page never sends faster than the server allows", async () => {
@@ -477,16 +564,28 @@ test("a room that cannot be joined is not kept; not_joined joins again", async (
   const [{ id }] = world.sent();
   world.give({ type: "error", code: "not_joined", reason: "join first", room: "lobby", id });
   await world.pass(1000);
-  assert.deepEqual(world.sent().map(({ type }) => type), ["join"]);
+  assert.deepEqual(
+    world.sent().map(({ type }) => type),
+    ["join"],
+  );
   world.give(joined("lobby", A, 0, true));
-  assert.deepEqual(world.sent().map((said) => said.id), [id]);
+  assert.deepEqual(
+    world.sent().map((said) => said.id),
+    [id],
+  );
 });
 
 test("leaving and entering again", async () => {
   const { world, made } = await session();
   made.leave("lobby");
   made.join("lobby");
-  assert.deepEqual(world.sent().map(({ type, since }) => [type, since]), [["leave", undefined], ["join", undefined]]);
+  assert.deepEqual(
+    world.sent().map(({ type, since }) => [type, since]),
+    [
+      ["leave", undefined],
+      ["join", undefined],
+    ],
+  );
   world.give(message(1, "b1")); // of before
   world.give(joined("lobby", A, 0));
   world.give(message(1, "b1"));
@@ -507,9 +606,18 @@ test("a reload keeps rooms, drafts and what is not acknowledged", async () => {
   again.restore(saved);
   again.start(again.user);
   await other.up();
-  assert.deepEqual(other.sent().map(({ type, room, since }) => [type, room, since]), [["join", "lobby", undefined], ["join", "help", undefined]]);
+  assert.deepEqual(
+    other.sent().map(({ type, room, since }) => [type, room, since]),
+    [
+      ["join", "lobby", undefined],
+      ["join", "help", undefined],
+    ],
+  );
   other.give(joined("lobby", A, 0));
-  assert.deepEqual(other.sent().map(({ id }) => id), [two.id]);
+  assert.deepEqual(
+    other.sent().map(({ id }) => id),
+    [two.id],
+  );
   assert.equal(again.rooms.get("lobby").draft, "thr");
   again.say(again.rooms.get("help"), "three");
   assert.notEqual(again.rooms.get("help").pending[0].id.split("-")[0], two.id.split("-")[0]);
@@ -518,7 +626,10 @@ test("a reload keeps rooms, drafts and what is not acknowledged", async () => {
 test("what the server would refuse is not sent", async () => {
   const { world, made, room } = await session();
   made.say(room, "a\u0000\u0085\ud800\tb\n😀");
-  assert.deepEqual(world.sent().map(({ text }) => text), ["a\ufffd\tb\n😀"]);
+  assert.deepEqual(
+    world.sent().map(({ text }) => text),
+    ["a\ufffd\tb\n😀"],
+  );
   world.drop(1009);
   assert.equal(room.pending[0].state, "refused");
 });

@@ -59,7 +59,11 @@ class Person {
   }
 
   connected() {
-    return this.page.until(() => document.querySelector("#status").textContent.startsWith("Connected to ") && document.querySelector("#members li"));
+    return this.page.until(
+      () =>
+        document.querySelector("#status").textContent.startsWith("Connected to ") &&
+        document.querySelector("#members li"),
+    );
   }
 
   status() {
@@ -109,14 +113,19 @@ class Person {
   /** The room was resumed: nothing may be missing. */
   async hasNoGap() {
     const notes = await this.page.run(() => [...document.querySelectorAll(".note")].map((note) => note.textContent));
-    assert.deepEqual(notes.filter((note) => !/joined|left/.test(note)), []);
+    assert.deepEqual(
+      notes.filter((note) => !/joined|left/.test(note)),
+      [],
+    );
   }
 
   /** The messages that the server has of the room, without the page's own care for what came twice. */
   stored(room) {
     return this.page.run(async (room) => {
       const answer = await fetch("token", { method: "POST", body: JSON.stringify({ name: "Reader" }) });
-      const socket = new WebSocket(`ws://${location.host}/chat?token=${encodeURIComponent((await answer.json()).token)}`);
+      const socket = new WebSocket(
+        `ws://${location.host}/chat?token=${encodeURIComponent((await answer.json()).token)}`,
+      );
       const found = [];
       await new Promise((resolve, reject) => {
         socket.onclose = reject;
@@ -207,7 +216,9 @@ test("rooms: joining, unread messages, leaving, and what is wrong", limit, async
     document.querySelector("#say").requestSubmit();
   });
   await ann.page.until(() => document.querySelector(".reason")?.textContent.startsWith("Not sent: "));
-  await ann.page.run(() => [...document.querySelectorAll(".message button")].find((button) => button.textContent === "Discard").click());
+  await ann.page.run(() =>
+    [...document.querySelectorAll(".message button")].find((button) => button.textContent === "Discard").click(),
+  );
   await ann.page.until(() => !document.querySelector(".reason"));
 });
 
@@ -216,8 +227,33 @@ test("a name that the server refuses", limit, async () => {
   pages.push(page);
   await page.type("n".repeat(500));
   await page.press("Enter");
-  await page.until(() => document.querySelector("#name-error").textContent !== "" && document.activeElement.id === "name");
+  await page.until(
+    () => document.querySelector("#name-error").textContent !== "" && document.activeElement.id === "name",
+  );
   assert.equal(await page.run(() => document.querySelector("#chat").hidden), true);
+});
+
+test("changing the name", limit, async () => {
+  const server = await live();
+  const ann = await Person.enter(server, "Ann");
+  const bob = await Person.enter(server, "Bob");
+  await ann.say("Hello");
+  await bob.sees("Ann: Hello");
+  await ann.page.run(() => document.querySelector("#rename").click());
+  await bob.reads("#members", "Bob (you)");
+  await ann.page.reload();
+  await ann.page.until(() => document.activeElement.id === "name");
+  await ann.page.type("Eve");
+  await ann.page.press("Enter");
+  await ann.reads("#members", "Eve (you)Bob");
+  await ann.sees("Ann: Hello");
+  await ann.page.run(() => document.querySelector("#rename").click());
+  await ann.page.until(() => document.activeElement.id === "name");
+  await ann.page.run(() => document.activeElement.select());
+  await ann.page.type("Ann");
+  await ann.page.press("Enter");
+  await ann.reads("#members", "Ann (you)Bob");
+  await ann.sees("Ann: Hello sent");
 });
 
 test("markup in names and texts stays text", limit, async () => {
@@ -228,7 +264,10 @@ test("markup in names and texts stays text", limit, async () => {
   await bob.sees(`<b onclick=alert(3)>Ann</b>: ${NASTY}`, "<b onclick=alert(3)>Ann</b>: &lt; &amp;");
   await bob.reads("#members", "Bob (you)<b onclick=alert(3)>Ann</b>");
   for (const { page } of [ann, bob]) {
-    assert.equal(await page.run(() => document.querySelectorAll("main img, main script, main b, [onerror], [onclick]").length), 0);
+    assert.equal(
+      await page.run(() => document.querySelectorAll("main img, main script, main b, [onerror], [onclick]").length),
+      0,
+    );
   }
 });
 
@@ -253,7 +292,12 @@ test("the server is killed and starts again without its history", limit, async (
     const lines = await bob.messages();
     return lines.length === 4 && !lines.some((line) => line.endsWith("sending…")) && lines;
   });
-  assert.deepEqual(seen.toSorted(), ["Ann: before", "Ann: typed while offline 1", "Ann: typed while offline 2", "Bob: after sent"]);
+  assert.deepEqual(seen.toSorted(), [
+    "Ann: before",
+    "Ann: typed while offline 1",
+    "Ann: typed while offline 2",
+    "Bob: after sent",
+  ]);
   assert.ok(seen.indexOf("Ann: typed while offline 1") < seen.indexOf("Ann: typed while offline 2"));
   const swapped = seen.map((line) => (line.startsWith("Ann") ? `${line} sent` : line.replace(" sent", "")));
   await ann.sees(...swapped);
@@ -285,7 +329,11 @@ test("what is under way when the server is killed arrives once", limit, async ()
     await ann.connected();
   }
   const lines = texts.map((text) => `Ann: ${text}`);
-  await ann.end(bob, lines.map((line) => `${line} sent`), lines);
+  await ann.end(
+    bob,
+    lines.map((line) => `${line} sent`),
+    lines,
+  );
   assert.deepEqual(await ann.stored("lobby"), [...texts, "end"]);
   for (const person of [ann, bob]) await person.hasNoGap();
 });
@@ -328,7 +376,11 @@ test("the engine is killed and starts again", limit, async () => {
   await store.start();
   const lines = ["Ann: before", "Ann: while away 1", "Ann: while away 2"];
   await bob.sees(...lines);
-  await ann.end(bob, lines.map((line) => `${line} sent`), lines);
+  await ann.end(
+    bob,
+    lines.map((line) => `${line} sent`),
+    lines,
+  );
   assert.deepEqual(await ann.stored("lobby"), ["before", "while away 1", "while away 2", "end"]);
   for (const person of [ann, bob]) await person.hasNoGap();
   await ann.page.until(() => document.querySelector("#notice").hidden);
@@ -345,7 +397,11 @@ test("the engine loses its data", limit, async () => {
   store.forget();
   await ann.say("while away");
   await store.start();
-  await ann.page.until(() => [...document.querySelectorAll(".note")].some((note) => note.textContent === "The server has lost the history of this room."));
+  await ann.page.until(() =>
+    [...document.querySelectorAll(".note")].some(
+      (note) => note.textContent === "The server has lost the history of this room.",
+    ),
+  );
   await bob.sees("Ann: before", "Ann: while away");
   await ann.end(bob, ["Ann: before sent", "Ann: while away sent"], ["Ann: before", "Ann: while away"]);
   assert.deepEqual(await ann.stored("lobby"), ["while away", "end"]);
@@ -373,7 +429,9 @@ test("a refused handshake: the page says why, and comes in when it may", limit, 
   await page.type("Ann");
   await page.press("Enter");
   const wait = await page.until(
-    () => document.querySelector("#notice-text").textContent === "Not connected: too many connections of this user." && Number(/\d+/.exec(document.querySelector("#notice-time").textContent)),
+    () =>
+      document.querySelector("#notice-text").textContent === "Not connected: too many connections of this user." &&
+      Number(/\d+/.exec(document.querySelector("#notice-time").textContent)),
   );
   assert.ok(wait >= 5, `${wait} s are less than Retry-After`);
   await ann.page.close();
@@ -388,7 +446,11 @@ test("more messages than the server allows at once", limit, async () => {
   const texts = Array.from({ length: 40 }, (_, i) => `${i}`);
   await ann.say(...texts);
   const lines = texts.map((text) => `Ann: ${text}`);
-  await ann.end(bob, lines.map((line) => `${line} sent`), lines);
+  await ann.end(
+    bob,
+    lines.map((line) => `${line} sent`),
+    lines,
+  );
 });
 
 test("a server that does not answer counts as lost after 10 s", limit, async () => {
@@ -419,6 +481,7 @@ test("the browser comes online: at once", limit, async () => {
 test("a reload keeps the name, the rooms, and what the server does not have", limit, async () => {
   const server = await live();
   const ann = await Person.enter(server, "Ann");
+  const bob = await Person.enter(server, "Bob");
   await ann.to("help");
   await ann.say("before");
   await ann.sees("Ann: before sent");
@@ -428,12 +491,15 @@ test("a reload keeps the name, the rooms, and what the server does not have", li
   await ann.page.type("a draft");
   // The pages come from the server too.
   await server.start();
+  await bob.connected();
+  await bob.say("in the lobby");
+  await bob.sees("Bob: in the lobby sent");
   await ann.page.reload();
   await ann.connected();
   assert.equal(await ann.text("#title"), "help");
   assert.equal(await ann.page.run(() => document.querySelector("#text").value), "a draft");
   await until("sent once", async () => (await ann.messages()).join() === "Ann: unsent sent");
-  assert.equal(await ann.text("#rooms"), "lobby unread×help unread×");
+  await ann.reads("#rooms", "lobby1 unread×help unread×");
 });
 
 test("1008 ends it, until the button", limit, async () => {
@@ -466,14 +532,22 @@ test("many messages: in order, bounded, and the log does not move under the read
   const ann = await Person.enter(server, "Ann");
   const bob = await Person.enter(server, "Bob");
   const flood = (from, to) =>
-    bob.page.run((from, to) => {
-      const [text, form] = [document.querySelector("#text"), document.querySelector("#say")];
-      for (let i = from; i < to; i += 1) {
-        text.value = `${i}`;
-        form.requestSubmit();
-      }
-    }, from, to);
-  const has = (person, last) => person.page.until((last) => [...document.querySelectorAll(".message .text")].at(-1)?.textContent === last, `${last}`);
+    bob.page.run(
+      (from, to) => {
+        const [text, form] = [document.querySelector("#text"), document.querySelector("#say")];
+        for (let i = from; i < to; i += 1) {
+          text.value = `${i}`;
+          form.requestSubmit();
+        }
+      },
+      from,
+      to,
+    );
+  const has = (person, last) =>
+    person.page.until(
+      (last) => [...document.querySelectorAll(".message .text")].at(-1)?.textContent === last,
+      `${last}`,
+    );
   for (let from = 0; from < 1100; from += 100) {
     await flood(from, from + 100);
     await has(ann, from + 99);
@@ -482,16 +556,21 @@ test("many messages: in order, bounded, and the log does not move under the read
   const expected = Array.from({ length: 1100 }, (_, i) => `Bob: ${i}`).slice(-990);
   assert.deepEqual((await ann.messages()).slice(-990), expected);
   assert.ok((await ann.messages()).length <= 1000);
-  const place = () => ann.page.run(() => {
-    const log = document.querySelector(".log");
-    return { top: log.scrollTop, end: Math.round(log.scrollHeight - log.scrollTop - log.clientHeight) };
-  });
+  const place = () =>
+    ann.page.run(() => {
+      const log = document.querySelector(".log");
+      return { top: log.scrollTop, end: Math.round(log.scrollHeight - log.scrollTop - log.clientHeight) };
+    });
   assert.equal((await place()).end, 0);
 
   await ann.page.run(() => (document.querySelector(".log").scrollTop -= 3000));
   const { top } = await place();
   // The message under the reader's eye.
-  const read = () => ann.page.run(() => [...document.querySelectorAll(".message")].find((row) => row.getBoundingClientRect().bottom > 400).textContent);
+  const read = () =>
+    ann.page.run(
+      () =>
+        [...document.querySelectorAll(".message")].find((row) => row.getBoundingClientRect().bottom > 400).textContent,
+    );
   const line = await read();
   await flood(1100, 1103);
   await ann.reads("#newer", "3 new messages ↓");
@@ -506,7 +585,8 @@ test("many messages: in order, bounded, and the log does not move under the read
     const begin = performance.now();
     document.querySelector("#text").value = "quick?";
     document.querySelector("#say").requestSubmit();
-    while ([...document.querySelectorAll(".message")].at(-1).querySelector(".text").textContent !== "quick?") await new Promise((resolve) => setTimeout(resolve));
+    while ([...document.querySelectorAll(".message")].at(-1).querySelector(".text").textContent !== "quick?")
+      await new Promise((resolve) => setTimeout(resolve));
     document.querySelector(".log").getBoundingClientRect();
     return performance.now() - begin;
   });
@@ -533,7 +613,20 @@ test("keyboard: all is reached, and the focus is seen", limit, async () => {
     assert.ok(focus.seen, `the focus on ${focus.name} is not seen`);
     reached.push(focus.name);
   }
-  for (const name of ["skip", "Chat", "Dashboard", "Comparison", "rename", "lobby unread", "Leave lobby", "room", "Join", "Messages in lobby", "text", "Send"]) {
+  for (const name of [
+    "skip",
+    "Chat",
+    "Dashboard",
+    "Comparison",
+    "rename",
+    "lobby unread",
+    "Leave lobby",
+    "room",
+    "Join",
+    "Messages in lobby",
+    "text",
+    "Send",
+  ]) {
     assert.ok(reached.includes(name), `${name} is not reached: ${reached}`);
   }
 });
@@ -544,7 +637,11 @@ test("accessible, and in order on a phone and a desktop, light and dark", limit,
   const ann = await Person.enter(server, "Ann");
   const bob = await Person.enter(server, "Bartholomäus-Maximilian Überlang");
   await ann.say("Has anybody seen the new release?");
-  await bob.say("Yes! A long word: " + "donaudampfschifffahrt".repeat(6), "And a longer text, which has to wrap on a phone. ".repeat(5), NASTY);
+  await bob.say(
+    "Yes! A long word: " + "donaudampfschifffahrt".repeat(6),
+    "And a longer text, which has to wrap on a phone. ".repeat(5),
+    NASTY,
+  );
   await ann.say("two\nlines 😀");
   await bob.to("help");
   await bob.say("?");
@@ -560,7 +657,11 @@ test("accessible, and in order on a phone and a desktop, light and dark", limit,
   const entrance = await browser.page(server.url);
   pages.push(entrance);
   const check = async (page, name) => {
-    for (const [device, width, height] of [["desktop", 1280, 800], ["phone", 390, 844], ["small", 360, 640]]) {
+    for (const [device, width, height] of [
+      ["desktop", 1280, 800],
+      ["phone", 390, 844],
+      ["small", 360, 640],
+    ]) {
       for (const dark of [false, true]) {
         await page.size(width, height, { dark, phone: width < 1000 });
         if (name === "chat") {
@@ -568,12 +669,18 @@ test("accessible, and in order on a phone and a desktop, light and dark", limit,
           await page.until(() => document.querySelector("#typing").textContent !== "");
         }
         // A phone zooms out if a page is too wide.
-        const wide = await page.run((width) => Math.max(document.documentElement.scrollWidth, innerWidth) - width, width);
+        const wide = await page.run(
+          (width) => Math.max(document.documentElement.scrollWidth, innerWidth) - width,
+          width,
+        );
         assert.equal(wide, 0, `${name} on ${device}: wider than the window`);
         await page.evaluate(`${axe}; 0`);
         const found = await page.run(async () => {
           const { violations } = await window.axe.run();
-          return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("\n")}`);
+          return violations.map(
+            ({ id, nodes }) =>
+              `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("\n")}`,
+          );
         });
         assert.deepEqual(found, [], `${name} on ${device}, ${dark ? "dark" : "light"}`);
         await page.screenshot(path.join(OUTPUT, `${name}-${device}-${dark ? "dark" : "light"}.png`));
