@@ -1,7 +1,7 @@
 //! Two nodes under load: one of them, or the engine, is killed. Nothing is lost or doubled, and all
 //! clients resume.
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use clap::Parser;
@@ -22,6 +22,8 @@ const CONNECTIONS: u64 = 300;
 struct Node {
     child: Child,
     address: String,
+    /// Stays open: a program that cannot print can fail.
+    output: BufReader<ChildStdout>,
 }
 
 impl Node {
@@ -31,25 +33,24 @@ impl Node {
             EngineUrl::Redis(url) | EngineUrl::Nats(url) => url,
         };
         let mut child = Command::new(env!("CARGO_BIN_EXE_live"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--secret",
-                "of both nodes",
-            ])
+            .args(["serve", "--listen", "127.0.0.1:0", "--secret", "shared"])
             .args(["--engine", engine, "--node", name])
             .env("LIVE_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut node = Self {
+            child,
+            address: String::new(),
+            output,
+        };
         let mut line = String::new();
-        let output = child.stdout.take().unwrap();
-        BufReader::new(output).read_line(&mut line).unwrap();
+        node.output.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://");
-        let address = address.unwrap_or_else(|| panic!("{line:?}")).into();
-        Self { child, address }
+        node.address = address.unwrap_or_else(|| panic!("{line:?}")).into();
+        node
     }
 
     /// kill -9

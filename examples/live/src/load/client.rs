@@ -14,7 +14,7 @@ use websocket_proto::{CloseCode, Event};
 use super::Load;
 use super::http::Node;
 use super::ledger::Ledger;
-use super::open::{Opened, Opener};
+use super::open::{LIMIT, Opened, Opener};
 use super::report::Stats;
 use super::session::{Memory, Session};
 
@@ -87,7 +87,6 @@ pub async fn run(shared: Rc<Shared>, index: usize) {
             Ok(opened) => Box::pin(converse(&shared, &mut me, opened)).await,
             Err(error) => Err(error),
         };
-        shared.set_joined(index, false);
         match end {
             Ok(End::Cut) => continue,
             Ok(End::Stopped) => return,
@@ -119,38 +118,52 @@ async fn converse(
     } = opened;
     let mut session = Session::new(shared, me, opening);
     let end = talk(&mut socket, &mut session).await;
+    session.ended();
     match end {
         Ok(End::Stopped) => _ = socket.close(CloseCode::NORMAL, "").await,
         Ok(End::Cut) => shared.stats.borrow_mut().cut += 1,
         Ok(End::Lost) | Err(_) => {
-            let close = socket.ws.close_received();
-            shared
-                .stats
-                .borrow_mut()
-                .closed(close.map(|close| close.code));
+            let code = socket.ws.close_received().map(|close| close.code);
+            shared.stats.borrow_mut().closed(code);
             socket.finish().await;
         }
     }
-    session.lost();
     end
 }
 
+/// Until the client has joined, which must not take too long, and then until the end.
 async fn talk(socket: &mut Socket<TcpStream>, session: &mut Session<'_>) -> Result<End, Failure> {
-    let shared = session.shared;
+    let joining = timeout(LIMIT, part(socket, session)).await;
+    let mut end = joining.map_err(|_| "joining took too long")??;
+    if end.is_none() {
+        end = part(socket, session).await?;
+    }
+    Ok(end.unwrap_or(End::Lost))
+}
+
+/// Until the connection ends, or (`None`) the client has joined.
+async fn part(
+    socket: &mut Socket<TcpStream>,
+    session: &mut Session<'_>,
+) -> Result<Option<End>, Failure> {
+    let (shared, was_joined) = (session.shared, session.is_joined());
     let control = &shared.controls[session.me.index];
     loop {
         take_events(socket, session)?;
+        if session.is_joined() != was_joined {
+            return Ok(None);
+        }
         if socket.ws.is_done() {
-            return Ok(End::Lost);
+            return Ok(Some(End::Lost));
         }
         tokio::select! {
             () = socket.wait() => {}
             () = control.wake.notified() => {
                 if shared.stopping.get() {
-                    return Ok(End::Stopped);
+                    return Ok(Some(End::Stopped));
                 }
                 if control.cut.take() {
-                    return Ok(End::Cut);
+                    return Ok(Some(End::Cut));
                 }
                 session.say(&mut socket.ws, &mut socket.out)?;
             }

@@ -258,28 +258,18 @@ impl Ledger {
                     "reader {reader}: offset {offset} did not come"
                 ));
             }
-            match at {
-                Some(at) => self.left.push((reader, *at)),
-                // It got nothing of what the room has.
-                None => self
-                    .left
-                    .extend((self.rooms[reader % self.rooms.len()].iter()).map(|log| {
-                        (
-                            reader,
-                            Position {
-                                epoch: log.epoch,
-                                offset: 0,
-                            },
-                        )
-                    })),
-            }
+            // One that never came got nothing of what the room has.
+            let epoch = self.rooms[reader % self.rooms.len()].first();
+            let never = epoch.map(|log| Position {
+                epoch: log.epoch,
+                offset: 0,
+            });
+            self.left.extend(at.or(never).map(|at| (reader, at)));
         }
         for (reader, at) in &self.left {
             let logs = &self.rooms[reader % self.rooms.len()];
-            let last = logs
-                .iter()
-                .find(|log| log.epoch == at.epoch)
-                .map_or(0, Log::last);
+            let log = logs.iter().find(|log| log.epoch == at.epoch);
+            let last = log.map_or(0, Log::last);
             if last > at.offset {
                 self.faults.lose(last - at.offset);
                 let offset = at.offset;

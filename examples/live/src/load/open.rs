@@ -24,7 +24,8 @@ const AT_ONCE: usize = 64;
 const PER_SOURCE: u32 = 8000;
 /// Files besides the connections: those that are opened, HTTP, and the runtime.
 const OTHER_FILES: u64 = 200;
-const LIMIT: Duration = Duration::from_secs(10);
+/// How long connecting may take, and then joining.
+pub const LIMIT: Duration = Duration::from_secs(10);
 
 /// Opens connections.
 pub struct Opener {
@@ -84,11 +85,9 @@ impl Opener {
         let opened = timeout(LIMIT, async {
             let stream = self.connect(node.addr, n).await?;
             stream.set_nodelay(true)?;
-            Ok(Socket::connect(stream, &request, self.config, |_| {}).await?)
+            Ok::<_, Failure>(Socket::connect(stream, &request, self.config, |_| {}).await?)
         });
-        let socket = opened
-            .await
-            .unwrap_or_else(|_| Err(Failure::from("connecting took too long")))?;
+        let socket = opened.await.map_err(|_| "connecting took too long")??;
         let opening = Opening {
             token,
             start,

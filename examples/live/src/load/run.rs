@@ -44,6 +44,8 @@ const TICK: Duration = Duration::from_millis(50);
 const QUIET: Duration = Duration::from_secs(1);
 /// How much longer connecting may take than the options ask for.
 const CONNECT: Duration = Duration::from_secs(60);
+/// How long after everything is there the same message may come again.
+const TWICE: Duration = Duration::from_millis(200);
 const CLOSE: Duration = Duration::from_secs(10);
 
 /// Loads the servers. An error means that it could not start. The future is for a runtime with one
@@ -87,13 +89,9 @@ async fn all_phases(options: &Load, progress: &watch::Sender<Progress>) -> Resul
 
     phase(Phase::Draining);
     let settled = || shared.joined.get() == clients && shared.ledger.borrow().settled();
-    wait(
-        &shared,
-        progress,
-        Duration::from_secs(options.drain.into()),
-        settled,
-    )
-    .await;
+    let limit = Duration::from_secs(options.drain.into());
+    wait(&shared, progress, limit, settled).await;
+    sleep(TWICE).await;
     let loaded = probe::servers(&shared.nodes, &options.pids).await;
     let own = Sample {
         memory: own_idle.memory - own_before.memory,
@@ -103,10 +101,7 @@ async fn all_phases(options: &Load, progress: &watch::Sender<Progress>) -> Resul
 
     phase(Phase::Closing);
     shared.stopping.set(true);
-    shared
-        .controls
-        .iter()
-        .for_each(|control| control.wake.notify_one());
+    (shared.controls.iter()).for_each(|control| control.wake.notify_one());
     _ = timeout(CLOSE, async { while tasks.join_next().await.is_some() {} }).await;
     tasks.shutdown().await;
 
@@ -215,8 +210,8 @@ async fn kill(shared: &Shared) {
     let start = Instant::now();
     for n in 1_u64.. {
         sleep_until(start + Duration::from_secs_f64(n as f64 / f64::from(options.kill))).await;
-        let control =
-            &shared.controls[(split_mix(&mut random) % shared.controls.len() as u64) as usize];
+        let chosen = split_mix(&mut random) % u64::from(options.connections);
+        let control = &shared.controls[chosen as usize];
         // One that is not there now cannot be cut.
         if control.joined.get() {
             control.cut.set(true);

@@ -72,7 +72,7 @@ impl<'a> Session<'a> {
         }
         let control = &self.shared.controls[self.me.index];
         let again = control.again.take();
-        if self.opening.is_some() {
+        if !self.is_joined() {
             return if again { self.join(ws, out) } else { Ok(()) };
         }
         if self.me.pending.is_some() {
@@ -94,25 +94,18 @@ impl<'a> Session<'a> {
 
     /// Sends the pending message, if there is one. Its text and id are the same each time.
     fn send(&self, ws: &mut Connection, out: &mut BytesMut) -> Result<(), SendError> {
-        let Memory {
-            index,
-            sequence,
-            pending: Some(sent),
-            ..
-        } = *self.me
-        else {
+        let Some(sent) = self.me.pending else {
             return Ok(());
         };
-        let sender = index as u32;
-        let text = Line {
+        let (sender, sequence) = (self.me.index as u32, self.me.sequence);
+        let line = Line {
             sender,
             sequence,
             sent,
-        }
-        .write(self.shared.options.size as usize);
-        let say = self
-            .protocol()
-            .say(self.room(), &id(sequence), sequence, &text);
+        };
+        let text = line.write(self.shared.options.size as usize);
+        let (room, id) = (self.room(), id(sequence));
+        let say = self.protocol().say(room, &id, sequence, &text);
         ws.send_text(&say, out)
     }
 
@@ -143,76 +136,73 @@ impl<'a> Session<'a> {
         out: &mut BytesMut,
     ) -> Result<(), Failure> {
         let index = self.me.index;
-        let mut ledger = self.shared.ledger.borrow_mut();
+        let (ledger, stats) = (&self.shared.ledger, &self.shared.stats);
         let at = || {
-            chat.position()
-                .ok_or_else(|| format!("no epoch in {chat:?}"))
+            let at = chat.position();
+            at.ok_or_else(|| format!("no epoch in {chat:?}"))
         };
         match &*chat.kind {
             "message" => {
                 let line = Line::parse(&chat.text).filter(|_| chat.room == self.room());
-                ledger.message(index, at()?, line);
+                ledger.borrow_mut().message(index, at()?, line);
                 if let Some(line) = line {
-                    let now = self.shared.micros();
-                    self.shared
-                        .stats
-                        .borrow_mut()
-                        .delivered(now.saturating_sub(line.sent));
+                    stats.borrow_mut().delivered(self.micros_since(line.sent));
                 }
             }
-            "ack" => {
-                let sequence = self.me.sequence;
-                // A message that was sent again is acknowledged again.
-                if chat.id == id(sequence)
-                    && let Some(sent) = self.me.pending.take()
-                {
-                    ledger.acked(index, sequence, at()?);
-                    let now = self.shared.micros();
-                    self.shared
-                        .stats
-                        .borrow_mut()
-                        .acked(now.saturating_sub(sent));
+            // A message that was sent again is acknowledged again.
+            "ack" if chat.id == id(self.me.sequence) => {
+                if let Some(sent) = self.me.pending.take() {
+                    let sequence = self.me.sequence;
+                    ledger.borrow_mut().acked(index, sequence, at()?);
+                    stats.borrow_mut().acked(self.micros_since(sent));
                 }
-                drop(ledger);
                 self.say(ws, out)?;
             }
-            "hello" => {
-                drop(ledger);
-                self.join(ws, out)?;
-            }
+            "hello" => self.join(ws, out)?,
             "joined" => {
-                ledger.joined(index, at()?, chat.recovered);
-                drop(ledger);
+                ledger.borrow_mut().joined(index, at()?, chat.recovered);
                 self.joined(chat.recovered);
                 self.send(ws, out)?;
             }
             "reset" => {
-                ledger.reset(index, at()?);
-                self.shared.stats.borrow_mut().resets += 1;
+                ledger.borrow_mut().reset(index, at()?);
+                stats.borrow_mut().resets += 1;
             }
             "error" => {
                 let error = format!("{}: {}", chat.code, chat.reason);
-                self.shared.stats.borrow_mut().error(error);
-                if !FOR_NOW.contains(&&*chat.code) {
-                    return Ok(());
+                stats.borrow_mut().error(error);
+                if FOR_NOW.contains(&&*chat.code) {
+                    self.again();
                 }
-                let shared = Rc::clone(self.shared);
-                tokio::task::spawn_local(async move {
-                    sleep(AGAIN).await;
-                    shared.controls[index].again.set(true);
-                    shared.controls[index].wake.notify_one();
-                });
             }
             _ => {} // typing, presence and the state of the engine
         }
         Ok(())
     }
 
-    /// The connection has ended.
-    pub fn lost(&mut self) {
-        if self.opening.is_none() {
+    fn micros_since(&self, micros: u64) -> u64 {
+        self.shared.micros().saturating_sub(micros)
+    }
+
+    /// Repeats after a while what the server has refused.
+    fn again(&self) {
+        let (shared, index) = (Rc::clone(self.shared), self.me.index);
+        tokio::task::spawn_local(async move {
+            sleep(AGAIN).await;
+            shared.controls[index].again.set(true);
+            shared.controls[index].wake.notify_one();
+        });
+    }
+
+    pub fn is_joined(&self) -> bool {
+        self.opening.is_none()
+    }
+
+    pub fn ended(&mut self) {
+        if self.is_joined() {
             self.me.lost = Some(Instant::now());
         }
+        self.shared.set_joined(self.me.index, false);
     }
 
     fn joined(&mut self, recovered: bool) {
