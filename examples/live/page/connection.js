@@ -15,7 +15,7 @@ export const browser = {
   setTimeout: (...args) => setTimeout(...args),
   clearTimeout: (timer) => clearTimeout(timer),
   now: () => performance.now(),
-  random: Math.random,
+  random: () => Math.random(),
 };
 
 /** The server has refused, and would refuse again. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The pages: their logic in node, and all of it in headless Chromium with the real server and a real
-# Redis.
+# The page of the chat: its logic in node, and all of it in headless Chromium with the real server and a
+# real Redis.
 #
 #   tests/browser.sh            build `live` and test it
 #   tests/browser.sh PROGRAM    test this `live` instead

@@ -22,6 +22,8 @@ use super::types::{
 };
 
 mod following;
+#[cfg(test)]
+mod tests;
 
 /// Events that a caller delivers before it leaves the rest to a task of its own.
 const BATCH: usize = 64;

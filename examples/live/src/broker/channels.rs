@@ -55,7 +55,7 @@ impl Channels {
         if let Some(channel) = open.by_name.get(name) {
             return Ok(channel.clone());
         }
-        if open.by_name.len() >= self.limits.channels && !open.forget_one(Duration::ZERO) {
+        if !open.make_room(self.limits) {
             return Err(BrokerError::TooManyChannels);
         }
         let counters = self.counters.clone();
@@ -65,6 +65,11 @@ impl Channels {
         open.idle.push_back((Instant::now(), channel.clone()));
         channel.listed_as_idle(true);
         Ok(channel)
+    }
+
+    /// Whether one more channel can be opened. Forgets one for it if it must.
+    pub fn make_room(&self) -> bool {
+        lock(&self.open).make_room(self.limits)
     }
 
     /// Call it if the last subscriber of a channel is gone.
@@ -90,6 +95,10 @@ impl Channels {
 }
 
 impl Open {
+    fn make_room(&mut self, limits: HistoryLimits) -> bool {
+        self.by_name.len() < limits.channels || self.forget_one(Duration::ZERO)
+    }
+
     /// Forgets the channel that was not used for the longest time, at least for `unused`.
     fn forget_one(&mut self, unused: Duration) -> bool {
         let now = Instant::now();

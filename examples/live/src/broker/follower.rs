@@ -16,7 +16,7 @@ use super::channel::Channel;
 use super::counts::Counters;
 use super::log::{Failure, Log, Push, Pushed, Pushes, Tail};
 use super::remote::{PATIENCE, Shared};
-use super::types::{BrokerError, Position};
+use super::types::{BrokerError, Position, random};
 
 #[cfg(test)]
 mod tests;
@@ -187,35 +187,29 @@ impl<L: Log> Follower<L> {
     /// Follows new channels.
     async fn follow(&mut self, log: &L, asked: &mut Vec<Follow>) -> Result<(), Failure> {
         let shared = &self.shared;
-        let names: HashSet<String> = asked.iter().map(|f| f.channel.clone()).collect();
-        let new = names.into_iter();
-        let new = new.filter(|name| shared.channels.get(name).is_none());
+        let asked_for: HashSet<Arc<str>> = asked.iter().map(|f| (*f.channel).into()).collect();
+        let mut new: Vec<_> = asked_for.into_iter().collect();
+        new.retain(|name| shared.channels.get(name).is_none());
+        let mut full = !new.is_empty() && !shared.channels.make_room();
+        if full {
+            new.clear();
+        }
+        self.listening.extend(new.iter().cloned());
         let reads = stream::iter(new).map(|name| async move {
             let tail = read(shared, log, &name, None, true).await?;
             Ok::<_, Failure>((name, tail))
         });
         let mut reads = reads.buffer_unordered(READS);
-        let mut full = false;
         let mut failure = None;
         while let Some(read) = reads.next().await {
             match read {
-                Ok((name, tail)) => {
-                    let before = Position {
-                        offset: tail
-                            .entries
-                            .first()
-                            .map_or(tail.position.offset, |e| e.offset - 1),
-                        ..tail.position
-                    };
-                    match shared.channels.open(&name, || before) {
-                        Ok(channel) => {
-                            channel.catch_up(tail);
-                            channel.deliver();
-                        }
-                        Err(_) => full = true,
+                Ok((name, tail)) => match shared.channels.open(&name, || tail.start()) {
+                    Ok(channel) => {
+                        channel.catch_up(tail);
+                        channel.deliver();
                     }
-                    self.listening.insert(name.into());
-                }
+                    Err(_) => full = true,
+                },
                 Err(error) => failure = Some(error),
             }
         }
@@ -288,5 +282,5 @@ async fn tidy<L: Log>(log: Arc<L>) {
 
 /// From 0 to 1.
 fn random_part() -> f64 {
-    f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX)
+    random() as f64 / u64::MAX as f64
 }

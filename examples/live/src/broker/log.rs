@@ -80,6 +80,17 @@ pub(super) struct Tail {
     pub entries: Vec<Entry>,
 }
 
+impl Tail {
+    /// The position before the first entry.
+    pub fn start(&self) -> Position {
+        let first = self.entries.first();
+        Position {
+            offset: first.map_or(self.position.offset, |entry| entry.offset - 1),
+            ..self.position
+        }
+    }
+}
+
 pub(super) struct Entry {
     pub offset: u64,
     pub age: Duration,

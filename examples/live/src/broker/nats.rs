@@ -29,7 +29,7 @@ use super::log::{Failure, Log, Push, Pushed, Pushes, Tail};
 use super::memory::MAX_CLAIM;
 use super::types::{Epoch, HistoryLimits, Position};
 
-use streams::{PREFIX, subject};
+use streams::subject;
 
 mod streams;
 
@@ -234,14 +234,8 @@ impl Log for NatsLog {
 
     async fn tidy(&self) -> Result<(), Failure> {
         let streams = self.context.streams().map_err(Failure::from);
-        streams
-            .try_for_each_concurrent(READS, async |info| {
-                match info.config.name.strip_prefix(PREFIX) {
-                    Some(channel) if info.state.messages == 0 => self.remove_unused(channel).await,
-                    _ => Ok(()),
-                }
-            })
-            .await
+        let tidied = streams.try_for_each_concurrent(READS, |info| self.tidy_stream(info));
+        tidied.await
     }
 }
 

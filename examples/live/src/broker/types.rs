@@ -1,5 +1,6 @@
 //! The values that the broker takes and gives.
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,9 +15,9 @@ use websocket_proto::Prepared;
 pub struct Epoch(pub u64);
 
 impl Epoch {
-    /// A random one.
+    /// One that no other history has.
     pub(super) fn random() -> Self {
-        Self(getrandom::u64().expect("the system has entropy"))
+        Self(random())
     }
 }
 
@@ -30,6 +31,11 @@ impl fmt::Debug for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// A random number, not for secrets.
+pub(super) fn random() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 /// The text is not 16 hexadecimal digits.

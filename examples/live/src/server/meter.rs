@@ -90,6 +90,7 @@ impl Wire {
             label.bytes_in.fetch_add(turn.unlabelled, Relaxed);
             turn.unlabelled = 0;
             turn.label = Some(Arc::clone(label));
+            turn.answered = false; // what was written before was not the response: TLS writes by itself
         });
     }
 
@@ -238,6 +239,19 @@ mod tests {
         assert_eq!(counts(&events), (20, 200, 1));
         assert_eq!(counts(&poll), (47, 450, 2));
         assert_eq!((pair.sums.0.get(), pair.sums.1.get()), (1067, 1650));
+    }
+
+    #[tokio::test]
+    async fn what_tls_writes_before_the_handler_runs_is_no_response() {
+        let mut pair = Pair::new();
+        let wire = pair.server.wire();
+        let traffic = Arc::new(Traffic::default());
+        pair.read(10).await; // the end of the handshake, and a head
+        pair.write(5).await; // tickets
+        wire.label(&traffic);
+        pair.read(3).await; // the body
+        pair.write(7).await;
+        assert_eq!(counts(&traffic), (13, 7, 1));
     }
 
     #[tokio::test]

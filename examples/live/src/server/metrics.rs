@@ -1,15 +1,18 @@
 //! What the server counts. `/metrics` exports it for Prometheus, the dashboard plots it.
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::process::usage;
+use crate::broker::MessageBroker;
 
 /// The close code of a WebSocket: `0` if the connection ended without a Close frame.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -116,6 +119,42 @@ impl Metrics {
             registry.register("process_cpu_seconds", "CPU time, user and system", m.cpu);
         }
         metrics
+    }
+}
+
+/// What the broker has counted: read for each export.
+pub struct Broker(pub Arc<MessageBroker>);
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Broker").field(&self.0.counts()).finish()
+    }
+}
+
+impl Collector for Broker {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let counts = self.0.counts();
+        for (name, help, count) in [
+            (
+                "duplicates",
+                "Messages that were stored before.",
+                counts.duplicates,
+            ),
+            (
+                "engine_away",
+                "Times that the engine was found away.",
+                counts.away,
+            ),
+            ("log_reads", "Reads of the engine's log.", counts.log_reads),
+            ("resets", "Channels whose history was lost.", counts.resets),
+            ("panicked", "Subscribers that panicked.", counts.panicked),
+        ] {
+            let name = format!("live_{name}");
+            let counter = ConstCounter::new(count);
+            let metric = encoder.encode_descriptor(&name, help, None, counter.metric_type())?;
+            counter.encode(metric)?;
+        }
+        Ok(())
     }
 }
 

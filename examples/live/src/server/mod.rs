@@ -221,6 +221,7 @@ fn app(
 ) -> Result<App, Failure> {
     let mut registry = Registry::default();
     let metrics = metrics::Metrics::new(&mut registry);
+    registry.register_collector(Box::new(metrics::Broker(Arc::clone(&broker))));
     let config = config(&options);
     Ok(App(Arc::new(Shared {
         chat: Chat::new(&options, &broker, &metrics, config.deflate)?,

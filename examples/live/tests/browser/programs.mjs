@@ -81,6 +81,11 @@ export class Redis extends Program {
     await until("redis-server is ready", () => output.includes("eady to accept connections"));
   }
 
+  /** Of a Redis that was killed. */
+  forget() {
+    rmSync(`${this.#folder}/appendonlydir`, { recursive: true });
+  }
+
   async end() {
     await this.kill();
     rmSync(this.#folder, { recursive: true, force: true });

@@ -66,13 +66,17 @@ pub async fn token(addr: SocketAddr, user: &str) -> String {
     body["token"].as_str().unwrap().into()
 }
 
-/// Tries to open a WebSocket. Returns the status, the head and the body of a response that is not 101.
-pub async fn refused(addr: SocketAddr, query: &str, fields: &str) -> (u16, String, String) {
-    let request = format!(
+/// The request that opens a WebSocket.
+pub fn handshake(query: &str, fields: &str) -> String {
+    format!(
         "GET /chat{query} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
-    );
-    http(addr, &request).await
+    )
+}
+
+/// Tries to open a WebSocket. Returns the status, the head and the body of a response that is not 101.
+pub async fn refused(addr: SocketAddr, query: &str, fields: &str) -> (u16, String, String) {
+    http(addr, &handshake(query, fields)).await
 }
 
 /// A client of the chat.
@@ -98,6 +102,15 @@ impl Client {
         token: &str,
         receive: Option<u32>,
     ) -> Result<Self, Error> {
+        Self::with_config(addr, token, Config::new(), receive).await
+    }
+
+    pub async fn with_config(
+        addr: SocketAddr,
+        token: &str,
+        config: Config,
+        receive: Option<u32>,
+    ) -> Result<Self, Error> {
         let url = format!("ws://{addr}/chat?token={token}");
         let request = Request::new(&url).unwrap();
         let tcp = TcpSocket::new_v4()?;
@@ -106,7 +119,7 @@ impl Client {
         }
         let stream = tcp.connect(addr).await?;
         stream.set_nodelay(true)?;
-        let socket = Socket::connect(stream, &request, Config::new(), |_| ()).await?;
+        let socket = Socket::connect(stream, &request, config, |_| ()).await?;
         Ok(Self { socket })
     }
 

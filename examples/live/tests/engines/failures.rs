@@ -4,7 +4,9 @@ use std::time::Duration;
 use live::broker::{BrokerError, EngineState, EngineUrl, HistoryLimits, MessageBroker, Position};
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Heard, Recorder, Server, insist, node, say, start, until, wait_for};
+use crate::support::{
+    DEADLINE, Heard, Recorder, Server, insist, node, say, start, until, wait_for,
+};
 
 pub async fn nothing_is_lost_or_doubled_when_the_engine_is_killed_under_load(mut server: Server) {
     const PUBLISHERS: usize = 6;
@@ -171,6 +173,36 @@ pub async fn an_older_state_is_a_new_epoch(mut server: Server) {
         let texts = history.messages.iter().map(|m| m.payload.clone());
         assert!(texts.eq(["1", "2", "new"]));
     }
+}
+
+pub async fn no_position_is_used_twice_after_all_messages_are_old(mut server: Server) {
+    let limits = HistoryLimits {
+        age: Duration::from_millis(300),
+        ..HistoryLimits::default()
+    };
+    let a = start(&server, "a", limits).await;
+    say(&a, "1").await;
+    let last = say(&a, "2").await.position;
+    drop(a);
+    let end = Instant::now() + DEADLINE;
+    loop {
+        // A node of its own each time, so that none knows the position.
+        let late = start(&server, "late", limits).await;
+        let recorder = Recorder::subscribe(&late).await;
+        assert_eq!(recorder.heard(), []);
+        if late.history("c", None, 9).messages.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < end, "the messages never get old");
+    }
+    server.kill();
+    server.restart();
+    let b = start(&server, "b", limits).await;
+    let next = insist(&b, "3").await.position;
+    assert!(
+        next.epoch != last.epoch || next.offset > last.offset,
+        "{next:?}"
+    );
 }
 
 pub async fn a_node_starts_while_the_engine_is_away(mut server: Server) {

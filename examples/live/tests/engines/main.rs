@@ -42,6 +42,7 @@ over_both_engines! {
         away_and_up_again
         lost_data_is_a_new_epoch
         an_older_state_is_a_new_epoch
+        no_position_is_used_twice_after_all_messages_are_old
         a_node_starts_while_the_engine_is_away
         a_hung_engine_is_away
     }

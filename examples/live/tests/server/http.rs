@@ -60,6 +60,10 @@ async fn a_page_that_the_browser_has_is_not_sent_again() {
 async fn metrics_are_those_of_this_server() {
     let server = start(&[]).await;
     server.app().metrics.received.inc_by(7);
+    for _ in 0..2 {
+        let published = server.app().broker.publish("c", "id", "text".into());
+        published.await.unwrap();
+    }
     let reply = get(server.addr(), "/metrics").await;
     assert!(
         reply
@@ -87,6 +91,7 @@ async fn metrics_are_those_of_this_server() {
         assert!(value("process_cpu_seconds_total") >= 0.0);
     }
     assert_eq!(value("live_engine_up"), 1.0);
+    assert_eq!(value("live_duplicates_total"), 1.0);
     assert!(reply.body.ends_with("# EOF\n"));
 }
 

@@ -43,14 +43,7 @@ impl Channel {
             {
                 known = forked.offset.min(last.offset);
             }
-            let first = tail
-                .entries
-                .first()
-                .map_or(tail.position.offset + 1, |e| e.offset);
-            state.ring.reset(Position {
-                offset: first - 1,
-                ..tail.position
-            });
+            state.ring.reset(tail.start());
             state.waiting.clear();
             reset = true;
             Counters::add(&self.counters.resets, 1);

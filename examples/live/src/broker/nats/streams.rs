@@ -15,7 +15,9 @@ use crate::broker::memory::REPEAT;
 use crate::broker::types::{Epoch, Position};
 
 /// Streams of channels begin with it.
-pub(super) const PREFIX: &str = "live_";
+const PREFIX: &str = "live_";
+/// The description of a stream that is about to be removed.
+const CLOSED: &str = "live closed";
 /// Bytes that NATS adds to a message at most: record, subject, id.
 const OVERHEAD: usize = 512;
 
@@ -27,6 +29,13 @@ pub(super) struct Life {
 }
 
 impl Life {
+    fn new() -> Self {
+        Self {
+            epoch: Epoch::random(),
+            forked: None,
+        }
+    }
+
     fn describe(&self) -> String {
         match self.forked {
             None => format!("live {}", self.epoch),
@@ -49,7 +58,11 @@ impl Life {
                     offset: offset.parse()?,
                 }),
             }),
-            _ => Err(format!("the stream {} is not of this program", config.name).into()),
+            _ => Err(format!(
+                "the stream {} is closed, or not of this program",
+                config.name
+            )
+            .into()),
         }
     }
 }
@@ -91,11 +104,8 @@ impl NatsLog {
                     _ => return Err(error.into()),
                 },
             }
-            let life = Life {
-                epoch: Epoch::random(),
-                forked: None,
-            };
-            match self.context.create_stream(self.config(channel, life)).await {
+            let config = self.config(channel, Life::new());
+            match self.context.create_stream(config).await {
                 Ok(stream) => break stream.cached_info().clone(),
                 Err(error) => match error.kind() {
                     // Another node was faster.
@@ -118,36 +128,48 @@ impl NatsLog {
         epochs.insert(channel.into(), epoch);
     }
 
-    /// Begins a new epoch after `at`. If several nodes do it at the same time, the last one wins; the
-    /// others see it at their next publish or read. Sequences go on, so no position is used twice.
+    /// Ends the epoch of `at` after it and begins a new one. If several nodes do it at the same time, the
+    /// last one wins; the others see it at their next publish or read. Sequences go on, so no position
+    /// is used twice.
     pub(super) async fn fork(&self, channel: &str, at: Position) -> Result<Life, Failure> {
+        let (info, life) = self.stream(channel).await?;
+        if life.epoch != at.epoch {
+            return Ok(life); // Another node was faster.
+        }
         let life = Life {
             epoch: Epoch::random(),
             forked: Some(at),
         };
-        self.context
-            .update_stream(self.config(channel, life))
-            .await?;
+        let forked = Config {
+            description: Some(life.describe()),
+            subjects: vec![subject(channel, life.epoch)],
+            ..info.config
+        };
+        self.context.update_stream(forked).await?;
         Ok(self.stream(channel).await?.1)
     }
 
-    /// Removes the stream of a channel if it is empty and no node listens to it.
-    pub(super) async fn remove_unused(&self, channel: &str) -> Result<(), Failure> {
-        let asked = self
-            .client
-            .request(format!("live.out.{channel}.anybody"), Bytes::new());
+    /// Removes a stream if it is empty, of a channel, and no node listens to it.
+    pub(super) async fn tidy_stream(&self, info: Info) -> Result<(), Failure> {
+        let Some(channel) = info.config.name.strip_prefix(PREFIX) else {
+            return Ok(());
+        };
+        let closed = info.config.description.as_deref() == Some(CLOSED);
+        let open = match Life::of(&info.config) {
+            Ok(_) if info.state.messages == 0 => info.config.clone(),
+            // A node has ended before it removed the stream or opened it again.
+            Err(_) if closed => self.config(channel, Life::new()),
+            _ => return Ok(()),
+        };
+        let anybody = format!("live.out.{channel}.anybody");
+        let asked = self.client.request(anybody, Bytes::new());
         match timeout(Duration::from_secs(1), asked).await {
             Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {}
             _ => return Ok(()), // Listeners do not answer.
         }
         // First it takes no messages any more, so that none is lost that comes in this moment.
-        let life = Life {
-            epoch: Epoch::random(),
-            forked: None,
-        };
-        let open = self.config(channel, life);
         let closed = Config {
-            description: Some("closed".into()),
+            description: Some(CLOSED.into()),
             subjects: vec![format!("live.in.closed.{channel}")],
             ..open.clone()
         };
