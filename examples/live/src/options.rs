@@ -39,7 +39,7 @@ pub struct Serve {
 
     /// Host of the server as browsers know it, for example `chat.example.com` if a proxy is in front of
     /// it. Web pages of other hosts may not connect. Can be repeated. Default: localhost, 127.0.0.1 and
-    /// [::1] if the address is a loopback address, otherwise the host that the request names.
+    /// `[::1]` if the address is a loopback address, otherwise the host that the request names.
     #[arg(long = "origin", value_name = "HOST")]
     pub origins: Vec<String>,
 

@@ -74,8 +74,18 @@ export class Redis extends Program {
   }
 
   async start() {
-    const options = { port: 0, unixsocket: `${this.#folder}/socket`, dir: this.#folder, save: "", appendonly: "yes", appendfsync: "always" };
-    const child = this.run("redis-server", Object.entries(options).flatMap(([key, value]) => [`--${key}`, `${value}`]));
+    const options = {
+      port: 0,
+      unixsocket: `${this.#folder}/socket`,
+      dir: this.#folder,
+      save: "",
+      appendonly: "yes",
+      appendfsync: "always",
+    };
+    const child = this.run(
+      "redis-server",
+      Object.entries(options).flatMap(([key, value]) => [`--${key}`, `${value}`]),
+    );
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (data) => (output += data));
     await until("redis-server is ready", () => output.includes("eady to accept connections"));
