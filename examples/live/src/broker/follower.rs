@@ -61,13 +61,17 @@ impl<L: Log> Follower<L> {
 
     pub async fn run(mut self) {
         let mut pause = Duration::ZERO;
+        let mut news = true;
         loop {
             let started = Instant::now();
             let Err(error) = self.connect_and_follow().await else {
                 return;
             };
-            tracing::debug!(engine = L::NAME, %error, "the engine is away");
-            self.shared.set_log(None);
+            news |= self.shared.set_log(None);
+            match std::mem::take(&mut news) {
+                true => tracing::warn!(engine = L::NAME, %error, "the engine is away"),
+                false => tracing::debug!(engine = L::NAME, %error, "the engine is still away"),
+            }
             while let Ok(Follow { done, .. }) = self.asked.try_recv() {
                 let _ = done.send(Err(BrokerError::Away));
             }
@@ -103,6 +107,7 @@ impl<L: Log> Follower<L> {
             .extend(channels.iter().map(|c| c.name.clone()));
         self.compare(&log, channels, true).await?;
         self.shared.set_log(Some(log.clone()));
+        tracing::info!(engine = L::NAME, "the engine is up");
 
         let mut tasks = JoinSet::new();
         tasks.spawn(tidy(log.clone()));

@@ -8,7 +8,8 @@
 //! | subject `live.out.CHANNEL.signal` | signals |
 //! | stream `live-claims` | claims, for an hour: the last message of subject `live.claim.KEY` has its end |
 //!
-//! Streams that are empty and have no listeners are removed: `tidy`.
+//! Streams that are empty and have no listeners are removed: `tidy`. NATS reserves the maximum size of each
+//! stream: with many channels it needs a `max_file_store` that allows it.
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
@@ -38,7 +39,7 @@ const READS: usize = 64;
 /// The stream of claims. No channel has this name.
 const CLAIMS: &str = "live-claims";
 /// Size of all claims. At this limit claims fail: forgetting one would let a token work twice.
-const CLAIM_BYTES: i64 = 64 << 20;
+const CLAIM_BYTES: i64 = 16 << 20;
 
 pub(super) struct NatsLog {
     client: Client,

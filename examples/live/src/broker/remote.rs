@@ -171,8 +171,8 @@ impl<L: Log> Shared<L> {
         Err(BrokerError::Away)
     }
 
-    /// Makes the engine available to callers, or not.
-    pub fn set_log(&self, log: Option<Arc<L>>) {
+    /// Makes the engine available to callers, or not. Returns whether this is a change.
+    pub fn set_log(&self, log: Option<Arc<L>>) -> bool {
         let state = match log {
             Some(_) => EngineState::Up,
             None => EngineState::Away,
@@ -182,15 +182,10 @@ impl<L: Log> Shared<L> {
         *current = log;
         let replace = |now: &mut _| std::mem::replace(now, state) != state;
         let changed = self.state.send_if_modified(replace);
-        drop(current);
-        match state {
-            EngineState::Up if changed => tracing::info!(engine = L::NAME, "the engine is up"),
-            EngineState::Away if changed => {
-                Counters::add(&self.counters.away, 1);
-                tracing::warn!(engine = L::NAME, "the engine is away");
-            }
-            _ => {}
+        if changed && state == EngineState::Away {
+            Counters::add(&self.counters.away, 1);
         }
+        changed
     }
 }
 

@@ -4,9 +4,7 @@ use std::time::Duration;
 use live::broker::{BrokerError, EngineState, EngineUrl, HistoryLimits, MessageBroker, Position};
 use tokio::time::{Instant, timeout};
 
-use crate::support::{
-    DEADLINE, Heard, Recorder, Server, insist, node, say, start, until, wait_for,
-};
+use crate::support::{DEADLINE, Heard, Recorder, Server, node, say, start, until, wait_for};
 
 pub async fn nothing_is_lost_or_doubled_when_the_engine_is_killed_under_load(mut server: Server) {
     const PUBLISHERS: usize = 6;
@@ -34,7 +32,7 @@ pub async fn nothing_is_lost_or_doubled_when_the_engine_is_killed_under_load(mut
             let mut accepted = Vec::new();
             while !*stopped.borrow() {
                 let text = format!("{publisher}-{}", accepted.len());
-                accepted.push((insist(&broker, &text).await.position, text));
+                accepted.push((say(&broker, &text).await.position, text));
             }
             accepted
         });
@@ -51,7 +49,7 @@ pub async fn nothing_is_lost_or_doubled_when_the_engine_is_killed_under_load(mut
     }
     stop.send_replace(true);
     let accepted = publishers.join_all().await;
-    let last = insist(&a, "last").await.position;
+    let last = say(&a, "last").await.position;
     for recorder in [&at_a, &at_b] {
         until("the last one", || {
             recorder.messages().last().is_some_and(|m| m.1 == "last")
@@ -121,7 +119,7 @@ pub async fn lost_data_is_a_new_epoch(mut server: Server) {
     server.kill();
     server.wipe();
     server.restart();
-    let published = insist(&a, "4").await;
+    let published = say(&a, "4").await;
     assert_ne!(published.position.epoch, before.epoch);
     assert_eq!(published.position.offset, 1);
     for (node, recorder) in [(&a, &at_a), (&b, &at_b)] {
@@ -147,8 +145,8 @@ pub async fn an_older_state_is_a_new_epoch(mut server: Server) {
     server.kill();
     server.save();
     server.restart();
-    insist(&a, "3 is lost").await;
-    let before = insist(&b, "4 is lost").await.position;
+    say(&a, "3 is lost").await;
+    let before = say(&b, "4 is lost").await.position;
     until("four", || {
         at_a.messages().len() == 4 && at_b.messages().len() == 4
     })
@@ -156,7 +154,7 @@ pub async fn an_older_state_is_a_new_epoch(mut server: Server) {
     server.kill();
     server.restore();
     server.restart();
-    let new = insist(&b, "new").await.position;
+    let new = say(&b, "new").await.position;
     assert_ne!(
         new.epoch, before.epoch,
         "never two messages at one position"
@@ -198,7 +196,7 @@ pub async fn no_position_is_used_twice_after_all_messages_are_old(mut server: Se
     server.kill();
     server.restart();
     let b = start(&server, "b", limits).await;
-    let next = insist(&b, "3").await.position;
+    let next = say(&b, "3").await.position;
     assert!(
         next.epoch != last.epoch || next.offset > last.offset,
         "{next:?}"
@@ -263,8 +261,8 @@ pub async fn a_hung_engine_is_away(server: Server) {
     server.signal("CONT");
     wait_for(&a, EngineState::Up).await;
     // The first attempt may have been stored: with its id it is stored once.
-    insist(&a, "1").await;
-    insist(&a, "2").await;
+    say(&a, "1").await;
+    say(&a, "2").await;
     until("both", || at_a.messages().len() == 2).await;
     assert_eq!(a.history("c", None, 9).messages.len(), 2);
 }

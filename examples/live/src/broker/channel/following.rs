@@ -42,6 +42,13 @@ impl Channel {
                 && forked.epoch == last.epoch
             {
                 known = forked.offset.min(last.offset);
+                // A node that did not know the old end may have published before the fork.
+                let mut entries = tail.entries.iter();
+                let other = entries.find(|entry| {
+                    let before = state.ring.get(entry.offset);
+                    before.is_some_and(|message| message.payload != entry.payload)
+                });
+                known = other.map_or(known, |entry| known.min(entry.offset - 1));
             }
             state.ring.reset(tail.start());
             state.waiting.clear();

@@ -17,11 +17,12 @@ fn at(epoch: u64, offset: u64) -> Position {
     }
 }
 
+/// The payload of a message is its offset.
 fn tail(position: Position, forked: Option<Position>, offsets: &[u64]) -> Tail {
     let entry = |offset: &u64| Entry {
         offset: *offset,
         age: Duration::ZERO,
-        payload: Bytes::new(),
+        payload: offset.to_string().into(),
     };
     Tail {
         position,
@@ -114,6 +115,16 @@ fn a_new_epoch_is_told_from_where_it_differs() {
         assert_eq!(history.messages.len(), kept - gap, "{what}");
         assert!(channel.history(Some(at(1, 5)), 99).lost, "{what}");
     }
+}
+
+#[test]
+fn a_message_at_a_known_position_may_be_another_one() {
+    let (channel, heard) = channel();
+    let mut tail = tail(at(2, 4), Some(at(1, 4)), &[1, 2, 3, 4]);
+    tail.entries[2].payload = "other".into();
+    channel.catch_up(tail);
+    channel.deliver();
+    assert_eq!(*lock(&heard), [(2, -2), (2, 3), (2, 4)]);
 }
 
 #[test]

@@ -58,6 +58,7 @@ impl Log for FakeLog {
     }
 
     async fn read(&self, channel: &str, known: Option<Position>) -> Result<Tail, Failure> {
+        sleep(Duration::from_millis(10)).await;
         let mut server = lock(&self.server);
         let epoch = server.epoch;
         let log = server.logs.entry(channel.into()).or_default();
@@ -115,6 +116,7 @@ struct Node {
     remote: Remote<FakeLog>,
     server: Arc<Mutex<Server>>,
     channels: Arc<Channels>,
+    state: watch::Receiver<EngineState>,
     callback: Callback,
     heard: Arc<Mutex<Vec<u64>>>,
 }
@@ -133,8 +135,9 @@ impl Node {
         let counters = Arc::<Counters>::default();
         let limits = HistoryLimits::default();
         let channels = Arc::new(Channels::new(limits, counters.clone()));
-        let state = watch::Sender::new(EngineState::Away);
-        let remote = Remote::start(url, limits, channels.clone(), counters, state);
+        let sender = watch::Sender::new(EngineState::Away);
+        let state = sender.subscribe();
+        let remote = Remote::start(url, limits, channels.clone(), counters, sender);
         let remote = remote.await.unwrap();
         let heard = Arc::<Mutex<Vec<u64>>>::default();
         let notes = heard.clone();
@@ -149,6 +152,7 @@ impl Node {
             remote,
             server,
             channels,
+            state,
             callback,
             heard,
         }
@@ -185,6 +189,20 @@ async fn a_gap_is_filled_from_the_log() {
     node.lose();
     assert_eq!(node.say().await.notified, 1);
     node.heard(4, Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_missed_is_told_before_the_engine_is_up_again() {
+    let mut node = Node::start("reconnect").await;
+    let pushes = lock(&node.server).listeners["c"].clone();
+    node.lose();
+    node.lose();
+    pushes.lost();
+    let away = node.state.wait_for(|state| *state == EngineState::Away);
+    assert!(away.await.is_ok());
+    let up = node.state.wait_for(|state| *state == EngineState::Up);
+    assert!(up.await.is_ok());
+    assert_eq!(*lock(&node.heard), [1, 2]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, Info, RawMessageErrorKind, Republish};
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
 use super::{NatsLog, since_1970};
@@ -128,16 +129,21 @@ impl NatsLog {
         epochs.insert(channel.into(), epoch);
     }
 
-    /// Ends the epoch of `at` after it and begins a new one. If several nodes do it at the same time, the
-    /// last one wins; the others see it at their next publish or read. Sequences go on, so no position
-    /// is used twice.
+    /// Ends the epoch of `at` after it and begins a new one. Several nodes may do it at the same time: those
+    /// at the same server choose the same epoch. Otherwise the last one wins, and the others see it at
+    /// their next publish or read. Sequences go on, so no position is used twice.
     pub(super) async fn fork(&self, channel: &str, at: Position) -> Result<Life, Failure> {
         let (info, life) = self.stream(channel).await?;
         if life.epoch != at.epoch {
             return Ok(life); // Another node was faster.
         }
+        // The id of a server is another one after each start.
+        let server = self.client.server_info().server_id;
+        let seed = Sha256::digest(format!("{server} {} {}", at.epoch, at.offset));
+        let mut epoch = [0; 8];
+        epoch.copy_from_slice(&seed[..8]);
         let life = Life {
-            epoch: Epoch::random(),
+            epoch: Epoch(u64::from_be_bytes(epoch)),
             forked: Some(at),
         };
         let forked = Config {
