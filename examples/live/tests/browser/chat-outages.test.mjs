@@ -174,7 +174,7 @@ test("a refused handshake: the page says why, and comes in when it may", limit, 
 test("a server that does not answer counts as lost after 10 s", limit, async () => {
   const server = await live();
   const ann = await Person.enter(server, "Ann");
-  server.child.kill("SIGSTOP");
+  await server.suspend();
   await ann.say("slow");
   await ann.reads("#notice-text", "Not connected: the server does not answer.");
   server.child.kill("SIGCONT");

@@ -159,7 +159,10 @@ export class Person {
     return this.page.run((selector) => document.querySelector(selector)?.textContent, selector);
   }
 
-  reads(selector, text) {
-    return this.page.until((selector, text) => document.querySelector(selector)?.textContent === text, selector, text);
+  /** Waits until the element has this text. */
+  async reads(selector, text) {
+    let last;
+    await until(`${selector}: ${text}`, async () => (last = await this.text(selector)) === text).catch(() => {});
+    assert.equal(last, text);
   }
 }

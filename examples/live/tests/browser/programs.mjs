@@ -1,7 +1,7 @@
 // The programs of the tests: `live`, and a Redis. All ports are chosen by the system.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { until } from "./chromium.mjs";
@@ -25,6 +25,14 @@ class Program {
   async kill() {
     this.child.kill("SIGKILL");
     await this.ended();
+  }
+
+  /** Stops all of its threads, and returns when they have stopped (Linux). It goes on after SIGCONT. */
+  async suspend() {
+    this.child.kill("SIGSTOP");
+    const tasks = `/proc/${this.child.pid}/task`;
+    const isStopped = (task) => readFileSync(`${tasks}/${task}/stat`, "utf8").includes(") T ");
+    await until("the program has stopped", () => readdirSync(tasks).every(isStopped));
   }
 
   async ended() {
