@@ -51,7 +51,8 @@ export class Log {
     const rows = [];
     for (const item of this.#room.shown()) {
       let row = this.#rowOf.get(item);
-      if (!row) this.#rowOf.set(item, (row = item.kind === "message" ? new MessageRow(item, this.#actions) : noteRow(item)));
+      if (!row)
+        this.#rowOf.set(item, (row = item.kind === "message" ? new MessageRow(item, this.#actions) : noteRow(item)));
       row.update?.(item, me);
       rows.push(row.element);
     }
@@ -85,7 +86,13 @@ class MessageRow {
     this.#actions = actions;
     const text = make("p", "text", item.text);
     text.dir = "auto";
-    this.element = make("li", "message", make("p", "head", this.#who, " ", this.#time, " ", this.#state), text, this.#refusal);
+    this.element = make(
+      "li",
+      "message",
+      make("p", "head", this.#who, " ", this.#time, " ", this.#state),
+      text,
+      this.#refusal,
+    );
     this.element.dataset.id = item.id;
   }
 

@@ -136,7 +136,10 @@ export class Room {
     }
     for (const user of joined) this.members.add(user);
     this.count = count;
-    this.#notePresence(joined.filter((user) => user !== me), left.filter((user) => user !== me));
+    this.#notePresence(
+      joined.filter((user) => user !== me),
+      left.filter((user) => user !== me),
+    );
   }
 
   typed({ user, on }, now) {

@@ -60,6 +60,7 @@ export class Session {
 
   /** Ends the session: rooms and unsent messages are forgotten. */
   stop() {
+    this.user = "";
     this.rooms.clear();
     this.#leaving.clear();
     this.#connection.stop();
@@ -330,5 +331,7 @@ const plain = (text) => text.replace(/\p{Surrogate}/gu, "\ufffd").replace(/(?![\
 
 function randomPrefix() {
   const bytes = crypto.getRandomValues(new Uint8Array(9));
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_");
 }

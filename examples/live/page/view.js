@@ -126,8 +126,8 @@ export class View {
   }
 
   #leaveAll() {
-    const unsent = [...this.#session.rooms.values()].flatMap((room) => room.pending).length;
-    if (unsent > 0 && !confirm(`${unsent} of your messages were not sent yet. Forget them?`)) return;
+    const unsent = [...this.#session.rooms.values()].some((room) => room.pending.length > 0);
+    if (unsent && !confirm("Some of your messages were not sent yet. Forget them?")) return;
     for (const log of this.#logs.values()) log.remove();
     this.#logs.clear();
     this.#active = null;
@@ -199,6 +199,7 @@ export class View {
       };
       log = new Log(room, { edit, discard, scrolled: () => this.changed(room) });
       this.#logs.set(room, log);
+      log.show(room === this.#active);
       this.#ui.logs.prepend(log.element);
     }
     return log;
@@ -236,7 +237,8 @@ export class View {
     this.#drawEntrance();
     this.#drawConnection();
     if (this.#ui.chat.hidden) return;
-    for (const room of this.#dirty) if (this.#session.rooms.get(room.name) === room) this.#log(room).draw(this.#session.user);
+    for (const room of this.#dirty)
+      if (this.#session.rooms.get(room.name) === room) this.#log(room).draw(this.#session.user);
     this.#drawRooms();
     if (this.#active) this.#drawActive(this.#active, this.#dirty.has(this.#active));
     this.#dirty.clear();
@@ -331,7 +333,9 @@ export class View {
     setText(this.#ui["people-title"], `${room.count} here`);
     if (!isDirty && members.dataset.room === room.name) return;
     const me = this.#session.user;
-    const names = firstOf(room.members, MOST_NAMES).filter((name) => name !== me).sort(byName);
+    const names = firstOf(room.members, MOST_NAMES)
+      .filter((name) => name !== me)
+      .sort(byName);
     if (room.members.has(me)) names.unshift(me);
     const signature = `${me} ${names.join("\n")} ${room.count}`;
     if (members.dataset.room === room.name && this.#membersShown === signature) return;

@@ -1,5 +1,6 @@
 // What the two servers share: tokens, rooms with history, limits, presence, HTTP. The protocol is that
-// of PROTOCOL.md. Everything is in this process, as in `live` without --engine.
+// of PROTOCOL.md. Everything is in this process, as in `live` without --engine. These servers are for a
+// comparison and not for the internet: rooms stay for ever, and there are no limits of connections.
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 

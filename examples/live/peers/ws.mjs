@@ -23,7 +23,6 @@ function broadcast(room, type, body, except) {
 const server = httpServer();
 const wss = new WebSocketServer({
   noServer: true,
-  clientTracking: true,
   maxPayload: 16 << 10,
   perMessageDeflate: process.env.COMPRESS
     ? { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 64 }

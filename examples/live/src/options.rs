@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, value_parser};
 
 /// Serves the chat, the dashboard and the comparison.
 #[derive(Parser, Debug, Clone)]
@@ -27,7 +27,8 @@ pub struct Serve {
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
 
-    /// Secret that signs tokens. All nodes need the same one. Default: random, for a single node.
+    /// Secret that signs tokens: at least 16 random characters. All nodes need the same one. Default:
+    /// random, for a single node.
     #[arg(
         long,
         value_name = "SECRET",
@@ -38,7 +39,7 @@ pub struct Serve {
 
     /// Host of the server as browsers know it, for example `chat.example.com` if a proxy is in front of
     /// it. Web pages of other hosts may not connect. Can be repeated. Default: localhost, 127.0.0.1 and
-    /// [::1] if the address is a loopback address, otherwise the host that the request names.
+    /// `[::1]` if the address is a loopback address, otherwise the host that the request names.
     #[arg(long = "origin", value_name = "HOST")]
     pub origins: Vec<String>,
 
@@ -63,12 +64,13 @@ pub struct Serve {
     #[arg(long, default_value_t = 10)]
     pub max_rooms: usize,
 
-    /// Messages that a connection may send per second. After 20 warnings it is closed with 1008.
-    #[arg(long, default_value_t = 10)]
+    /// Messages that a connection may send per second. Others are refused, and after 20 of these without
+    /// a calm second the connection is closed with 1008.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
     pub rate: u32,
 
     /// Messages that a connection may send at once after a pause.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = value_parser!(u32).range(1..))]
     pub burst: u32,
 
     /// Maximum number of stored messages of a room.

@@ -113,7 +113,7 @@ async fn delivered(progress: &mut watch::Receiver<Progress>, more: u64) {
 /// Loads the nodes, cuts connections at random as well, and runs `meanwhile` when messages flow.
 async fn under_load(addresses: [String; 2], meanwhile: impl AsyncFnOnce()) -> Report {
     let args = format!(
-        "load --connections {CONNECTIONS} --rooms 10 --rate 100 --seconds 8 --kill 5 \
+        "load --connections {CONNECTIONS} --rooms 10 --rate 100 --seconds 8 --kill 20 \
          --url ws://{} --url ws://{}",
         addresses[0], addresses[1]
     );
@@ -144,8 +144,9 @@ async fn a_node_dies(engine: Option<Server>) {
     let addresses = [dies.address.clone(), lives.address.clone()];
     let report = under_load(addresses, async || dies.kill()).await;
     check(&report);
-    let resumed = report.stats.resume.len();
-    assert!(resumed > CONNECTIONS / 3, "{resumed} clients have resumed");
+    // About half of the clients were there. Cut connections are not counted here.
+    let lost = report.stats.closes.get(&1006).copied();
+    assert!(lost > Some(CONNECTIONS / 4), "{lost:?}");
 }
 
 /// kill -9 of the engine, which keeps what it has accepted on disk: clients stay connected.

@@ -15,7 +15,7 @@ use serde_json::json;
 use websocket_proto::handshake::http::check;
 
 use super::limits::Full;
-use super::protocol::read_name;
+use super::protocol::{Code, Refusal, read_name};
 use super::session::{Session, run};
 use super::token::{TokenError, VALID};
 use crate::broker::BrokerError;
@@ -46,7 +46,8 @@ async fn token(State(app): State<App>, body: Result<Bytes, BytesRejection>) -> R
         Ok(body) => body,
         Err(error) => return answer(error.status(), json!({ "error": error.body_text() })),
     };
-    let user = match read_name(&String::from_utf8_lossy(&body)) {
+    let text = str::from_utf8(&body).map_err(|_| Refusal::new(Code::BadJson, "not UTF-8"));
+    let user = match text.and_then(read_name) {
         Ok(user) => user,
         Err(refusal) => return answer(StatusCode::BAD_REQUEST, json!({ "error": refusal.reason })),
     };
@@ -113,7 +114,8 @@ async fn admit(
     if !handshake {
         return Err(Refused::Handshake);
     }
-    if !app.broker.claim(&claims.key, claims.left).await? {
+    // Longer than the token is valid here: the clock of another node can be behind.
+    if !app.broker.claim(&claims.key, claims.left + VALID).await? {
         return Err(TokenError::Used.into());
     }
     let id = app.chat.ids.fetch_add(1, Relaxed);

@@ -9,6 +9,7 @@
 //! | [`room`] | a room on this node: its members, and the wake-up of its readers |
 //! | [`session`] | one connection |
 //! | [`http`] | `POST /token`, and `GET /chat` up to the 101 |
+use std::future::pending;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -62,4 +63,12 @@ impl Chat {
 /// that cannot fail in between.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for the future, or for ever if there is none.
+async fn or_pending<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => pending().await,
+    }
 }

@@ -281,5 +281,4 @@ fn names(users: &[User]) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[path = "presence_tests.rs"]
 mod tests;

@@ -5,13 +5,12 @@
 //! the mailbox of each reader, which is bounded.
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
-use std::future::pending;
+use std::collections::HashMap;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, Mutex, Weak};
 
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::select;
 use tokio::sync::{Notify, OnceCell};
@@ -19,15 +18,17 @@ use tokio::time::{Instant, sleep_until};
 use websocket_proto::Prepared;
 use websocket_proto::deflate::{DeflateConfig, Preparer};
 
-use super::lock;
-use super::presence::{Diff, Gossip, HEARTBEAT, Presence, Signal, User};
+use super::presence::{Diff, Gossip, HEARTBEAT, Presence, Signal};
 use super::protocol::{Output, Stored};
+use super::{lock, or_pending};
 use crate::broker::{BrokerError, Callback, Event, Message, MessageBroker, Position};
 
-/// Signals that wait for a reader. More than that are dropped, the oldest first.
-const MAILBOX: usize = 64;
+mod seat;
+
+pub use seat::{Entered, Mailbox, Seat};
 
 thread_local! {
+    /// The compressor of all messages for several readers.
     static PREPARER: RefCell<Option<Preparer>> = const { RefCell::new(None) };
 }
 
@@ -48,11 +49,13 @@ struct Open {
     seats: usize,
 }
 
+/// A room on this node.
 pub struct Room {
     pub name: Arc<str>,
     /// The name in the broker, apart from the channels of other parts of the program.
     pub channel: String,
     rooms: Weak<Rooms>,
+    /// Does not keep the room.
     callback: Callback,
     subscribed: OnceCell<()>,
     /// Counts stored messages and resets: a reader looks at the history only if it has changed.
@@ -67,30 +70,6 @@ struct State {
     /// The last signals of a room that is closed.
     closed: Option<Vec<Vec<u8>>>,
     readers: HashMap<u64, Arc<Mailbox>>,
-}
-
-/// What wakes one connection, and the signals that wait for it.
-pub struct Mailbox {
-    id: u64,
-    user: User,
-    pub wake: Notify,
-    signals: Mutex<VecDeque<(Arc<str>, Prepared)>>,
-    dropped: Counter,
-}
-
-/// The place of one connection in a room. It leaves on drop.
-pub struct Seat {
-    pub room: Arc<Room>,
-    rooms: Arc<Rooms>,
-    mailbox: Arc<Mailbox>,
-    entered: bool,
-}
-
-/// What a connection sees of a room that it enters.
-pub struct Entered {
-    pub seat: Seat,
-    pub members: Vec<User>,
-    pub count: usize,
 }
 
 impl Rooms {
@@ -149,19 +128,11 @@ impl Rooms {
         name: &str,
         mailbox: Arc<Mailbox>,
     ) -> Result<Entered, BrokerError> {
-        let mut seat = Seat {
-            room: self.reserve(name),
-            rooms: self,
-            mailbox,
-            entered: false,
-        };
-        seat.room.open(&seat.rooms).await?;
-        let (members, count) = seat.sit();
-        Ok(Entered {
-            seat,
-            members,
-            count,
-        })
+        let room = self.reserve(name);
+        // From here on, it is given back also if this future is dropped.
+        let seat = Seat::new(room, Arc::clone(&self), mailbox);
+        seat.room.open(&self).await?;
+        Ok(seat.enter())
     }
 
     fn reserve(self: &Arc<Self>, name: &str) -> Arc<Room> {
@@ -246,7 +217,7 @@ impl Room {
 
     /// How many stored messages and resets there were.
     pub fn news(&self) -> u64 {
-        self.news.load(Relaxed)
+        self.news.load(Acquire)
     }
 
     /// Tells all in the room that a user types, on all nodes.
@@ -280,12 +251,10 @@ impl Room {
     fn hear(&self, event: Event<'_>) {
         match event {
             Event::Message(_) | Event::Reset(_) => {
-                self.news.fetch_add(1, Relaxed);
+                self.news.fetch_add(1, Release);
                 let state = lock(&self.state);
-                state
-                    .readers
-                    .values()
-                    .for_each(|reader| reader.wake.notify_one());
+                let readers = state.readers.values();
+                readers.for_each(|reader| reader.wake.notify_one());
             }
             Event::Signal(bytes) => match serde_json::from_slice(bytes) {
                 Ok(signal) => self.hear_signal(&signal),
@@ -298,24 +267,20 @@ impl Room {
         let Some(rooms) = self.rooms.upgrade() else {
             return;
         };
-        let mut state = lock(&self.state);
         if let Gossip::Typing { user, on } = &*signal.gossip {
-            let typing = Output::Typing {
+            let typing = rooms.frame(&Output::Typing {
                 room: (&*self.name).into(),
-                user: (&**user).into(),
+                user: user.into(),
                 on: *on,
-            };
-            let typing = rooms.frame(&typing);
-            let others = state
-                .readers
-                .values()
-                .filter(|reader| *reader.user != **user);
+            });
+            let state = lock(&self.state);
+            let others = state.readers.values().filter(|it| *it.user != **user);
             others.for_each(|reader| reader.push(&self.name, &typing));
         } else if signal.node != rooms.node {
-            let now = Instant::now();
-            state
-                .presence
-                .hear(signal.node, signal.number, &signal.gossip, now);
+            let Signal { node, number, .. } = *signal;
+            let mut state = lock(&self.state);
+            let presence = &mut state.presence;
+            presence.hear(node, number, &signal.gossip, Instant::now());
             self.changed.notify_one();
         }
     }
@@ -360,73 +325,5 @@ impl Room {
             left: diff.left.iter().map(|user| (&**user).into()).collect(),
             count: diff.count,
         }
-    }
-}
-
-/// Waits for the future, or for ever if there is none.
-pub async fn or_pending<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
-    match future {
-        Some(future) => future.await,
-        None => pending().await,
-    }
-}
-
-impl Mailbox {
-    pub fn new(id: u64, user: User, dropped: Counter) -> Arc<Self> {
-        Arc::new(Self {
-            id,
-            user,
-            wake: Notify::new(),
-            signals: Mutex::default(),
-            dropped,
-        })
-    }
-
-    fn push(&self, room: &Arc<str>, signal: &Prepared) {
-        let mut signals = lock(&self.signals);
-        if signals.len() >= MAILBOX {
-            signals.pop_front();
-            self.dropped.inc();
-        }
-        signals.push_back((Arc::clone(room), signal.clone()));
-        self.wake.notify_one();
-    }
-
-    pub fn pop(&self) -> Option<Prepared> {
-        lock(&self.signals).pop_front().map(|(_, signal)| signal)
-    }
-
-    /// Drops all signals: the reader is too slow for them.
-    pub fn drop_all(&self) {
-        let signals = mem::take(&mut *lock(&self.signals));
-        self.dropped.inc_by(signals.len() as u64);
-    }
-}
-
-impl Seat {
-    fn sit(&mut self) -> (Vec<User>, usize) {
-        let mailbox = &self.mailbox;
-        let mut state = lock(&self.room.state);
-        state.readers.insert(mailbox.id, Arc::clone(mailbox));
-        let entered = state.presence.enter(&mailbox.user, Instant::now());
-        self.entered = true;
-        self.room.changed.notify_one();
-        entered
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let Self { room, mailbox, .. } = self;
-        if self.entered {
-            let mut state = lock(&room.state);
-            state.readers.remove(&mailbox.id);
-            state.presence.leave(&mailbox.user, Instant::now());
-            drop(state);
-            room.changed.notify_one();
-            // What the client hears after it has left, or has entered again, is of then.
-            lock(&mailbox.signals).retain(|(name, _)| !Arc::ptr_eq(name, &room.name));
-        }
-        self.rooms.give_back(room);
     }
 }

@@ -34,6 +34,8 @@ pub struct Shared {
     /// Clients that are in their room.
     pub joined: Cell<usize>,
     pub stopping: Cell<bool>,
+    /// Cut the next connection that sends, with its message under way.
+    pub cut_sender: Cell<bool>,
 }
 
 /// How the run tells a client what to do.
@@ -162,10 +164,13 @@ async fn part(
                 if shared.stopping.get() {
                     return Ok(Some(End::Stopped));
                 }
+                session.say(&mut socket.ws, &mut socket.out)?;
                 if control.cut.take() {
+                    if !socket.out.is_empty() {
+                        socket.wait().await; // a message leaves, and no one knows whether it arrives
+                    }
                     return Ok(Some(End::Cut));
                 }
-                session.say(&mut socket.ws, &mut socket.out)?;
             }
         }
     }

@@ -43,7 +43,8 @@ pub struct Load {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(..=2000))]
     pub size: u32,
 
-    /// Connections to cut a second, at random and without a Close frame. They resume.
+    /// Connections to cut a second, without a Close frame. They resume. Every second one has just sent
+    /// a message, which is not acknowledged yet; the others are chosen at random.
     #[arg(long, default_value_t = 0)]
     pub kill: u32,
 

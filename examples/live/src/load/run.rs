@@ -150,6 +150,7 @@ async fn shared(options: &Load) -> Result<Shared, Failure> {
         start: Instant::now(),
         joined: Cell::new(0),
         stopping: Cell::new(false),
+        cut_sender: Cell::new(false),
         options: options.clone(),
     })
 }
@@ -195,12 +196,15 @@ async fn pace(shared: &Shared) {
         sleep_until(start + Duration::from_secs_f64(n as f64 / rate)).await;
         let control = &shared.controls[(n % senders) as usize];
         control.due.set(true);
+        control
+            .cut
+            .set(shared.cut_sender.take() && control.joined.get());
         control.wake.notify_one();
     }
     sleep_until(start + Duration::from_secs(options.seconds.into())).await;
 }
 
-/// Cuts connections. It does not end.
+/// Cuts connections: in turn any one, and one that has just sent. It does not end.
 async fn kill(shared: &Shared) {
     let options = &shared.options;
     if options.kill == 0 {
@@ -210,6 +214,10 @@ async fn kill(shared: &Shared) {
     let start = Instant::now();
     for n in 1_u64.. {
         sleep_until(start + Duration::from_secs_f64(n as f64 / f64::from(options.kill))).await;
+        if n % 2 == 0 {
+            shared.cut_sender.set(true);
+            continue;
+        }
         let chosen = split_mix(&mut random) % u64::from(options.connections);
         let control = &shared.controls[chosen as usize];
         // One that is not there now cannot be cut.

@@ -2,16 +2,16 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`accept`] | takes connections, up to a limit, and serves HTTP on them |
-//! | [`tls`] | the certificate, given or made at the start |
-//! | [`meter`] | counts bytes at the socket |
-//! | [`upgrade`] | from a request to a WebSocket |
-//! | [`guard`] | what holds for all requests: headers of the responses, time for the body, the log |
-//! | [`pages`] | the files of the pages |
-//! | [`status`] | `/metrics` and `/healthz` |
-//! | [`metrics`] | what is counted |
-//! | [`process`] | memory, CPU time and files of the process |
-//! | [`log`], [`signals`] | the log on stderr, and SIGTERM |
+//! | `accept` | takes connections, up to a limit, and serves HTTP on them |
+//! | `tls` | the certificate, given or made at the start |
+//! | `meter` | counts bytes at the socket |
+//! | `upgrade` | from a request to a WebSocket |
+//! | `guard` | what holds for all requests: headers of the responses, time for the body, the log |
+//! | `pages` | the files of the pages |
+//! | `status` | `/metrics` and `/healthz` |
+//! | `metrics` | what is counted |
+//! | `process` | memory, CPU time and files of the process |
+//! | `log`, `signals` | the log on stderr, and SIGTERM |
 use std::net::SocketAddr;
 use std::sync::Arc;
 

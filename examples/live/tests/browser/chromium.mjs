@@ -38,7 +38,8 @@ export async function until(what, look) {
     } catch (error) {
       last = error;
     }
-    if (Date.now() > end) throw new Error(`not in ${DEADLINE} ms: ${what}; last: ${last?.stack ?? JSON.stringify(last)}`);
+    if (Date.now() > end)
+      throw new Error(`not in ${DEADLINE} ms: ${what}; last: ${last?.stack ?? JSON.stringify(last)}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
@@ -187,7 +188,12 @@ export class Page {
   }
 
   async offline(offline) {
-    await this.call("Network.emulateNetworkConditions", { offline, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+    await this.call("Network.emulateNetworkConditions", {
+      offline,
+      latency: 0,
+      downloadThroughput: -1,
+      uploadThroughput: -1,
+    });
   }
 
   async screenshot(file) {

@@ -1,4 +1,4 @@
-// The page of the dashboard in Chromium, with the real server. See page.test.mjs.
+// The page of the dashboard in Chromium, with the real server. See ../browser.sh.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";

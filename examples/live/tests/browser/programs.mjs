@@ -1,7 +1,7 @@
 // The programs of the tests: `live`, and a Redis. All ports are chosen by the system.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { until } from "./chromium.mjs";
@@ -25,6 +25,14 @@ class Program {
   async kill() {
     this.child.kill("SIGKILL");
     await this.ended();
+  }
+
+  /** Stops all of its threads, and returns when they have stopped (Linux). It goes on after SIGCONT. */
+  async suspend() {
+    this.child.kill("SIGSTOP");
+    const tasks = `/proc/${this.child.pid}/task`;
+    const isStopped = (task) => readFileSync(`${tasks}/${task}/stat`, "utf8").includes(") T ");
+    await until("the program has stopped", () => readdirSync(tasks).every(isStopped));
   }
 
   async ended() {
@@ -74,8 +82,18 @@ export class Redis extends Program {
   }
 
   async start() {
-    const options = { port: 0, unixsocket: `${this.#folder}/socket`, dir: this.#folder, save: "", appendonly: "yes", appendfsync: "always" };
-    const child = this.run("redis-server", Object.entries(options).flatMap(([key, value]) => [`--${key}`, `${value}`]));
+    const options = {
+      port: 0,
+      unixsocket: `${this.#folder}/socket`,
+      dir: this.#folder,
+      save: "",
+      appendonly: "yes",
+      appendfsync: "always",
+    };
+    const child = this.run(
+      "redis-server",
+      Object.entries(options).flatMap(([key, value]) => [`--${key}`, `${value}`]),
+    );
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (data) => (output += data));
     await until("redis-server is ready", () => output.includes("eady to accept connections"));

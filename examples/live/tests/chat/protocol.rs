@@ -2,6 +2,8 @@
 use live::chat::protocol::{Code, Input, Output, read_name};
 use serde_json::Value;
 
+use crate::client::start;
+
 const TEXT: &str = include_str!("../../PROTOCOL.md");
 
 /// The lines of all JSON examples.
@@ -116,8 +118,10 @@ fn every_error_is_documented() {
     );
 }
 
-#[test]
-fn the_limits_are_documented() {
+#[tokio::test]
+async fn the_limits_are_documented() {
+    let server = start(&[]).await;
+    let (config, options) = (server.app().config, &server.app().options);
     use live::chat::{protocol, token};
     for text in [
         format!("1 to {} of `A-Z", protocol::ROOM),
@@ -126,6 +130,15 @@ fn the_limits_are_documented() {
         format!("1 to {} characters, no control", protocol::NAME),
         format!("at most {} names", protocol::NAMES),
         format!("valid for {} seconds", token::VALID.as_secs()),
+        format!(
+            "a message of more than {} KiB",
+            config.max_message_size >> 10
+        ),
+        format!(
+            "did not answer a ping for {} seconds",
+            config.pong_timeout.as_secs()
+        ),
+        format!("more than {} messages (`--max-lag`)", options.max_lag),
     ] {
         assert!(TEXT.contains(&text), "{text}");
     }

@@ -1,5 +1,5 @@
 //! Joining, history, resuming, saying.
-use live::chat::protocol::{Code, Engine, Input, Output, Since};
+use live::chat::protocol::{Code, Input, Output, Since};
 
 use crate::client::{Client, start, two_nodes};
 
@@ -265,16 +265,4 @@ async fn the_server_says_that_it_stops() {
         assert_eq!(client.closed().await.0, 0);
     }
     assert_eq!(stopped.await.unwrap(), 0);
-}
-
-#[tokio::test]
-async fn the_state_of_the_engine_is_in_the_documented_form() {
-    let text = r#"{"type":"engine","state":"away"}"#;
-    assert_eq!(
-        Output::Engine {
-            state: Engine::Away
-        }
-        .json(),
-        text
-    );
 }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use live::broker::EngineUrl;
 use tempfile::TempDir;
@@ -12,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::http;
 use crate::support::{self, DEADLINE};
 
 /// A server of the chat.
@@ -21,6 +23,7 @@ pub struct Node {
 }
 
 impl Node {
+    /// Starts it, and waits until it has found its engine.
     pub async fn start(name: &str, engine: &support::Server, listen: &str) -> Self {
         let EngineUrl::Redis(url) = &engine.url else {
             panic!("a Redis");
@@ -38,6 +41,11 @@ impl Node {
         let line = line.unwrap().expect("the first line");
         let addr = line.strip_prefix("listening on http://").unwrap();
         let addr = addr.parse().unwrap();
+        let end = Instant::now() + DEADLINE;
+        while http::get(addr, "/healthz").await.0 != 200 {
+            assert!(Instant::now() < end, "{name} does not find its engine");
+            sleep(Duration::from_millis(10)).await;
+        }
         Self { child, addr }
     }
 
@@ -137,7 +145,7 @@ impl Proxy {
                 return true;
             }
             assert!(Instant::now() < end, "it does not listen: {}", self.log());
-            sleep(std::time::Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(10)).await;
         }
         assert!(
             self.log().contains("in use") || self.log().contains("cannot bind"),

@@ -1,3 +1,4 @@
+use super::read::REASON;
 use super::*;
 
 fn refused(text: &str) -> (Code, String) {
