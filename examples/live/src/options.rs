@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, value_parser};
 
 /// Serves the chat, the dashboard and the comparison.
 #[derive(Parser, Debug, Clone)]
