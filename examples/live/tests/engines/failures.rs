@@ -154,6 +154,11 @@ pub async fn an_older_state_is_a_new_epoch(mut server: Server) {
     server.kill();
     server.restore();
     server.restart();
+    // Nobody has to publish for it.
+    until("resets", || {
+        !at_a.resets().is_empty() && !at_b.resets().is_empty()
+    })
+    .await;
     let new = say(&b, "new").await.position;
     assert_ne!(
         new.epoch, before.epoch,
