@@ -21,7 +21,7 @@ mkdir -p "$work"
 cp "$here"/package.json "$here"/*.mjs "$work"
 (cd "$work" && npm install --silent --no-audit --no-fund --no-package-lock)
 
-server=
+server= failed=
 trap 'if [ "$server" ]; then kill "$server"; fi' EXIT
 
 # measure NAME PROTOCOL COMMAND...: starts a server, and loads it.
@@ -38,7 +38,7 @@ measure() {
     echo "== $name"
     rm -f "$work/$name.csv"
     eval "\"\$live\" load --url ws://127.0.0.1:$port --protocol $protocol --pid $server \
-        --csv \"\$work/$name.csv\" $load" || echo "$name: exit status $?"
+        --csv \"\$work/$name.csv\" $load" || failed="$failed $name"
     kill "$server"
     wait "$server" 2>/dev/null || true
     server=
@@ -56,3 +56,4 @@ echo
 echo "The load tool needs up to one core. On $(nproc) cores a server has what it leaves. live uses several"
 echo "threads and Node.js one, so compare CPU a delivered message; latency only if no core was full."
 node "$work/table.mjs" "$work" live ws socket.io
+[ -z "$failed" ] || { echo "run.sh: failed:$failed" >&2; exit 1; }
