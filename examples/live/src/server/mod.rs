@@ -193,6 +193,11 @@ pub async fn run(options: Serve) -> Result<(), Failure> {
     {
         tracing::warn!(files, "fewer files than max_connections: see `ulimit -Hn`");
     }
+    if options.secret.is_none() && engine(&options.engine) != "memory" {
+        tracing::warn!(
+            "no --secret or LIVE_SECRET: other nodes will not accept the tokens of this node, nor it theirs"
+        );
+    }
     signals.recv().await;
     tracing::info!(
         open = app.sockets(),

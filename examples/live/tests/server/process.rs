@@ -88,7 +88,7 @@ async fn who_does_not_end_in_time_is_in_the_log() {
 
 #[tokio::test]
 async fn the_log_has_requests_but_no_secrets() {
-    const SECRET: &str = "s3cr3t";
+    const SECRET: &str = "s3cr3t-of-all-nodes";
     for format in [&[][..], &["--log-json"]] {
         let program =
             Program::start(&[format, &["--secret", SECRET, "--node", "n7"]].concat()).await;
@@ -98,12 +98,12 @@ async fn the_log_has_requests_but_no_secrets() {
         }
         // The target of a request can also be a whole URL, and can be malformed.
         for target in [
-            "http://u:s3cr3t@h/chat?token=s3cr3t",
-            "/a b?s3cr3t",
-            "?s3cr3t",
+            "http://u:s3cr3t-of-all-nodes@h/chat?token=s3cr3t-of-all-nodes",
+            "/a b?s3cr3t-of-all-nodes",
+            "?s3cr3t-of-all-nodes",
         ] {
             let stream = TcpStream::connect(addr).await.unwrap();
-            exchange(stream, &request(target, "Cookie: s3cr3t\r\n")).await;
+            exchange(stream, &request(target, "Cookie: s3cr3t-of-all-nodes\r\n")).await;
         }
         // A person says something.
         let (mut socket, token) = chatter(addr).await;
@@ -160,6 +160,8 @@ async fn what_is_wrong_at_the_start_is_said() {
         (&["--tls", "/no/cert", "/no/key"], "/no/cert"),
         (&["--engine", "http://x"], "engine"),
         (&["--origin", "a b"], "--origin"),
+        (&["--secret", ""], "--secret"),
+        (&["--secret", "15 are too few."], "LIVE_SECRET"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_live"))
             .args(args)
@@ -173,6 +175,7 @@ async fn what_is_wrong_at_the_start_is_said() {
             "{text}"
         );
         assert!(output.stdout.is_empty());
+        assert!(!text.contains("15 are"), "{text}");
     }
 }
 
