@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy, sink};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use websocket_proto::{CloseCode, Event};
@@ -177,6 +177,41 @@ async fn what_is_wrong_at_the_start_is_said() {
         assert!(output.stdout.is_empty());
         assert!(!text.contains("15 are"), "{text}");
     }
+}
+
+/// Redis behind a password, and later while it starts: each cause once, not once for each try.
+#[tokio::test]
+async fn why_the_engine_is_away_is_in_the_log_once() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let redis = tokio::spawn(async move {
+        for connection in 0..6 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let error = match connection {
+                0..3 => "-NOAUTH Authentication required.\r\n",
+                _ => "-LOADING Redis is loading.\r\n",
+            };
+            let _ = stream.write_all(error.repeat(8).as_bytes()).await;
+            // Until the client has read it and gives up.
+            let _ = copy(&mut stream, &mut sink()).await;
+        }
+    });
+    let url = format!("redis://ann:p4ssw0rd@127.0.0.1:{port}");
+    let program = Program::start(&["--engine", &url]).await;
+    redis.await.unwrap();
+    // Now nothing listens there.
+    let addr = program.addr.parse().unwrap();
+    let health = get(addr, "/healthz").await;
+    assert_eq!(health.status, 503, "{health:?}");
+    let (_, log) = program.stop("-TERM").await;
+    let warnings = |what: &str| {
+        let lines = log.lines().filter(|line| line.contains("WARN"));
+        lines.filter(|line| line.contains(what)).count()
+    };
+    assert_eq!(warnings("NOAUTH"), 1, "{log}");
+    assert_eq!(warnings("Redis is loading"), 1, "{log}");
+    assert_eq!(warnings("no --secret or LIVE_SECRET"), 1, "{log}");
+    assert!(!log.contains("p4ssw0rd"), "{log}");
 }
 
 #[tokio::test]
