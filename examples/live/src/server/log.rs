@@ -1,6 +1,7 @@
 //! The log: on stderr, as text or JSON. It has no message, no token and no query of a URL.
 use std::env::{VarError, var};
 use std::io::{IsTerminal, stderr};
+use std::time::Duration;
 
 use examples::Failure;
 use tracing_subscriber::EnvFilter;
@@ -9,6 +10,11 @@ use crate::options::Serve;
 
 /// The broker says why an engine is away. Its client would say so at each try.
 const DEFAULT: &str = "info,async_nats=off";
+
+/// Milliseconds, with three decimals.
+pub fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
 
 /// Starts it. The environment variable LIVE_LOG has the level.
 pub fn init(options: &Serve) -> Result<(), Failure> {

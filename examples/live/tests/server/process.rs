@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use websocket_proto::{CloseCode, Event};
 
-use crate::client::{chatter, close_code, exchange, get, request, websocket};
+use crate::client::{chatter, close_code, exchange, get, request, until, websocket};
 
 struct Program {
     child: Child,
@@ -121,6 +121,11 @@ async fn the_log_has_requests_but_no_secrets() {
             }
         }
         drop(socket);
+        until("the end", async || {
+            let metrics = get(addr, "/metrics").await.body;
+            metrics.contains("\nlive_connections 0\n")
+        })
+        .await;
         let (status, log) = program.stop("-TERM").await;
         assert_eq!(status, Some(0));
         assert!(!log.contains(&token) && log.contains("/chat"), "{log}");
@@ -141,7 +146,12 @@ async fn the_log_has_requests_but_no_secrets() {
                 (&line["method"], &line["node"]),
                 (&"GET".into(), &"n7".into())
             );
-            assert!(line["ms"].is_f64());
+            let ms = line["ms"].as_f64().unwrap();
+            assert_eq!(ms, (ms * 1000.0).round() / 1000.0);
+            let end = lines.iter().find(|line| line["message"] == "chat ended");
+            let end = end.expect("a line");
+            assert_eq!((&end["user"], &end["node"]), (&"Ann".into(), &"n7".into()));
+            assert!(end["code"].is_u64() && end["ms"].is_f64(), "{end}");
             let started = lines
                 .iter()
                 .find(|line| line["message"] == "started")
@@ -177,6 +187,23 @@ async fn what_is_wrong_at_the_start_is_said() {
         assert!(output.stdout.is_empty());
         assert!(!text.contains("15 are"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_are_counted_in_the_log() {
+    let program = Program::start(&["--max-connections", "1"]).await;
+    let _first = TcpStream::connect(&program.addr).await.unwrap();
+    for _ in 0..5 {
+        let stream = TcpStream::connect(&program.addr).await.unwrap();
+        assert!(exchange(stream, "").await.contains(" 503 "));
+    }
+    // One line at once, and others a second apart at least.
+    let (_, log) = program.stop("-TERM").await;
+    let refused = log
+        .lines()
+        .filter(|line| line.contains("too many connections"));
+    let lines = refused.count();
+    assert!((1..5).contains(&lines), "{log}");
 }
 
 /// Redis behind a password, and later while it starts: each cause once, not once for each try.
