@@ -265,7 +265,11 @@ fn origins(options: &Serve) -> Result<Origins, Failure> {
     let hosts: Vec<&str> = local.chain(named).collect();
     match hosts.is_empty() {
         true => Ok(Origins::SameOrigin),
-        false => Origins::hosts(hosts).map_err(|error| format!("--origin: {error}").into()),
+        false => Origins::hosts(hosts).map_err(|error| {
+            let origins = options.origins.join(", ");
+            format!("--origin {origins}: {error}. Expected HOST or HOST:PORT, without https://")
+                .into()
+        }),
     }
 }
 

@@ -170,6 +170,10 @@ async fn what_is_wrong_at_the_start_is_said() {
         (&["--tls", "/no/cert", "/no/key"], "/no/cert"),
         (&["--engine", "http://x"], "engine"),
         (&["--origin", "a b"], "--origin"),
+        (
+            &["--origin", "https://chat.example.com"],
+            "without https://",
+        ),
         (&["--secret", ""], "--secret"),
         (&["--secret", "15 are too few."], "LIVE_SECRET"),
     ] {
@@ -239,6 +243,39 @@ async fn why_the_engine_is_away_is_in_the_log_once() {
     assert_eq!(warnings("Redis is loading"), 1, "{log}");
     assert_eq!(warnings("no --secret or LIVE_SECRET"), 1, "{log}");
     assert!(!log.contains("p4ssw0rd"), "{log}");
+}
+
+#[tokio::test]
+async fn values_that_make_no_sense_are_refused() {
+    for (option, value, reason) in [
+        ("--max-connections", "0", "0 is not in"),
+        ("--max-connections-per-user", "0", "0 is not in"),
+        ("--max-rooms", "0", "0 is not in"),
+        ("--history", "0", "0 is not in"),
+        ("--max-lag", "0", "0 is not in"),
+        ("--history-age", "0", "more than 0"),
+        ("--listen", "localhost:8080", "IP:PORT"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_live"))
+            .args([option, value])
+            .output()
+            .await
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{option}: {text}");
+        assert!(text.contains(option) && text.contains(reason), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn version_is_said() {
+    let output = Command::new(env!("CARGO_BIN_EXE_live"))
+        .arg("--version")
+        .output()
+        .await
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text, concat!("live ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
 #[tokio::test]
