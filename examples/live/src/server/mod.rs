@@ -31,7 +31,7 @@ use crate::options::Serve;
 
 mod accept;
 mod guard;
-pub mod log;
+pub(crate) mod log;
 pub mod meter;
 pub mod metrics;
 mod pages;
