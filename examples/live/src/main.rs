@@ -10,7 +10,7 @@ use live::server::{self, process::raise_file_limit};
 
 /// A chat, a dashboard and a comparison of transports, on the WebSocket engine `websocket-proto`.
 #[derive(Parser)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -3,13 +3,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Parser, value_parser};
 
 /// Serves the chat, the dashboard and the comparison.
 #[derive(Parser, Debug, Clone)]
 pub struct Serve {
-    /// Address and port to listen on. Port 0: the system chooses. The first line of output has the address.
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    /// IP address and port to listen on, for example `0.0.0.0:8080` or `[::]:8080`. Port 0: the system
+    /// chooses. The first line of output has the address.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "IP:PORT", value_parser = address)]
     pub listen: SocketAddr,
 
     /// Where channels and their history are: `memory` (this process), `redis://HOST:PORT`,
@@ -37,10 +39,13 @@ pub struct Serve {
     )]
     pub secret: Option<String>,
 
-    /// Host of the server as browsers know it, for example `chat.example.com` if a proxy is in front of
-    /// it. Web pages of other hosts may not connect. Can be repeated. Default: localhost, 127.0.0.1 and
-    /// `[::1]` if the address is a loopback address, otherwise the host that the request names.
-    #[arg(long = "origin", value_name = "HOST")]
+    /// Host of the server as browsers know it, for example `chat.example.com` or
+    /// `chat.example.com:8443`, if a proxy is in front of it. Can be repeated. Without a port, all ports
+    /// are meant. A web page may connect if its host and port are those of the Host header, and its host
+    /// is one of these: so a proxy must pass on Host with its port. If the server listens on a loopback
+    /// address, localhost, 127.0.0.1 and `[::1]` are allowed too. If it does not, and the option is not
+    /// given, every Host is allowed.
+    #[arg(long = "origin", value_name = "HOST[:PORT]")]
     pub origins: Vec<String>,
 
     /// Serve HTTPS and WSS, with this certificate chain and key (PEM files).
@@ -51,17 +56,17 @@ pub struct Serve {
     #[arg(long)]
     pub tls_self_signed: bool,
 
-    /// Maximum number of connections in all, HTTP and WebSocket. More are refused with 503, or with TLS
-    /// closed. Each one needs a file: see `ulimit -Hn`.
-    #[arg(long, default_value_t = 20_000)]
+    /// Maximum number of connections in all, HTTP and WebSocket. More are refused with 503. With TLS, the
+    /// connection is closed. Each needs a file descriptor: see `ulimit -Hn`.
+    #[arg(long, default_value_t = 20_000, value_parser = at_least_one())]
     pub max_connections: usize,
 
     /// Maximum number of chat connections of one user. More are refused with 503.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = at_least_one())]
     pub max_connections_per_user: usize,
 
     /// Maximum number of rooms that a connection is in.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = at_least_one())]
     pub max_rooms: usize,
 
     /// Messages that a connection may send per second. Others are refused, and after 20 of these without
@@ -74,15 +79,15 @@ pub struct Serve {
     pub burst: u32,
 
     /// Maximum number of stored messages of a room.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = at_least_one())]
     pub history: usize,
 
     /// Maximum age of stored messages, in seconds.
-    #[arg(long, default_value = "3600", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, default_value = "3600", value_name = "SECONDS", value_parser = some_seconds)]
     pub history_age: Duration,
 
-    /// Unread messages of a room after which a reader is too slow: it is closed with 1013, and can resume.
-    #[arg(long, default_value_t = 500)]
+    /// If a client has more unread messages than this in one room, it is closed with 1013, and can resume.
+    #[arg(long, default_value_t = 500, value_parser = value_parser!(u64).range(1..))]
     pub max_lag: u64,
 
     /// Time that connections have to end at SIGTERM and Ctrl-C, in seconds.
@@ -96,6 +101,22 @@ pub struct Serve {
     /// Write logs as JSON, one object a line. LIVE_LOG sets the level, for example `info` or `live=debug`.
     #[arg(long)]
     pub log_json: bool,
+}
+
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
+
+fn address(value: &str) -> Result<SocketAddr, &'static str> {
+    let expected = "expected IP:PORT, for example 127.0.0.1:8080 or [::1]:8080";
+    value.parse().map_err(|_| expected)
+}
+
+fn some_seconds(value: &str) -> Result<Duration, String> {
+    match seconds(value)? {
+        Duration::ZERO => Err("must be more than 0".into()),
+        time => Ok(time),
+    }
 }
 
 fn seconds(value: &str) -> Result<Duration, String> {

@@ -33,7 +33,13 @@ impl Node {
             EngineUrl::Redis(url) | EngineUrl::Nats(url) => url,
         };
         let mut child = Command::new(env!("CARGO_BIN_EXE_live"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--secret", "shared"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--secret",
+                "shared by all nodes",
+            ])
             .args(["--engine", engine, "--node", name])
             .env("LIVE_LOG", "warn")
             .stdin(Stdio::null())

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::channel::Channel;
@@ -61,17 +62,19 @@ impl<L: Log> Follower<L> {
 
     pub async fn run(mut self) {
         let mut pause = Duration::ZERO;
-        let mut news = true;
+        let mut told = None;
         loop {
             let started = Instant::now();
             let Err(error) = self.connect_and_follow().await else {
                 return;
             };
-            news |= self.shared.set_log(None);
-            match std::mem::take(&mut news) {
-                true => tracing::warn!(engine = L::NAME, %error, "the engine is away"),
-                false => tracing::debug!(engine = L::NAME, %error, "the engine is still away"),
+            let cause = cause(&error);
+            let news = self.shared.set_log(None) || told.as_ref() != Some(&cause);
+            match news {
+                true => tracing::warn!(engine = L::NAME, cause, "the engine is away"),
+                false => tracing::debug!(engine = L::NAME, cause, "the engine is still away"),
             }
+            told = Some(cause);
             while let Ok(Follow { done, .. }) = self.asked.try_recv() {
                 let _ = done.send(Err(BrokerError::Away));
             }
@@ -283,6 +286,16 @@ async fn tidy<L: Log>(log: Arc<L>) {
             tracing::debug!(engine = L::NAME, %error, "tidying up");
         }
     }
+}
+
+/// For the log: one line.
+fn cause(error: &Failure) -> String {
+    if error.is::<Elapsed>() {
+        return format!("no answer within {PATIENCE:?}");
+    }
+    let text = error.to_string();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
 }
 
 /// From 0 to 1.

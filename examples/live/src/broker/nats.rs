@@ -15,7 +15,8 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, LastRawMessageErrorKind};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subscriber};
@@ -85,7 +86,7 @@ impl Log for NatsLog {
             discard: DiscardPolicy::New,
             ..Config::default()
         };
-        context.create_stream(claims).await?;
+        context.create_stream(claims).await.map_err(failure)?;
         Ok(Self {
             client,
             context,
@@ -237,6 +238,22 @@ impl Log for NatsLog {
         let streams = self.context.streams().map_err(Failure::from);
         let tidied = streams.try_for_each_concurrent(READS, |info| self.tidy_stream(info));
         tidied.await
+    }
+}
+
+/// Names the most frequent mistake: a server without JetStream.
+fn failure(error: CreateStreamError) -> Failure {
+    let off = match error.kind() {
+        CreateStreamErrorKind::JetStreamUnavailable => true,
+        CreateStreamErrorKind::JetStream(error) => matches!(
+            error.error_code(),
+            ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT
+        ),
+        _ => false,
+    };
+    match off {
+        true => "JetStream is not enabled: start nats-server with -js".into(),
+        false => error.into(),
     }
 }
 

@@ -13,6 +13,7 @@ use std::future::pending;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use examples::Failure;
 use websocket_proto::deflate::DeflateConfig;
 
 use crate::broker::MessageBroker;
@@ -38,17 +39,21 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// Fails if the system has no random numbers.
+    /// Fails if the secret is too short, or if the system has no random numbers.
     pub fn new(
         options: &Serve,
         broker: &Arc<MessageBroker>,
         metrics: &Metrics,
         deflate: Option<DeflateConfig>,
-    ) -> Result<Self, getrandom::Error> {
+    ) -> Result<Self, Failure> {
         let max = (options.max_connections, options.max_connections_per_user);
         let rooms = metrics.rooms.clone();
         Ok(Self {
             tokens: match &options.secret {
+                Some(secret) if secret.len() < token::SECRET => {
+                    // Without the value: it must not get into logs.
+                    return Err("--secret or LIVE_SECRET: at least 16 random characters".into());
+                }
                 Some(secret) => token::Tokens::new(secret.as_bytes()),
                 None => token::Tokens::random()?,
             },

@@ -23,6 +23,7 @@ use super::protocol::{Code, Limits, Output, Refusal, TEXT};
 use super::room::{Entered, Mailbox, Room, Seat};
 use crate::broker::{EngineState, History, Position, Published};
 use crate::server::App;
+use crate::server::log::millis;
 use crate::server::metrics::CloseLabel;
 use crate::server::upgrade::WebSocket;
 
@@ -44,6 +45,7 @@ thread_local! {
 pub struct Session {
     app: App,
     place: Place,
+    begun: Instant,
     mailbox: Arc<Mailbox>,
     inputs: Inputs,
     joined: VecDeque<Joined>,
@@ -157,6 +159,7 @@ impl Session {
             mailbox: Mailbox::new(id, user, app.metrics.dropped.clone()),
             app,
             place,
+            begun: Instant::now(),
             inputs,
             joined: VecDeque::new(),
             doing: None,
@@ -314,10 +317,13 @@ impl Session {
             .closed
             .get_or_create(&CloseLabel { code })
             .inc();
-        tracing::debug!(
+        tracing::info!(
+            user = &**self.place.user(),
             code,
             error = ws.error().map(tracing::field::display),
-            "chat"
+            ms = millis(self.begun.elapsed()),
+            node = self.app.node,
+            "chat ended"
         );
     }
 }

@@ -11,6 +11,8 @@ use sha2::Sha256;
 
 use super::protocol::check_name;
 
+/// The shortest secret that signs tokens, in bytes: a shorter one can be guessed.
+pub const SECRET: usize = 16;
 /// How long a token is valid.
 pub const VALID: Duration = Duration::from_secs(30);
 

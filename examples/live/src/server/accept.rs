@@ -13,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio::{pin, select};
 use tokio_rustls::TlsAcceptor;
 
@@ -32,6 +32,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const STALLED: Duration = Duration::from_secs(60);
 /// The bytes of the head of a request.
 const HEAD_SIZE: usize = 16 << 10;
+/// How often the log says how many connections were over the limit.
+const SUMMARY: Duration = Duration::from_secs(1);
 /// Connections over the limit that are answered at the same time. Others are closed at once.
 const REFUSALS: usize = 64;
 const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
@@ -80,10 +82,17 @@ impl Slots {
 /// Accepts connections until the server stops.
 pub async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, app: App, router: Router) {
     let refusals = Arc::new(Semaphore::new(REFUSALS));
+    let (mut refused, mut tell) = (0, Instant::now());
     loop {
         let accepted = select! {
             accepted = listener.accept() => accepted,
             () = app.stopped() => return,
+            // Not a line for each of them.
+            () = sleep_until(tell), if refused > 0 => {
+                tracing::warn!(refused, "too many connections");
+                (refused, tell) = (0, Instant::now() + SUMMARY);
+                continue;
+            }
         };
         match accepted {
             Ok((tcp, _)) => match app.slots.take() {
@@ -91,6 +100,7 @@ pub async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, app: App, rout
                     tokio::spawn(serve(tcp, tls.clone(), slot, app.clone(), router.clone()));
                 }
                 None => {
+                    refused += 1;
                     let reason = "connections";
                     app.metrics.refused.get_or_create(&Reason { reason }).inc();
                     // With TLS, an answer costs a handshake.

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
 use super::App;
+use super::log::millis;
 
 /// The largest body that a route takes, in bytes, and how long it may take to arrive.
 const BODY: usize = 16 << 10;
@@ -72,7 +73,7 @@ async fn log(State(app): State<App>, request: Request, next: Next) -> Response {
     let path: String = request.uri().path().chars().take(PATH).collect();
     let response = next.run(request).await;
     let status = response.status().as_u16();
-    let ms = start.elapsed().as_secs_f64() * 1000.0;
+    let ms = millis(start.elapsed());
     // Programs ask for these every second.
     match &*path {
         "/healthz" | "/metrics" => {

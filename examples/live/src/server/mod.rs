@@ -31,7 +31,7 @@ use crate::options::Serve;
 
 mod accept;
 mod guard;
-mod log;
+pub(crate) mod log;
 pub mod meter;
 pub mod metrics;
 mod pages;
@@ -193,6 +193,11 @@ pub async fn run(options: Serve) -> Result<(), Failure> {
     {
         tracing::warn!(files, "fewer files than max_connections: see `ulimit -Hn`");
     }
+    if options.secret.is_none() && engine(&options.engine) != "memory" {
+        tracing::warn!(
+            "no --secret or LIVE_SECRET: other nodes will not accept the tokens of this node, nor it theirs"
+        );
+    }
     signals.recv().await;
     tracing::info!(
         open = app.sockets(),
@@ -260,7 +265,11 @@ fn origins(options: &Serve) -> Result<Origins, Failure> {
     let hosts: Vec<&str> = local.chain(named).collect();
     match hosts.is_empty() {
         true => Ok(Origins::SameOrigin),
-        false => Origins::hosts(hosts).map_err(|error| format!("--origin: {error}").into()),
+        false => Origins::hosts(hosts).map_err(|error| {
+            let origins = options.origins.join(", ");
+            format!("--origin {origins}: {error}. Expected HOST or HOST:PORT, without https://")
+                .into()
+        }),
     }
 }
 

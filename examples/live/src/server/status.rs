@@ -41,6 +41,7 @@ async fn metrics(State(app): State<App>) -> Response {
     ([(CONTENT_TYPE, kind)], text).into_response()
 }
 
+/// A server that stops takes no new connections: only a connection that is open gets its 503.
 async fn health(State(app): State<App>) -> (StatusCode, String) {
     match app.unavailable() {
         None => (StatusCode::OK, "ok\n".into()),

@@ -30,11 +30,16 @@ pub async fn start(args: &[&str]) -> Server {
 
 /// Two nodes on one broker in this process.
 pub async fn two_nodes() -> [Server; 2] {
-    let one = Server::start(options(&["--node", "n1", "--secret", "s"]))
-        .await
-        .unwrap();
+    let one = Server::start(options(&[
+        "--node",
+        "n1",
+        "--secret",
+        "of both of the nodes",
+    ]))
+    .await
+    .unwrap();
     let broker = one.app().broker.clone();
-    let options = options(&["--node", "n2", "--secret", "s"]);
+    let options = options(&["--node", "n2", "--secret", "of both of the nodes"]);
     [one, Server::start_with(options, broker).await.unwrap()]
 }
 

@@ -48,7 +48,8 @@ async fn a_token_works_once() {
 
 #[tokio::test]
 async fn a_token_that_is_not_valid_is_refused_with_the_reason() {
-    let server = start(&["--secret", "s"]).await;
+    const SECRET: &str = "of more than one node";
+    let server = start(&["--secret", SECRET]).await;
     let issue = |secret: &str, before| {
         let now = SystemTime::now() - Duration::from_secs(before);
         Tokens::new(secret.as_bytes()).issue("Ann", now).unwrap()
@@ -60,7 +61,7 @@ async fn a_token_that_is_not_valid_is_refused_with_the_reason() {
         ("?token=a&token=b".into(), "token: malformed\n"),
         ("?token=%00".into(), "token: malformed\n"),
         ("?token=hello".into(), "token: malformed\n"),
-        (query(&issue("s", 31)), "token: expired\n"),
+        (query(&issue(SECRET, 31)), "token: expired\n"),
         (query(&issue("another", 0)), "token: wrong signature\n"),
     ] {
         let (status, _, body) = refused(server.addr(), &query, "").await;
@@ -71,7 +72,7 @@ async fn a_token_that_is_not_valid_is_refused_with_the_reason() {
     assert_eq!(refused.get_or_create(&reason).get(), 8);
     // A node with the same secret could have issued this one.
     assert!(
-        Client::with_token(server.addr(), &issue("s", 0), None)
+        Client::with_token(server.addr(), &issue(SECRET, 0), None)
             .await
             .is_ok()
     );
