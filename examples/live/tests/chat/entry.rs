@@ -104,9 +104,13 @@ async fn a_foreign_page_is_refused_and_the_token_is_not_used_up() {
     let token = token(server.addr(), "Ann").await;
     let origin = "Origin: https://example.org\r\n";
     assert_eq!(refused(server.addr(), &query(&token), origin).await.0, 403);
-    // Not a handshake at all.
-    let version = "Sec-WebSocket-Version: 12\r\n";
-    assert!((400..500).contains(&refused(server.addr(), &query(&token), version).await.0));
+    // Not a valid handshake, and none at all.
+    let version = "Sec-WebSocket-Version: 12\r\n"; // besides the right one
+    assert_eq!(refused(server.addr(), &query(&token), version).await.0, 400);
+    let path = query(&token);
+    let fetch = format!("GET /chat{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let (status, head, _) = http(server.addr(), fetch).await;
+    assert!(status == 426 && head.contains("sec-websocket-version: 13"));
     assert!(
         Client::with_token(server.addr(), &token, None)
             .await
