@@ -231,6 +231,27 @@ async fn a_server_without_faults() {
     check(&report, [0; 5]);
     assert!(report.sent >= 6 && report.acked == report.sent, "{report}");
     assert_eq!(report.delivered, 3 * report.sent);
+    assert!(verdict(&report).starts_with("all is well"), "{report}");
+    let not_measured = "server         not measured (/metrics cannot be read; use --pid)";
+    assert!(report.to_string().contains(not_measured), "{report}");
+}
+
+/// The last line.
+fn verdict(report: &Report) -> String {
+    report.to_string().lines().last().unwrap().into()
+}
+
+#[tokio::test]
+async fn a_rate_that_the_server_or_the_senders_do_not_keep_is_told() {
+    let mut report = run(Fault::None).await;
+    (report.wanted, report.rooms_asked) = (report.sent * 2, 10);
+    assert!(verdict(&report).starts_with("fewer messages"), "{report}");
+    assert!(report.to_string().contains("too few for 10 rooms"));
+    report.stats.error("rate_limited: not done".into());
+    assert!(verdict(&report).starts_with("the server allows fewer"));
+    assert!(report.ok());
+    report.faults.lost = 1;
+    assert_eq!(verdict(&report), "WRONG");
 }
 
 #[tokio::test]

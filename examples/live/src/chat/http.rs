@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
@@ -23,18 +23,14 @@ use crate::server::App;
 use crate::server::metrics::Reason;
 use crate::server::upgrade::upgrade;
 
-/// The largest body of `POST /token`.
-const BODY: usize = 1024;
-
 /// `POST /token` and `GET /chat`.
 pub fn routes() -> Router<App> {
-    let token = post(token).layer(DefaultBodyLimit::max(BODY));
     Router::new()
-        .route("/token", token)
+        .route("/token", post(token))
         .route("/chat", get(chat))
 }
 
-async fn token(State(app): State<App>, body: Result<Bytes, BytesRejection>) -> Response {
+async fn token(State(app): State<App>, body: Bytes) -> Response {
     let answer = |status, body: serde_json::Value| {
         let fields = [
             (CONTENT_TYPE, "application/json"),
@@ -42,11 +38,8 @@ async fn token(State(app): State<App>, body: Result<Bytes, BytesRejection>) -> R
         ];
         (status, fields, body.to_string()).into_response()
     };
-    let body = match body {
-        Ok(body) => body,
-        Err(error) => return answer(error.status(), json!({ "error": error.body_text() })),
-    };
-    let text = str::from_utf8(&body).map_err(|_| Refusal::new(Code::BadJson, "not UTF-8"));
+    let text =
+        str::from_utf8(&body).map_err(|_| Refusal::new(Code::BadJson, "the body is not UTF-8"));
     let user = match text.and_then(read_name) {
         Ok(user) => user,
         Err(refusal) => return answer(StatusCode::BAD_REQUEST, json!({ "error": refusal.reason })),

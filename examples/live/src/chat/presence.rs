@@ -19,7 +19,7 @@ use super::protocol::NAMES;
 
 /// How often a node tells everything.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
-/// A node that is silent for this long is forgotten.
+/// A node that is silent for this long, while signals can arrive, is forgotten.
 pub const SILENCE: Duration = Duration::from_secs(30);
 /// Changes are collected for this long before clients are told.
 pub const COLLECT: Duration = Duration::from_millis(250);
@@ -85,6 +85,8 @@ pub struct Presence {
     changed: BTreeSet<User>,
     ask: bool,
     heartbeat: Instant,
+    /// Since when signals of other nodes arrive. `None`: they cannot.
+    hearing: Option<Instant>,
 }
 
 struct Node {
@@ -108,6 +110,7 @@ impl Presence {
             changed: BTreeSet::new(),
             ask: true,
             heartbeat: now,
+            hearing: Some(now),
         }
     }
 
@@ -140,6 +143,12 @@ impl Presence {
             self.changed.insert(Arc::clone(user));
             self.remove(user, now);
         }
+    }
+
+    /// Whether the engine is there, which carries the signals. While it is away, silence says nothing:
+    /// nobody is forgotten, and all have their time once more when it is back.
+    pub fn engine(&mut self, up: bool, now: Instant) {
+        self.hearing = up.then(|| self.hearing.unwrap_or(now));
     }
 
     /// Another node has sent this.
@@ -208,8 +217,10 @@ impl Presence {
 
     /// What to tell the clients of this node now.
     pub fn diff(&mut self, now: Instant) -> Option<Diff> {
-        let silent = self.nodes.extract_if(|_, node| node.seen + SILENCE <= now);
-        let gone: Vec<Node> = silent.map(|(_, node)| node).collect();
+        let hearing = self.hearing;
+        let silent = |node: &Node| node.forget_at(hearing).is_some_and(|at| at <= now);
+        let gone = self.nodes.extract_if(|_, node| silent(node));
+        let gone: Vec<Node> = gone.map(|(_, node)| node).collect();
         for node in gone {
             node.users.iter().for_each(|user| self.remove(user, now));
         }
@@ -235,7 +246,8 @@ impl Presence {
     /// When [`diff`](Self::diff) and, unless signals are on their way already, [`gossip`](Self::gossip)
     /// have something new, if nothing happens until then.
     pub fn deadline(&self, sending: bool) -> Option<Instant> {
-        let silence = self.nodes.values().map(|node| node.seen + SILENCE);
+        let nodes = self.nodes.values();
+        let silence = nodes.filter_map(|node| node.forget_at(self.hearing));
         let heartbeat = (!sending).then_some(self.heartbeat);
         silence.chain(self.tell_at).chain(heartbeat).min()
     }
@@ -273,6 +285,13 @@ impl Presence {
     fn touch(&mut self, user: &User, now: Instant) {
         self.touched.insert(Arc::clone(user));
         self.tell_at.get_or_insert(now + COLLECT);
+    }
+}
+
+impl Node {
+    /// When it is forgotten, if it is silent until then.
+    fn forget_at(&self, hearing: Option<Instant>) -> Option<Instant> {
+        Some(self.seen.max(hearing?) + SILENCE)
     }
 }
 

@@ -21,7 +21,7 @@ use websocket_proto::deflate::{DeflateConfig, Preparer};
 use super::presence::{Diff, Gossip, HEARTBEAT, Presence, Signal};
 use super::protocol::{Output, Stored};
 use super::{lock, or_pending};
-use crate::broker::{BrokerError, Callback, Event, Message, MessageBroker, Position};
+use crate::broker::{BrokerError, Callback, EngineState, Event, Message, MessageBroker, Position};
 
 mod seat;
 
@@ -287,11 +287,14 @@ impl Room {
 
     /// Tells the other nodes and the clients of this node who is here, until the room is closed.
     async fn run(self: Arc<Self>, rooms: Arc<Rooms>) {
+        let mut engine = rooms.broker.state();
         let mut sending = None;
         loop {
             let deadline = {
                 let mut state = lock(&self.state);
                 let now = Instant::now();
+                let up = *engine.borrow_and_update() == EngineState::Up;
+                state.presence.engine(up, now);
                 if sending.is_none() {
                     let signals = match &mut state.closed {
                         Some(last) if last.is_empty() => return,
@@ -312,6 +315,7 @@ impl Room {
             };
             select! {
                 () = self.changed.notified() => {}
+                Ok(()) = engine.changed() => {}
                 () = or_pending(&mut sending) => sending = None,
                 () = sleep_until(deadline) => {}
             }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, interval_at, timeout};
 
 use super::Transport;
 use super::client::{Session, View, read};
+use super::feed::Rate;
 use super::report::Report;
 use crate::options::Serve;
 use crate::server::Server;
@@ -26,8 +27,8 @@ pub struct Compare {
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub seconds: u64,
 
-    /// Notifications a second: 0.1 to 100, or 0 to see what waiting costs.
-    #[arg(long, default_value_t = 1.0, value_name = "PER_SECOND")]
+    /// Notifications a second: 0.1 to 100. 0: no notifications, only the cost of waiting.
+    #[arg(long, default_value_t = 1.0, value_name = "PER_SECOND", value_parser = rate)]
     pub rate: f64,
 
     /// Seconds between two short polls: 0.05 to 20.
@@ -41,6 +42,12 @@ pub struct Compare {
     /// Also writes the result into this file, as CSV.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+}
+
+fn rate(value: &str) -> Result<f64, String> {
+    let rate = value.parse().map_err(|_| "not a number")?;
+    let valid = Rate::new(rate).map(|_| rate);
+    valid.ok_or_else(|| "neither 0 nor from 0.1 to 100".into())
 }
 
 fn interval(value: &str) -> Result<Duration, String> {

@@ -9,8 +9,8 @@ use clap::{Parser, ValueEnum};
 /// connection failed, 2 if the load could not start.
 #[derive(Parser, Debug, Clone)]
 pub struct Load {
-    /// URL of a server. Can be repeated: connections are spread over the nodes, and one that is lost
-    /// resumes at the next node.
+    /// URL of a server: ws://HOST:PORT, no TLS and no path. A running server is needed. Can be
+    /// repeated: connections are spread over the nodes, and one that is lost resumes at the next node.
     #[arg(
         long = "url",
         default_value = "ws://127.0.0.1:8080",
@@ -35,11 +35,11 @@ pub struct Load {
     pub seconds: u32,
 
     /// Number of connections that send. Default: all. A sender waits for the acknowledgement before
-    /// its next message, and skips those that are due in that time.
+    /// its next message. Messages that become due while it waits are not sent.
     #[arg(long)]
     pub senders: Option<u32>,
 
-    /// Length of the texts in bytes. Shorter than 60 can be exceeded.
+    /// Length of the texts in bytes. Texts have at least about 60 bytes.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(..=2000))]
     pub size: u32,
 
@@ -85,7 +85,10 @@ pub struct Load {
 impl Load {
     /// Messages that are due in all.
     pub fn due(&self) -> u64 {
-        u64::from(self.rate) * u64::from(self.seconds)
+        match self.senders {
+            Some(0) => 0,
+            _ => u64::from(self.rate) * u64::from(self.seconds),
+        }
     }
 }
 

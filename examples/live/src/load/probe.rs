@@ -9,6 +9,8 @@ pub struct Sample {
     pub memory: f64,
     /// CPU time in seconds, user and system.
     pub cpu: f64,
+    /// It has or had connections of the chat, as far as it tells. Their memory is not all given back.
+    pub used: bool,
 }
 
 /// Of all servers together. `None` if one of them does not tell.
@@ -17,6 +19,7 @@ pub async fn servers(nodes: &[Node], pids: &[u32]) -> Option<Sample> {
     let mut add = |sample: Sample| {
         sum.memory += sample.memory;
         sum.cpu += sample.cpu;
+        sum.used |= sample.used;
     };
     for pid in pids {
         add(process(&pid.to_string())?);
@@ -44,9 +47,14 @@ fn metrics(text: &str) -> Option<Sample> {
             names.contains(&name).then(|| value.trim().parse().ok())?
         })
     };
+    let open = value(["live_connections"; 2]).is_some_and(|open| open > 0.0);
+    let ended = text
+        .lines()
+        .any(|line| line.starts_with("live_closed_total{"));
     Some(Sample {
         memory: value(["process_resident_memory_bytes"; 2])?,
         cpu: value(["process_cpu_seconds", "process_cpu_seconds_total"])?,
+        used: open || ended,
     })
 }
 
@@ -63,6 +71,7 @@ fn process(pid: &str) -> Option<Sample> {
     Some(Sample {
         memory: kib * 1024.0,
         cpu: (ticks()? + ticks()?) / 100.0, // Linux counts for programs in 1/100 s
+        used: false,
     })
 }
 
@@ -78,6 +87,9 @@ mod tests {
         assert_eq!((sample.memory, sample.cpu), (4096.0, 1.5));
         let sample = metrics(&text.replace("seconds 1", "seconds_total 2")).unwrap();
         assert_eq!(sample.cpu, 2.5);
+        let used = |more: &str| metrics(&format!("{text}{more}")).unwrap().used;
+        assert!(!used("") && !used("live_connections 0\n"));
+        assert!(used("live_connections 1\n") && used("live_closed_total{code=\"1000\"} 3\n"));
         assert!(metrics("process_cpu_seconds 1").is_none());
     }
 

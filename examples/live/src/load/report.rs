@@ -102,6 +102,8 @@ impl Stats {
 pub struct Report {
     pub connections: u32,
     pub rooms: u32,
+    /// There are not more rooms than connections.
+    pub rooms_asked: u32,
     /// Connections that could not be opened at the beginning, and that were not open at the end.
     pub failed: u32,
     pub away: u32,
@@ -129,9 +131,23 @@ impl Report {
         self.faults.none() && self.failed == 0 && self.away == 0
     }
 
+    /// In one line.
+    fn verdict(&self) -> &'static str {
+        let limited = |error: &String| error.starts_with("rate_limited");
+        if !self.ok() {
+            "WRONG"
+        } else if self.stats.errors.keys().any(limited) {
+            "the server allows fewer messages: use more --senders or a server with a higher --rate"
+        } else if self.sent * 10 < self.wanted * 9 {
+            "fewer messages were sent than were due: use more --senders or a lower --rate"
+        } else {
+            "all is well"
+        }
+    }
+
     /// Bytes of the servers for each connection, in KiB: without and after the load.
     fn memory(&self) -> Option<(f64, f64)> {
-        let before = self.before?.memory;
+        let before = self.before.filter(|before| !before.used)?.memory;
         let each = |sample: Sample| (sample.memory - before) / f64::from(self.connections) / 1024.0;
         Some((each(self.idle?), each(self.loaded?)))
     }
@@ -225,6 +241,10 @@ impl Display for Report {
         let (stats, faults) = (&self.stats, &self.faults);
         let (connections, rooms) = (self.connections, self.rooms);
         writeln!(f, "connections    {connections} in {rooms} rooms")?;
+        if rooms < self.rooms_asked {
+            let asked = self.rooms_asked;
+            writeln!(f, "               too few for {asked} rooms")?;
+        }
         writeln!(f, "connect, join  {}", Times(&stats.connect))?;
         let (sent, wanted, rate) = (self.sent, self.wanted, self.per_second(self.sent));
         writeln!(
@@ -238,11 +258,16 @@ impl Display for Report {
         if let Some((idle, loaded)) = self.memory() {
             write!(f, "server memory  {idle:.1} KiB a connection")?;
             writeln!(f, ", {loaded:.1} KiB after the load")?;
+        } else if self.before.is_some_and(|before| before.used) {
+            writeln!(f, "server memory  not measured: the server was used before")?;
         }
         let share = |cpu: f64| cpu * 100.0 / self.cpu_for.as_secs_f64().max(1e-9);
         if let (Some(cpu), Some(each)) = (self.cpu(), self.micros_a_delivery()) {
             write!(f, "server CPU     {each:.2} µs a delivered message")?;
             writeln!(f, ", {:.0} % of a core", share(cpu))?;
+        } else {
+            let reason = "/metrics cannot be read; use --pid";
+            writeln!(f, "server         not measured ({reason})")?;
         }
         let own = share(self.own.cpu);
         let memory = self.own.memory / f64::from(connections) / 1024.0;
@@ -293,6 +318,6 @@ impl Display for Report {
                 "not connected  {failed} at the beginning, {away} at the end"
             )?;
         }
-        write!(f, "{}", if self.ok() { "all is well" } else { "WRONG" })
+        write!(f, "{}", self.verdict())
     }
 }

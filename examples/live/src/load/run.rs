@@ -96,6 +96,7 @@ async fn all_phases(options: &Load, progress: &watch::Sender<Progress>) -> Resul
     let own = Sample {
         memory: own_idle.memory - own_before.memory,
         cpu: probe::own().cpu - own_idle.cpu,
+        used: false,
     };
     let (cpu_for, joined) = (start.elapsed(), shared.joined.get());
 
@@ -110,6 +111,7 @@ async fn all_phases(options: &Load, progress: &watch::Sender<Progress>) -> Resul
     Ok(Report {
         connections: options.connections,
         rooms: shared.rooms.len() as u32,
+        rooms_asked: options.rooms,
         failed: failed as u32,
         away: (clients - joined) as u32,
         wanted: options.due(),
@@ -192,7 +194,7 @@ async fn pace(shared: &Shared) {
     let senders = options.senders.unwrap_or(options.connections);
     let senders = u64::from(senders.min(options.connections));
     let (start, rate) = (Instant::now(), f64::from(options.rate));
-    for n in 0..if senders > 0 { options.due() } else { 0 } {
+    for n in 0..options.due() {
         sleep_until(start + Duration::from_secs_f64(n as f64 / rate)).await;
         let control = &shared.controls[(n % senders) as usize];
         control.due.set(true);

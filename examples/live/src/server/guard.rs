@@ -17,7 +17,7 @@ use super::App;
 use super::log::millis;
 
 /// The largest body that a route takes, in bytes, and how long it may take to arrive.
-const BODY: usize = 16 << 10;
+const BODY: usize = 1 << 10;
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// Characters of a path in the log.
 const PATH: usize = 100;
@@ -46,11 +46,24 @@ async fn body_in_time(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
+    if body.size_hint().lower() > BODY as u64 {
+        return too_long();
+    }
     match timeout(BODY_TIME, to_bytes(body, BODY)).await {
         Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
-        Ok(Err(_)) => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too long\n").into_response(),
-        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the body took too long\n").into_response(),
+        Ok(Err(_)) => too_long(),
+        Err(_) => refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
     }
+}
+
+fn too_long() -> Response {
+    let reason = "the body has more than 1024 bytes";
+    refuse(StatusCode::PAYLOAD_TOO_LARGE, reason)
+}
+
+fn refuse(status: StatusCode, reason: &str) -> Response {
+    let body = serde_json::json!({ "error": reason }).to_string();
+    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 async fn headers(mut response: Response) -> Response {

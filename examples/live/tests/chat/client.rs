@@ -44,9 +44,9 @@ pub async fn two_nodes() -> [Server; 2] {
 }
 
 /// Status and body of an HTTP response.
-pub async fn http(addr: SocketAddr, request: &str) -> (u16, String, String) {
+pub async fn http(addr: SocketAddr, request: impl AsRef<[u8]>) -> (u16, String, String) {
     let mut stream = TcpStream::connect(addr).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(request.as_ref()).await.unwrap();
     let mut response = String::new();
     let read = stream.read_to_string(&mut response);
     timeout(DEADLINE, read).await.expect("no response").unwrap();
@@ -60,7 +60,7 @@ pub async fn post_token(addr: SocketAddr, body: &str) -> (u16, Value) {
     let request = format!(
         "POST /token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
     );
-    let (status, _, body) = http(addr, &request).await;
+    let (status, _, body) = http(addr, request).await;
     (status, serde_json::from_str(&body).unwrap())
 }
 
@@ -81,7 +81,7 @@ pub fn handshake(query: &str, fields: &str) -> String {
 
 /// Tries to open a WebSocket. Returns the status, the head and the body of a response that is not 101.
 pub async fn refused(addr: SocketAddr, query: &str, fields: &str) -> (u16, String, String) {
-    http(addr, &handshake(query, fields)).await
+    http(addr, handshake(query, fields)).await
 }
 
 /// A client of the chat.

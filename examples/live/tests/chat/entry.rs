@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use live::chat::token::Tokens;
 
-use crate::client::{Client, post_token, refused, start, token, until};
+use crate::client::{Client, http, post_token, refused, start, token, until};
 
 fn query(token: &str) -> String {
     format!("?token={token}")
@@ -21,7 +21,7 @@ async fn a_name_gets_a_token() {
         ("", "EOF"),
         ("{}", "missing field `name`"),
         (r#"{"name":7}"#, "name: invalid type"),
-        (r#"{"name":"Ann","admin":true}"#, "unknown field `admin`"),
+        (r#"{"name":"Ann","admin":true}"#, "admin: unknown field"),
         (r#"{"name":""}"#, "name: empty"),
         (r#"{"name":" Ann"}"#, "name: a space"),
         ("{\"name\":\"A\\u0000nn\"}", "name: a control"),
@@ -33,7 +33,28 @@ async fn a_name_gets_a_token() {
         assert!(error.contains(reason), "{body}: {error}");
     }
     let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(2000));
-    assert_eq!(post_token(server.addr(), &long).await.0, 413);
+    let (status, answer) = post_token(server.addr(), &long).await;
+    let error = &answer["error"];
+    assert_eq!(
+        (status, error),
+        (413, &"the body has more than 1024 bytes".into())
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_utf_8_or_will_be_too_long_is_refused_at_once() {
+    let server = start(&[]).await;
+    let head = "POST /token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ";
+    let latin1 = [head.as_bytes(), b"15\r\n\r\n{\"name\":\"J\xfcrg\"}"].concat();
+    let (status, _, body) = http(server.addr(), &latin1).await;
+    assert_eq!(
+        (status, &*body),
+        (400, r#"{"error":"the body is not UTF-8"}"#)
+    );
+    // None of the body is sent. A slow one is answered with 408, after 10 seconds.
+    let (status, _, body) = http(server.addr(), format!("{head}1025\r\n\r\n")).await;
+    let error = r#"{"error":"the body has more than 1024 bytes"}"#;
+    assert_eq!((status, &*body), (413, error));
 }
 
 #[tokio::test]
@@ -84,9 +105,13 @@ async fn a_foreign_page_is_refused_and_the_token_is_not_used_up() {
     let token = token(server.addr(), "Ann").await;
     let origin = "Origin: https://example.org\r\n";
     assert_eq!(refused(server.addr(), &query(&token), origin).await.0, 403);
-    // Not a handshake at all.
-    let version = "Sec-WebSocket-Version: 12\r\n";
-    assert!((400..500).contains(&refused(server.addr(), &query(&token), version).await.0));
+    // Not a valid handshake, and none at all.
+    let version = "Sec-WebSocket-Version: 12\r\n"; // besides the right one
+    assert_eq!(refused(server.addr(), &query(&token), version).await.0, 400);
+    let path = query(&token);
+    let fetch = format!("GET /chat{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let (status, head, _) = http(server.addr(), fetch).await;
+    assert!(status == 426 && head.contains("sec-websocket-version: 13"));
     assert!(
         Client::with_token(server.addr(), &token, None)
             .await

@@ -139,6 +139,15 @@ async fn the_limits_are_documented() {
             config.pong_timeout.as_secs()
         ),
         format!("more than {} messages (`--max-lag`)", options.max_lag),
+        format!(
+            "more than {} seconds, and one second for each {} bytes",
+            config.message_timeout.unwrap().as_secs(),
+            config.min_message_rate
+        ),
+        format!(
+            "{} connections (`--max-connections-per-user`)",
+            options.max_connections_per_user
+        ),
     ] {
         assert!(TEXT.contains(&text), "{text}");
     }

@@ -97,8 +97,8 @@ async fn a_server_that_runs_already_is_measured() {
 #[tokio::test]
 async fn what_cannot_be_measured_has_a_reason() {
     let (status, _, errors) = compare(&["--rate", "1000"]).await;
-    assert_eq!(status, Some(1));
-    assert!(errors.contains("rate: 0, or 0.1 to 100"), "{errors}");
+    assert_eq!(status, Some(2));
+    assert!(errors.contains("neither 0 nor from 0.1 to 100"), "{errors}");
     let (status, _, errors) = compare(&["--url", "https://localhost"]).await;
     assert_eq!(status, Some(2));
     assert!(errors.contains("http://"), "{errors}");

@@ -148,10 +148,35 @@ fn a_silent_node_is_forgotten() {
     let mut dead = nodes.nodes.pop();
     assert_eq!(nodes.pass(SILENCE - HEARTBEAT), [[]]);
     assert_eq!(nodes.pass(HEARTBEAT + COLLECT), [[diff([], ["Bob"], 1)]]);
-    // It comes back, for example after the engine was away.
+    // It comes back.
     nodes.nodes.extend(dead.take());
     let told = nodes.pass(HEARTBEAT + COLLECT);
     assert_eq!(told[0], [diff(["Bob"], [], 2)]);
+}
+
+#[test]
+fn nobody_is_forgotten_while_the_engine_is_away() {
+    let begun = Instant::now();
+    let at = |seconds| begun + Duration::from_secs(seconds);
+    let mut presence = Presence::new(begun);
+    presence.hear(7, 1, &here(["Ann"]), begun);
+    presence.hear(8, 1, &here(["Bob"]), begun);
+    let both = Some(diff(["Ann", "Bob"], [], 2));
+    assert_eq!(presence.diff(begun + COLLECT), both);
+    presence.engine(false, at(1));
+    presence.gossip(at(100));
+    assert_eq!(presence.diff(at(100)), None);
+    // It does not look again and again for what cannot happen.
+    assert_eq!(presence.deadline(false), Some(at(100) + HEARTBEAT));
+    // It is back. One of the nodes is, too.
+    presence.engine(true, at(100));
+    presence.hear(7, 2, &here(["Ann"]), at(110));
+    presence.engine(true, at(129));
+    assert_eq!(presence.diff(at(129)), None);
+    assert_eq!(presence.deadline(true), Some(at(130)));
+    assert_eq!(presence.diff(at(130)), None); // changes are collected first
+    let gone = presence.diff(at(130) + COLLECT);
+    assert_eq!(gone, Some(diff([], ["Bob"], 1)));
 }
 
 #[test]

@@ -13,7 +13,15 @@ pub(super) const REASON: usize = 200;
 
 /// Reads and checks a message of a client.
 pub(super) fn input(text: &str) -> Result<Input, Refusal> {
-    read(text).map_err(|mut refusal| {
+    read(text).map_err(|refusal| {
+        let mended = mend(text);
+        let (text, mut refusal) = match &mended {
+            Some(mended) if refusal.code == Code::BadJson => {
+                (&**mended, surrogate(mended, refusal))
+            }
+            Some(mended) => (&**mended, refusal),
+            None => (text, refusal),
+        };
         if refusal.reason.len() > REASON {
             refusal.reason = refusal.reason.chars().take(REASON).collect();
         }
@@ -57,6 +65,36 @@ fn read(text: &str) -> Result<Input, Refusal> {
         check_text(text).map_err(|reason| Refusal::new(Code::BadText, reason))?;
     }
     Ok(input)
+}
+
+/// The same JSON with U+FFFD for each escape of a surrogate, or `None` if it has none. `JSON.stringify`
+/// escapes a surrogate that is alone, for example of an emoji that was cut in two. That is no text, so
+/// it is refused; but the client must be able to see which of its messages it was.
+fn mend(text: &str) -> Option<String> {
+    let mut json = text.as_bytes().to_vec();
+    let (mut at, mut mended) = (0, false);
+    while let Some(found) = json[at..].iter().position(|byte| *byte == b'\\') {
+        at += found;
+        if let Some([_, b'u', hex @ ..]) = json.get_mut(at..at + 6)
+            && let [b'd' | b'D', b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F', ..] = hex
+            && hex.iter().all(u8::is_ascii_hexdigit)
+        {
+            hex.copy_from_slice(b"fffd");
+            mended = true;
+        }
+        at = json.len().min(at + 2); // a backslash can be escaped, too
+    }
+    String::from_utf8(json).ok().filter(|_| mended)
+}
+
+/// Why a message that is JSON only when mended is refused.
+fn surrogate(mended: &str, refusal: Refusal) -> Refusal {
+    match read(mended) {
+        Err(other) if other.code == Code::BadJson => refusal,
+        // Where else surrogates can be, U+FFFD is refused as well.
+        Err(other) if other.code != Code::BadText => other,
+        _ => Refusal::new(Code::BadText, "text: half of a surrogate pair"),
+    }
 }
 
 /// The room and the id of a message that is refused, as far as they can be read.
@@ -208,10 +246,22 @@ fn object<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
     }
     // What follows a wrong field was not looked at: it may be no JSON.
     serde_json::from_str::<Object<IgnoredAny>>(text).map_err(bad_json)?;
-    Err(match path.as_str() {
-        "." => Refusal::new(Code::BadField, error.to_string()),
-        path => Refusal::new(Code::BadField, format!("{path}: {error}")),
-    })
+    Err(Refusal::new(Code::BadField, reason(&path, &error)))
+}
+
+/// Without types of Rust, and without the list of the fields that there are.
+fn reason(path: &str, error: &serde_json::Error) -> String {
+    let mut reason = error.to_string();
+    if reason.starts_with("unknown field") {
+        return format!("{path}: unknown field");
+    }
+    if let Some((is, place)) = reason.rsplit_once(", expected u64") {
+        reason = format!("{is}, expected a whole number of 0 or more{place}");
+    }
+    match path {
+        "." => reason,
+        path => format!("{path}: {reason}"),
+    }
 }
 
 /// The body of `POST /token`.

@@ -94,7 +94,7 @@ fn a_refusal_names_the_field_and_the_reason() {
         (
             r#"{"type":"leave","room":"a","x":1}"#,
             Code::BadField,
-            "unknown field `x`",
+            "x: unknown field",
         ),
         (
             r#"{"type":"leave","room":"a","room":"b"}"#,
@@ -134,7 +134,7 @@ fn a_refusal_names_the_field_and_the_reason() {
         (
             r#"{"type":"join","room":"a","since":{"epoch":"00000000000000ff","offset":-1}}"#,
             Code::BadField,
-            "since.offset: invalid value",
+            "since.offset: invalid value: integer `-1`, expected a whole number of 0 or more",
         ),
         (
             r#"{"type":"typing","room":"a","on":1}"#,
@@ -157,9 +157,25 @@ fn a_refusal_names_the_field_and_the_reason() {
             "text: a control character",
         ),
         (
-            r#"{"type":"say","room":"a","id":"x","text":"\ud800"}"#,
+            r#"{"type":"say","room":"a","id":"x","text":"\ud83D"}"#,
+            Code::BadText,
+            "text: half of a surrogate pair",
+        ),
+        (
+            r#"{"type":"say","room":"a","id":"\uDe00","text":"x"}"#,
+            Code::BadId,
+            "id: not 1 to 64",
+        ),
+        (r#"{"type":"say\ud83d"}"#, Code::UnknownType, "is not join"),
+        (
+            r#"{"type":"say","room":"a","id":"x","text":"\ud83d""#,
             Code::BadJson,
-            "hex escape",
+            "EOF while parsing",
+        ),
+        (
+            r#"{"type":"say","room":"a","id":"x","text":"\ud8xx"}"#,
+            Code::BadJson,
+            "escape",
         ),
     ] {
         let (is, why) = refused(text);
@@ -182,6 +198,14 @@ fn a_refusal_has_the_room_and_the_id_that_can_be_read() {
     let text = r#"{"type":"say","room":"a","id":{},"text":"x"}"#;
     assert_eq!(of(text), (room, None));
     assert_eq!(of("{"), (None, None));
+    // An emoji that was cut in two, also where the error is another one.
+    for text in [
+        r#"{"type":"say","room":"a","id":"c1","text":"\ud83d"}"#,
+        r#"{"type":"say","room":"a","id":"c1","text":"\\\ude00\ud83d\ude00"}"#,
+        r#"{"type":"say","room":"a","id":"c1","x":"\ud83d"}"#,
+    ] {
+        assert_eq!(of(text), (Some("a".to_owned()), Some("c1".to_owned())));
+    }
 }
 
 #[test]
@@ -213,6 +237,8 @@ fn lengths_are_counted_in_characters() {
         Input::parse(&serde_json::to_string(&say).unwrap())
     };
     assert!(say(&"\u{1f600}".repeat(TEXT)).is_ok());
+    let emoji = Input::parse(r#"{"type":"say","room":"a","id":"x","text":"\ud83d\ude00"}"#);
+    assert_eq!(emoji, say("\u{1f600}"));
     assert!(say("a\tb\nc <script>alert(1)</script>").is_ok());
     assert_eq!(say(&"x".repeat(TEXT + 1)).unwrap_err().code, Code::BadText);
     assert!(check_name(&"\u{1f600}".repeat(NAME)).is_ok());
