@@ -46,13 +46,27 @@ fn body(data: &[u8]) -> Used {
     let side = choices.side();
     let takeover = choices.one_in(2);
     let sizes = choices.sizes();
-    match choices.below(3) {
+    let peer = match choices.below(4) {
         0 => {
             sent(&mut choices, side, takeover);
-            Used::new()
+            return Used::new();
         }
-        kind => received(&mut choices, side, takeover, kind == 2, &sizes),
-    }
+        1 => Peer::Plain,
+        2 => Peer::Odd,
+        _ => Peer::Wrong,
+    };
+    received(&mut choices, side, takeover, peer, &sizes)
+}
+
+/// What a peer sends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    /// Messages of flate2.
+    Plain,
+    /// Messages made by hand as well.
+    Odd,
+    /// Both, with wrong bytes.
+    Wrong,
 }
 
 fn endpoint(choices: &mut Choices<'_>, side: Side, takeover: bool, window_bits: u8) -> Endpoint {
@@ -78,12 +92,12 @@ fn endpoint(choices: &mut Choices<'_>, side: Side, takeover: bool, window_bits: 
 
 // --- compressed there, inflated here --------------------------------------------------------------
 
-/// Messages of flate2 arrive as they were sent. With `spoil`, both refuse the same ones.
+/// Messages of flate2 arrive as they were sent. Both refuse the same ones of those made by hand.
 fn received(
     choices: &mut Choices<'_>,
     side: Side,
     takeover: bool,
-    spoil: bool,
+    kind: Peer,
     sizes: &[usize],
 ) -> Used {
     let mut end = endpoint(choices, side, takeover, 15);
@@ -100,22 +114,22 @@ fn received(
             peer.reset();
         }
         let mut payload = match choices.below(6) {
-            4 if spoil => choices.bytes(40).to_vec(),
-            5 if spoil => by_hand(choices),
+            4 if kind == Peer::Wrong => choices.bytes(40).to_vec(),
+            0 | 5 if kind != Peer::Plain => by_hand(choices, before.len()),
             _ => compressed(choices, &mut peer, &plain),
         };
-        if spoil {
+        if kind == Peer::Wrong {
             for _ in 0..choices.pick(&[0, 0, 0, 1, 2]) {
                 spoil_byte(choices, &mut payload);
             }
         }
-        let is_text = core::str::from_utf8(&plain).is_ok() && !spoil;
+        let is_text = core::str::from_utf8(&plain).is_ok() && kind == Peer::Plain;
         let stream = fragments(choices, if is_text { TEXT } else { BINARY }, &payload);
         let stream = stream.into_iter().flat_map(|frame| frame.to(side).bytes());
         let stream = stream.collect::<Vec<_>>();
         let pieces = pieces(&stream, sizes);
         let ours = compare(&mut end, &pieces, &before, &payload, &mut used);
-        if !spoil {
+        if kind == Peer::Plain {
             assert_eq!(ours.as_ref(), Some(&plain));
         }
         before.extend(ours.unwrap_or_default());
@@ -185,18 +199,28 @@ fn compressed(choices: &mut Choices<'_>, peer: &mut Compress, plain: &[u8]) -> V
     payload
 }
 
-/// Blocks that a compressor would not write: final ones, and references to any distance.
-fn by_hand(choices: &mut Choices<'_>) -> Vec<u8> {
+/// Blocks that a compressor would not write: final ones with more behind them, and references to any
+/// distance, most of them within the bytes `so_far`.
+fn by_hand(choices: &mut Choices<'_>, mut so_far: usize) -> Vec<u8> {
     let mut blocks = Blocks::new();
-    for _ in 0..1 + choices.below(3) {
-        let is_final = choices.one_in(3);
+    let mut is_final = false;
+    for _ in 0..1 + choices.below(4) {
+        is_final = choices.one_in(2);
         let n = choices.below(6);
         let symbols = (0..n).map(|_| match choices.byte() {
-            byte @ 0..128 => Symbol::Literal(byte),
+            byte @ 128.. if so_far > 0 => {
+                let any = choices.below(256) * 256 + choices.below(256);
+                let within = match choices.one_in(16) {
+                    true => WINDOW,
+                    false => so_far.min(WINDOW),
+                };
+                let len = 3 + usize::from(byte) % 8;
+                so_far += len;
+                Symbol::Match(len, any % within + 1)
+            }
             byte => {
-                let distance = 1 << choices.below(16);
-                let distance = distance + choices.below(256) * distance / 256;
-                Symbol::Match(3 + usize::from(byte) % 8, distance.min(WINDOW))
+                so_far += 1;
+                Symbol::Literal(byte)
             }
         });
         blocks = blocks.fixed(is_final, &symbols.collect::<Vec<_>>());
@@ -204,9 +228,9 @@ fn by_hand(choices: &mut Choices<'_>) -> Vec<u8> {
             blocks = blocks.aligned();
         }
     }
-    match choices.one_in(2) {
-        true => blocks.message(),
-        false => blocks.end(),
+    match is_final ^ choices.one_in(16) {
+        true => blocks.end(),
+        false => blocks.message(),
     }
 }
 

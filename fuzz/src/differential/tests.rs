@@ -42,8 +42,16 @@ fn check(name: &str, cases: u64) {
         }
     }
     println!("{name}: {cases} cases in {:.1?}", start.elapsed());
-    used.iter()
-        .for_each(|(row, times)| println!("{name}: {times:7} times {row}"));
+    for row in subject.rows {
+        let times = used[row.name];
+        let Row {
+            name,
+            difference,
+            rfc,
+            right,
+        } = row;
+        println!("{times:7} times: {name} (right: {right:?}): {difference}. {rfc}");
+    }
     if cases > 1000 {
         used.retain(|_, times| *times == 0);
         assert!(used.is_empty(), "stale rows: {used:?}");

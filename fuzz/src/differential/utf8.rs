@@ -35,8 +35,8 @@ fn body(data: &[u8]) -> Used {
     Used::new()
 }
 
-/// A text in fragments, with pings between them. Its end is the same in reads of any size. Byte by
-/// byte, it is refused when the first wrong byte has arrived, and not before.
+/// A text in fragments, with pings between them. In reads of any size, it is refused by the read that
+/// brings its first wrong byte.
 fn plain(choices: &mut Choices<'_>, way: Way, side: Side, sizes: &[usize]) {
     let fragments = fragments(choices);
     let text = fragments.concat();
@@ -58,34 +58,26 @@ fn plain(choices: &mut Choices<'_>, way: Way, side: Side, sizes: &[usize]) {
         None => expected.is_err().then_some(stream.len()),
     };
 
-    let mut whole = Endpoint::in_way(way, side, Config::new());
-    pieces(&stream, sizes)
-        .iter()
-        .for_each(|piece| whole.feed(piece));
-    assert_eq!(
-        result(&whole),
-        expected,
-        "{way:?} {sizes:?} {fragments:02x?}"
-    );
-
+    let check = |pieces: &[&[u8]]| {
+        let mut end = Endpoint::in_way(way, side, Config::new());
+        let mut read = 0;
+        for piece in pieces {
+            let good = refused_at.is_none_or(|refused| read < refused);
+            assert_eq!(
+                end.error.is_none(),
+                good,
+                "{way:?} byte {read} {fragments:02x?}"
+            );
+            end.feed(piece);
+            read += piece.len();
+        }
+        assert_eq!(result(&end), expected, "{way:?} {sizes:?} {fragments:02x?}");
+    };
+    check(&pieces(&stream, sizes));
     // Long texts are fed byte by byte around the wrong byte only.
-    let careful = refused_at.unwrap_or(stream.len()).saturating_sub(300);
-    let mut slow = Endpoint::in_way(way, side, Config::new());
-    slow.feed(&stream[..careful]);
-    for at in careful..stream.len() {
-        let before = refused_at.is_none_or(|refused| at < refused);
-        assert_eq!(
-            slow.error.is_none(),
-            before,
-            "{way:?} byte {at} {fragments:02x?}"
-        );
-        slow.feed(&stream[at..at + 1]);
-    }
-    assert_eq!(
-        result(&slow),
-        expected,
-        "{way:?} byte by byte {fragments:02x?}"
-    );
+    let (start, rest) = stream.split_at(refused_at.unwrap_or(stream.len()).saturating_sub(300));
+    let slow: Vec<_> = [start].into_iter().chain(rest.chunks(1)).collect();
+    check(&slow);
 }
 
 /// The same text compressed.
