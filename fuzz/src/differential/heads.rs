@@ -78,8 +78,16 @@ pub fn request(choices: &mut Choices<'_>) -> Vec<u8> {
         "https://example.com",
         "http://h:080",
     ];
+    // The two are compared, so that both are unusual now and then.
+    let (host, origin) = match choices.one_in(8) {
+        true => (
+            vec![Some(choices.pick(&hosts))],
+            vec![Some(choices.pick(&origins))],
+        ),
+        false => (usual(&hosts), unusual(&origins)),
+    };
     let mut fields: Vec<Field<'_>> = vec![
-        ("Host", usual(&hosts)),
+        ("Host", host),
         (
             "Upgrade",
             usual(&[
@@ -119,7 +127,7 @@ pub fn request(choices: &mut Choices<'_>) -> Vec<u8> {
             "Sec-WebSocket-Version",
             usual(&["13", "8", "13, 8", "013", "", "1 3"]),
         ),
-        ("Origin", unusual(&origins)),
+        ("Origin", origin),
         (
             "Sec-WebSocket-Protocol",
             unusual(&[
