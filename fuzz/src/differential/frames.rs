@@ -104,8 +104,8 @@ fn body(data: &[u8]) -> Used {
     compare(side, limits, stream, &sizes)
 }
 
-/// Compares the results. Adds the rows that were needed. Where a row explains a difference and what it is about can be mended in the
-/// stream, this is done, and the rest is compared as well.
+/// Compares the results, and returns the rows that were needed. If what a row is about can be mended in
+/// the stream, this is done, and the rest is compared as well.
 pub fn compare(side: Side, limits: Limits, mut stream: Vec<u8>, sizes: &[usize]) -> Used {
     let mut used = Used::new();
     loop {
@@ -258,7 +258,7 @@ fn refused(side: Side, limits: Limits, stream: &[u8]) -> Option<(usize, RawHeade
     Some((at, header, len))
 }
 
-// --- the other direction
+// --- the other direction -------------------------------------------------------------------------
 
 /// What the crate sends arrives at tungstenite, in the other role, as it was sent.
 fn sent(choices: &mut Choices<'_>, side: Side, sizes: &[usize]) -> Used {

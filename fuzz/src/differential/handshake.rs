@@ -89,6 +89,7 @@ fn limits(deflate: Option<DeflateConfig>) -> Config {
 
 // --- the server -----------------------------------------------------------------------------------
 
+/// Compares the results, and adds the rows that were needed.
 pub fn request(mut bytes: Vec<u8>, sizes: &[usize], same_origin: bool) -> Used {
     let mut used = Used::new();
     loop {
@@ -97,7 +98,7 @@ pub fn request(mut bytes: Vec<u8>, sizes: &[usize], same_origin: bool) -> Used {
         if ours == judge {
             return used;
         }
-        match mend_request(&bytes) {
+        match mend_request(&bytes, &ours, &judge) {
             Some((row, mended)) => {
                 used.push(row);
                 bytes = mended;
@@ -182,49 +183,65 @@ fn chosen(offers: &[Params]) -> Option<Params> {
     Some(chosen)
 }
 
-/// What a justified difference is about is replaced by something usual.
-fn mend_request(bytes: &[u8]) -> Option<(&'static Row, Vec<u8>)> {
+/// Replaces what a justified difference is about by something usual. Where the crate accepts what the
+/// judge refuses, it must report the path and the host as they are.
+fn mend_request(
+    bytes: &[u8],
+    ours: &Result<naive::Request, Stop>,
+    judge: &Result<naive::Request, Stop>,
+) -> Option<(&'static Row, Vec<u8>)> {
     let head = http::head(bytes, LIMITS, true).ok()?;
     let [method, target, version] = http::request_line(&head.start_line)?;
     let line = |target: &str| format!("{method} {target} HTTP/{version}");
     let mended = |row, line: String, fields: &[(String, String)]| {
         Some((row, head_bytes(line, fields, &bytes[head.len..])))
     };
+    let is_refused = judge.as_ref().err() == Some(&BAD);
     if let Some((scheme, rest)) = target.split_once("://")
         && ["ws", "wss"].contains(&&*scheme.to_ascii_lowercase())
+        && is_refused
     {
         return mended(&SCHEME, line(&format!("http://{rest}")), &head.fields);
     }
+    let has_host = |host: &str| match ours {
+        Ok(ours) => is_refused && ours.host == host,
+        Err(status) => is_refused || *status == BAD,
+    };
     if let Some((authority, resource)) = http::split_target(target) {
-        let origin = authority.map_or(String::new(), |it| format!("http://{it}"));
-        if !http::is_resource(resource)
-            && resource
-                .bytes()
-                .all(|it| it.is_ascii_graphic() && it != b'#')
-        {
+        let visible = |it: u8| it.is_ascii_graphic() && it != b'#';
+        if is_refused && !http::is_resource(resource) && resource.bytes().all(visible) {
+            let expected = match resource.starts_with('/') {
+                true => resource.to_owned(),
+                false => format!("/{resource}"),
+            };
+            if ours.as_ref().is_ok_and(|ours| ours.resource() != expected) {
+                return None;
+            }
+            let origin = authority.map_or(String::new(), |it| format!("http://{it}"));
             return mended(&TARGET, line(&format!("{origin}/")), &head.fields);
         }
-        if authority.is_some_and(is_unusual) {
-            return mended(&HOST, line(&format!("http://h{resource}")), &head.fields);
+        if let Some(authority) = authority.filter(|it| is_unusual(it) && has_host(it)) {
+            let rest = target.split_once(authority)?.1;
+            return mended(&HOST, line(&format!("http://h{rest}")), &head.fields);
+        }
+        // Of an absolute form the host is reported, but the field must be valid as well.
+        let mut fields = head.fields.clone();
+        let host = fields
+            .iter_mut()
+            .find(|it| it.0 == "host" && is_unusual(&it.1));
+        if let Some(host) = host.filter(|it| authority.is_some() || has_host(&it.1)) {
+            host.1 = "h".into();
+            return mended(&HOST, head.start_line.clone(), &fields);
         }
     }
     let mut fields = head.fields.clone();
-    if let Some(host) = fields
-        .iter_mut()
-        .find(|it| it.0 == "host" && is_unusual(&it.1))
-    {
-        host.1 = "h".into();
-        return mended(&HOST, head.start_line.clone(), &fields);
-    }
     let is_empty = |(name, value): &(String, String)| {
         ["sec-websocket-protocol", "sec-websocket-extensions"].contains(&&**name)
             && value.chars().all(|it| " \t,".contains(it))
     };
-    if let Some(at) = fields.iter().position(is_empty) {
-        fields.remove(at);
-        return mended(&EMPTY_LIST, head.start_line.clone(), &fields);
-    }
-    None
+    let at = fields.iter().position(is_empty).filter(|_| is_refused)?;
+    fields.remove(at);
+    mended(&EMPTY_LIST, head.start_line.clone(), &fields)
 }
 
 /// It has other characters than most names and addresses, or more digits of a port.

@@ -45,6 +45,12 @@ pub struct Offer {
 }
 
 impl Request {
+    /// Path and query.
+    pub fn resource(&self) -> String {
+        let query = self.query.as_ref().map(|query| format!("?{query}"));
+        self.path.clone() + &query.unwrap_or_default()
+    }
+
     pub fn offer(&self) -> Offer {
         Offer {
             key: self.key.clone(),
