@@ -25,13 +25,14 @@ pub const EMPTY_PAYLOAD: Row = Row {
     name: "a compressed message without a byte",
     difference: "with the tail alone flate2 finds a block that is not complete, the crate takes it for \
         an empty message",
-    rfc: "RFC 7692 §7.2.3.6: an empty message is compressed to one octet, 0x00",
+    rfc: "RFC 7692 §7.2.2: the payload and the tail are DEFLATE; §7.2.3.6: a fragment without data is \
+        one octet, 0x00",
     right: Right::Judge,
 };
 pub const BEFORE_THE_START: Row = Row {
     name: "a reference to bytes before the first one",
     difference: "flate2 finds zeros there, the crate refuses it",
-    rfc: "RFC 1951 §3.2.5, RFC 7692 §7.2.2: a distance cannot refer past the beginning of the output",
+    rfc: "RFC 1951 §3.2.3: a distance cannot refer past the beginning of the output stream",
     right: Right::Crate,
 };
 

@@ -57,13 +57,14 @@ pub const CLOSE_CODE: Row = Row {
     name: "a close code that must not be sent",
     difference: "tungstenite returns a Close frame with 1002 in its place, the crate an error; both \
         send 1002",
-    rfc: "RFC 6455 §7.4.2: 0-999 are not used, and 1004-1006, 1015 are reserved; §7.1.7",
+    rfc: "RFC 6455 §7.4.1: 1005, 1006 and 1015 MUST NOT be set in a Close frame; §7.4.2: 0-999 are not \
+        used, and others not defined",
     right: Right::Both,
 };
 pub const CODE_1014: Row = Row {
     name: "close code 1014",
     difference: "tungstenite takes it for a code that must not be sent",
-    rfc: "RFC 6455 §7.4.2: 1000-2999 are registered at IANA, and 1014 (Bad Gateway) is",
+    rfc: "RFC 6455 §7.4.2, §11.7: 1000-2999 are defined in the registry of IANA, and 1014 (Bad Gateway) is",
     right: Right::Crate,
 };
 pub const AFTER_CLOSE: Row = Row {

@@ -27,8 +27,8 @@ pub const HOST: Row = Row {
     name: "an unusual host",
     difference: "the crate takes any characters of names and `%`, any digits, colons and dots in \
         brackets, and ports up to 65535; it refuses `!$&'()*+,;=` and IPvFuture",
-    rfc: "RFC 3986 §3.2.2: reg-name, IP-literal; RFC 9110 §7.2: a server must reject an invalid Host, \
-        and no name of the DNS has these characters",
+    rfc: "RFC 9112 §3.2: a server MUST refuse an invalid Host; RFC 3986 §3.2.2: what a host is. No name \
+        of the DNS and no address has these characters",
     right: Right::Judge,
 };
 pub const TARGET: Row = Row {
