@@ -59,7 +59,8 @@ pub struct Config {
     pub parts_above: usize,
     /// Maximum payload size of one received frame, as sent on the wire, compressed or not.
     /// Default: `usize::MAX`, so that only [`max_message_size`](Self::max_message_size) applies.
-    /// Exceeding it closes the connection with 1009.
+    /// Exceeding it closes the connection with 1009. It does not limit control frames, which have at
+    /// most 125 bytes.
     ///
     /// Set it if you know that your peers send small frames. A longer frame is then refused when
     /// its header arrives.

@@ -442,6 +442,8 @@ fn field_15_a_body_is_refused() {
         &["Transfer-Encoding: chunked"],
         &["transfer-encoding: gzip, Chunked"],
         &["Transfer-Encoding: gzip", "Transfer-Encoding: chunked"],
+        // An empty field adds nothing to the list (RFC 9110 §5.6.1.2).
+        &["Transfer-Encoding: chunked", "Transfer-Encoding:"],
     ] {
         refuses(&with(lines), RequestError::Body, 413);
     }

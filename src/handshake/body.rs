@@ -8,7 +8,7 @@ use crate::grammar::list;
 pub(super) struct Body<'b> {
     /// The `Content-Length` without leading zeros.
     length: Option<&'b [u8]>,
-    /// The last coding of the last `Transfer-Encoding`.
+    /// The last coding of all `Transfer-Encoding` fields.
     coding: Option<&'b [u8]>,
     /// A `Content-Length` is malformed, or two of them differ.
     invalid: bool,
@@ -31,7 +31,9 @@ impl<'b> Body<'b> {
     }
 
     pub(super) fn add_transfer_encoding(&mut self, value: &'b [u8]) {
-        self.coding = Some(list(value).last().unwrap_or_default());
+        // A field without a coding does not change which one is the last.
+        let coding = list(value).last().or(self.coding);
+        self.coding = Some(coding.unwrap_or_default());
     }
 
     /// Whether there is a body; `None` if the fields are invalid.
