@@ -148,6 +148,25 @@ fn an_error_of_the_sending_half_ends_the_joined_connection() {
 }
 
 #[test]
+fn a_failure_of_the_reader_does_not_replace_an_earlier_error() {
+    for side in SIDES {
+        let (recv, mut send) = split(side);
+        let mut reader = Reader::new(recv);
+        let mut out = BytesMut::new();
+        send.close(code(4000), "", &mut out).expect("open");
+        let due = send.deadline(secs(0)).expect("it is closing");
+        let timeout = Err(ProtocolError::CloseTimeout);
+        assert_eq!(send.handle_timeout(due, &mut out), timeout);
+        // The reader notices that the transport was shut down.
+        reader.half.end_of_stream();
+        assert_eq!(reader.read(b""), Err(ProtocolError::EndOfStream));
+        send.hear(merged(&mut reader.notes), &mut out);
+        assert_eq!(send.error(), timeout.err());
+        assert_eq!(send.handle_timeout(due, &mut out), timeout);
+    }
+}
+
+#[test]
 fn signs_of_life_and_round_trips_cross_by_the_notes() {
     for side in SIDES {
         let (recv, mut send) = split(side);

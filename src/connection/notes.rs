@@ -243,6 +243,8 @@ impl fmt::Debug for Notes {
         f.debug_struct("Notes")
             .field("heard", &self.heard)
             .field("control", &self.control)
+            .field("pong", &self.pong)
+            .field("message", &self.message)
             .field("failure", &self.failure)
             .field("end", &self.end)
             .finish_non_exhaustive()

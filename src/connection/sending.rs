@@ -148,9 +148,13 @@ impl Sending {
         Err(error)
     }
 
-    /// Fails the connection (§7.1.7).
+    /// Fails the connection (§7.1.7). Does nothing after an earlier error: the receiving half of a
+    /// split connection does not know of a timeout, and can fail later.
     #[cold]
     fn fail(&mut self, error: ProtocolError, out: &mut dyn Output) {
+        if self.closing.error.is_some() {
+            return;
+        }
         self.closing.error = Some(error);
         if let Some(code) = error.close_code() {
             // The reason names the broken rule, which helps to debug the peer.

@@ -1,0 +1,226 @@
+//! Known bugs, put between the model and a real connection. Each is one that a WebSocket library or a
+//! program that uses one could have, and the model must find each of them.
+
+use std::{fmt, time::Duration};
+
+use bytes::BytesMut;
+use websocket_proto::{ProtocolError, ReadyState, RecvBuf, SendError};
+
+use crate::{
+    action::Side,
+    system::{Ask, Seen, System, View},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fault {
+    /// The Close frame of an application stays unsent.
+    CloseNotFlushed,
+    /// A Close frame is answered twice.
+    AnswerTwice,
+    /// An application can send a text after its Close frame.
+    TextAfterClose,
+    /// The close timeout never fires.
+    NoCloseTimeout,
+    /// A note of a Close frame is lost.
+    LostNote,
+    /// Pings get no pong.
+    NoPong,
+    /// The keepalive is off.
+    NoKeepalive,
+    /// A message is delivered again after the next one.
+    StaleMessage,
+    /// The last byte of a frame is sent with the next frame.
+    HalfFrame,
+    /// An error is forgotten after it was returned once.
+    ForgottenError,
+    /// A server waits for the client to end the stream.
+    ServerWaits,
+    /// The code of the peer is answered by another one.
+    WrongCode,
+    /// Merging notes loses the older one.
+    MergeLoses,
+    /// A Close frame inside a message that is sent in pieces is not written.
+    NoCloseInMessage,
+    /// At the end of the stream, what was not taken is dropped.
+    EndDropsInput,
+}
+
+impl Fault {
+    pub fn put_into(self, system: Box<dyn System>, side: Side) -> Box<dyn System> {
+        Box::new(Faulty {
+            system,
+            side,
+            fault: self,
+            held: Vec::new(),
+            stale: None,
+            armed: false,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Faulty {
+    system: Box<dyn System>,
+    side: Side,
+    fault: Fault,
+    /// Bytes of the output that are held back.
+    held: Vec<u8>,
+    stale: Option<Seen>,
+    /// What the bug waits for has happened.
+    armed: bool,
+}
+
+impl Faulty {
+    /// Whether a Close frame is the last thing in `out` that was written after `before` bytes.
+    fn wrote_close(&self, before: usize, out: &BytesMut) -> bool {
+        out.get(before).is_some_and(|first| first & 15 == 8)
+    }
+
+    /// Spoils what was written after `before` bytes.
+    fn spoil(&mut self, before: usize, out: &mut BytesMut) {
+        match self.fault {
+            Fault::AnswerTwice if self.wrote_close(before, out) => {
+                let answer = out[before..].to_vec();
+                out.extend_from_slice(&answer);
+            }
+            Fault::WrongCode if self.wrote_close(before, out) => {
+                let code = out.len().saturating_sub(2);
+                if out.len() - before >= 4 {
+                    out[code + 1] ^= 1;
+                }
+            }
+            Fault::NoPong if out.get(before).is_some_and(|first| first & 15 == 10) => {
+                out.truncate(before);
+            }
+            Fault::HalfFrame if out.len() > before => {
+                let mut frame = out.split_off(before).to_vec();
+                out.extend_from_slice(&self.held);
+                self.held = frame.split_off(frame.len() - 1);
+                out.extend_from_slice(&frame);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl System for Faulty {
+    fn receive(
+        &mut self,
+        input: &mut RecvBuf,
+        out: &mut BytesMut,
+    ) -> Result<Option<Seen>, ProtocolError> {
+        if self.fault == Fault::ForgottenError && self.armed {
+            input.clear();
+            return Ok(None);
+        }
+        if self.fault == Fault::EndDropsInput && self.armed {
+            input.clear();
+        }
+        let before = out.len();
+        let result = self.system.receive(input, out);
+        self.armed |= self.fault == Fault::ForgottenError && result.is_err();
+        self.spoil(before, out);
+        match (&result, self.fault) {
+            (Ok(Some(seen @ Seen::Message(..))), Fault::StaleMessage) => match self.stale.take() {
+                Some(stale) => return Ok(Some(stale)),
+                None => self.stale = Some(seen.clone()),
+            },
+            (Ok(Some(Seen::Close(_))), Fault::LostNote) => self.armed = true,
+            _ => {}
+        }
+        result
+    }
+
+    fn end_of_stream(&mut self) {
+        self.armed |= self.fault == Fault::EndDropsInput;
+        self.system.end_of_stream();
+    }
+
+    fn send(&mut self, ask: Ask<'_>, out: &mut BytesMut) -> Result<(), SendError> {
+        let before = out.len();
+        let result = self.system.send(ask, out);
+        if self.fault == Fault::NoCloseInMessage {
+            match ask {
+                Ask::Begin(_) => self.armed = true,
+                Ask::Finish(_) => self.armed = false,
+                Ask::Close(..) if self.armed => out.truncate(before),
+                _ => {}
+            }
+        }
+        if self.fault == Fault::HalfFrame {
+            self.spoil(before, out);
+        }
+        if let (Fault::TextAfterClose, Ask::Text(text), Err(SendError::NotOpen), Side::Server) =
+            (self.fault, ask, result, self.side)
+        {
+            out.extend_from_slice(&[0x81, text.len() as u8]);
+            out.extend_from_slice(text.as_bytes());
+            return Ok(());
+        }
+        result
+    }
+
+    fn deadline(&mut self, now: Duration) -> Option<Duration> {
+        let due = self.system.deadline(now);
+        match self.fault {
+            Fault::NoCloseTimeout if self.view().state == ReadyState::Closing => None,
+            Fault::NoKeepalive if self.view().state == ReadyState::Open => None,
+            _ => due,
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Duration, out: &mut BytesMut) -> Result<(), ProtocolError> {
+        let closing = self.view().state == ReadyState::Closing;
+        match self.fault {
+            Fault::NoCloseTimeout if closing => Ok(()),
+            Fault::NoKeepalive if !closing => Ok(()),
+            _ => self.system.handle_timeout(now, out),
+        }
+    }
+
+    fn view(&self) -> View {
+        let mut view = self.system.view();
+        let clean = view.state == ReadyState::Closed && view.error.is_none();
+        if self.fault == Fault::ServerWaits && self.side == Side::Server && clean {
+            view.state = ReadyState::Closing;
+        }
+        view
+    }
+
+    fn notes(&self) -> usize {
+        self.system.notes()
+    }
+
+    fn hear(&mut self, out: &mut BytesMut) {
+        let before = out.len();
+        if self.fault == Fault::LostNote && self.armed && self.notes() == 1 {
+            return self.system.lose();
+        }
+        self.system.hear(out);
+        self.spoil(before, out);
+    }
+
+    fn merge(&mut self) {
+        match self.fault {
+            Fault::MergeLoses => self.system.lose(),
+            _ => self.system.merge(),
+        }
+    }
+
+    fn lose(&mut self) {
+        self.system.lose();
+    }
+
+    fn join(&mut self) -> Result<(), String> {
+        self.system.join()
+    }
+
+    fn flushes(&self) -> bool {
+        self.fault != Fault::CloseNotFlushed || self.view().sent.is_none()
+    }
+
+    fn fingerprint(&self, to: &mut dyn fmt::Write) -> fmt::Result {
+        self.system.fingerprint(to)?;
+        write!(to, "{:?}{:?}{}", self.held, self.stale, self.armed)
+    }
+}

@@ -1,0 +1,183 @@
+//! What is explored by default: parts of the behaviours, because all of them together are too many.
+//! Flags of the command combine more.
+
+use crate::{
+    system::Form::{self, Halves, Joined, Parts},
+    world::Bounds,
+};
+
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    pub name: &'static str,
+    pub client: Form,
+    pub server: Form,
+    /// About a minute for all scenarios together, with optimisation.
+    pub bounds: Bounds,
+    /// Some seconds without optimisation.
+    pub quick: Bounds,
+}
+
+const NONE: Bounds = Bounds::NONE;
+
+/// Both sides close, the network cuts, and programs are gone.
+const CLOSING: [Bounds; 2] = [
+    Bounds {
+        sends: 1,
+        closes: 2,
+        cuts: 2,
+        ..NONE
+    },
+    Bounds {
+        closes: 2,
+        cuts: 1,
+        ..NONE
+    },
+];
+
+/// Foreign peers, whose Close frames have no code and whose texts are wrong.
+const FOREIGN: [Bounds; 2] = [
+    Bounds {
+        closes: 1,
+        foreign: 1,
+        cuts: 1,
+        ..NONE
+    },
+    Bounds {
+        closes: 1,
+        foreign: 1,
+        ..NONE
+    },
+];
+
+/// Messages in small fragments, through a narrow network.
+const MESSAGES: [Bounds; 2] = [
+    Bounds {
+        sends: 2,
+        closes: 1,
+        fragment: 1,
+        in_flight: 9,
+        ..NONE
+    },
+    Bounds {
+        sends: 1,
+        closes: 1,
+        fragment: 1,
+        in_flight: 9,
+        ..NONE
+    },
+];
+
+/// Pings that wait until there is room, so that one pong answers several of them.
+const PINGS: [Bounds; 2] = [
+    Bounds {
+        pings: 2,
+        closes: 1,
+        in_flight: 5,
+        ..NONE
+    },
+    Bounds {
+        pings: 1,
+        closes: 1,
+        in_flight: 5,
+        ..NONE
+    },
+];
+
+/// Keepalive and timeouts.
+const TIMERS: [Bounds; 2] = [
+    Bounds { clocks: 2, ..NONE },
+    Bounds {
+        closes: 1,
+        clocks: 1,
+        ..NONE
+    },
+];
+
+/// Notes that are late while timers run.
+const LATE: [Bounds; 2] = [
+    Bounds {
+        closes: 1,
+        clocks: 1,
+        ..NONE
+    },
+    Bounds {
+        closes: 1,
+        cuts: 1,
+        ..NONE
+    },
+];
+
+/// Applications that stop taking events, and take them one by one.
+const PAUSES: [Bounds; 2] = [
+    Bounds {
+        pings: 1,
+        closes: 1,
+        pauses: 1,
+        ..NONE
+    },
+    Bounds {
+        closes: 1,
+        pauses: 1,
+        cuts: 1,
+        ..NONE
+    },
+];
+
+/// Notes that are late, and merged.
+const NOTES: [Bounds; 2] = [
+    Bounds {
+        pings: 1,
+        closes: 1,
+        cuts: 1,
+        ..NONE
+    },
+    Bounds {
+        pings: 1,
+        closes: 1,
+        ..NONE
+    },
+];
+
+/// Halves on both sides.
+const BOTH: [Bounds; 2] = [
+    Bounds {
+        closes: 2,
+        cuts: 1,
+        ..NONE
+    },
+    Bounds {
+        closes: 1,
+        cuts: 1,
+        ..NONE
+    },
+];
+
+const fn scenario(
+    name: &'static str,
+    [client, server]: [Form; 2],
+    bounds: [Bounds; 2],
+) -> Scenario {
+    let [bounds, quick] = bounds;
+    Scenario {
+        name,
+        client,
+        server,
+        bounds,
+        quick,
+    }
+}
+
+pub const ALL: &[Scenario] = &[
+    scenario("closing", [Joined, Joined], CLOSING),
+    scenario("foreign", [Joined, Joined], FOREIGN),
+    scenario("messages", [Joined, Joined], MESSAGES),
+    scenario("pings", [Joined, Joined], PINGS),
+    scenario("timers", [Joined, Joined], TIMERS),
+    scenario("pauses", [Joined, Joined], PAUSES),
+    scenario("parts", [Parts, Parts], MESSAGES),
+    scenario("notes-client", [Halves, Joined], NOTES),
+    scenario("notes-server", [Joined, Halves], NOTES),
+    scenario("notes", [Halves, Halves], BOTH),
+    scenario("late-client", [Halves, Joined], LATE),
+    scenario("late-server", [Joined, Halves], LATE),
+];
