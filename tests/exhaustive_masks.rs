@@ -3,11 +3,11 @@
 //! frame that is received whole or in two reads, and a frame that is sent, copied or in place.
 
 use bytes::BytesMut;
-use websocket_proto::{Config, Connection, Event, MessageKind, Prepared, RecvBuf};
+use websocket_proto::{Config, Connection, Event, MessageKind, Prepared, ProtocolError, RecvBuf};
 
 mod support;
 
-use support::{Random, SIDES, Side};
+use support::{Random, SIDES, Side, wire};
 
 /// Four different bytes, so that no wrong phase gives the right result.
 const KEY: [u8; 4] = [0x11, 0x22, 0x44, 0x88];
@@ -114,6 +114,40 @@ fn received_frames_in_every_phase_alignment_and_length() {
         }
     }
     assert_eq!(cases, 3 * 64 * (4 * (LONGEST + 1) - 6));
+}
+
+/// A mask is removed and the text is looked at for ASCII in the same pass. One byte that is not ASCII,
+/// at every position, makes the text invalid.
+#[test]
+fn one_wrong_byte_at_every_position_of_every_length() {
+    let mut cases = 0;
+    for (side, lengths) in [(Side::Server, 1..=LONGEST), (Side::Client, 250..=300)] {
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        for len in lengths {
+            let text = vec![b'x'; len];
+            let mut frame = wire::frame(true, wire::TEXT, text).to(side).bytes();
+            let header = frame.len() - len;
+            for at in 0..len {
+                cases += 1;
+                frame[header + at] ^= 0x80;
+                let mut ws = Connection::assume_opened(side.role(), Config::new());
+                input.clear();
+                input.extend_from_slice(&frame);
+                let result = ws.next_event(&mut input, &mut out);
+                assert_eq!(
+                    result,
+                    Err(ProtocolError::InvalidUtf8),
+                    "{side:?} {len} {at}"
+                );
+                out.clear();
+                frame[header + at] ^= 0x80;
+            }
+        }
+    }
+    assert_eq!(
+        cases,
+        LONGEST * (LONGEST + 1) / 2 + (250..=300).sum::<usize>()
+    );
 }
 
 /// Takes the frame in `out`. Returns its first byte and the payload.
