@@ -117,36 +117,48 @@ fn received_frames_in_every_phase_alignment_and_length() {
 }
 
 /// A mask is removed and the text is looked at for ASCII in the same pass. One byte that is not ASCII,
-/// at every position, makes the text invalid.
+/// at every position, makes the text invalid, and so do many that are equal. A fragment and a whole
+/// message are looked at in different ways.
 #[test]
-fn one_wrong_byte_at_every_position_of_every_length() {
+fn wrong_bytes_at_every_position_of_every_length() {
+    const LONGEST: usize = 330;
     let mut cases = 0;
-    for (side, lengths) in [(Side::Server, 1..=LONGEST), (Side::Client, 250..=300)] {
+    for (side, fin, lengths) in [
+        (Side::Server, true, 1..=64),
+        (Side::Server, false, 1..=LONGEST),
+        (Side::Client, true, 1..=64),
+        (Side::Client, false, 250..=280),
+    ] {
         let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        let mut is_refused = |frame: &[u8]| {
+            let mut ws = Connection::assume_opened(side.role(), Config::new());
+            input.clear();
+            input.extend_from_slice(frame);
+            out.clear();
+            cases += 1;
+            ws.next_event(&mut input, &mut out) == Err(ProtocolError::InvalidUtf8)
+        };
         for len in lengths {
-            let text = vec![b'x'; len];
-            let mut frame = wire::frame(true, wire::TEXT, text).to(side).bytes();
-            let header = frame.len() - len;
+            let frame = |text| wire::frame(fin, wire::TEXT, text).to(side).bytes();
+            let mut one = frame(vec![b'x'; len]);
+            let header = one.len() - len;
             for at in 0..len {
-                cases += 1;
-                frame[header + at] ^= 0x80;
-                let mut ws = Connection::assume_opened(side.role(), Config::new());
-                input.clear();
-                input.extend_from_slice(&frame);
-                let result = ws.next_event(&mut input, &mut out);
-                assert_eq!(
-                    result,
-                    Err(ProtocolError::InvalidUtf8),
-                    "{side:?} {len} {at}"
-                );
-                out.clear();
-                frame[header + at] ^= 0x80;
+                one[header + at] ^= 0x80;
+                assert!(is_refused(&one), "{side:?} {fin} {len} {at}");
+                one[header + at] ^= 0x80;
+            }
+            assert!(!is_refused(&one));
+            for byte in [0x80, 0xFF] {
+                let all = frame(vec![byte; len]);
+                assert!(is_refused(&all), "{side:?} {fin} {len} times {byte:x}");
             }
         }
     }
+    let sum = |to: usize| to * (to + 1) / 2;
+    let lengths = 64 + LONGEST + 64 + 31;
     assert_eq!(
         cases,
-        LONGEST * (LONGEST + 1) / 2 + (250..=300).sum::<usize>()
+        sum(64) + sum(LONGEST) + sum(64) + sum(280) - sum(249) + 3 * lengths
     );
 }
 
