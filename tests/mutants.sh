@@ -9,12 +9,13 @@
 # K on (0 to N-1).
 #
 # There are two passes: the unit tests and the tests whose subject is the file, then all tests for
-# the mutants that survived. A run can be stopped at any time. The next one skips
-# the mutants that were caught, and tests the others again. All of it takes days: start with the
-# files that you have changed.
+# the mutants that survived. A run can be stopped at any time. The next one skips the mutants that
+# were caught, if their lines are still the same, and tests the others again. All of src/ takes many
+# hours: start with the files that you have changed.
 #
-# Runs in the same folder must not overlap. Needs cargo-mutants 27. The results are in $CARGO_TARGET_DIR/mutants/results; by default that is
-# target/mutants/results. The exit status is 1 if a mutant has survived.
+# Needs cargo-mutants 27. The results are in mutants/results of the target folder; two runs with the
+# same target folder must not overlap. The exit status is 1 if a mutant has survived. A mutant that
+# makes a test endless has not.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -77,8 +78,7 @@ git ls-files -z --cached --others --exclude-standard | tar -c --ignore-failed-re
 # A mutant that only collects memory ends here.
 ulimit -v $((12 << 20))
 
-# Runs cargo-mutants for one file. Fails if mutants survive. One that makes a test run for ever does
-# not.
+# Runs cargo-mutants for one file. Fails if mutants survive. Status 3 means that tests were endless.
 mutate() {
   local file=$1 results status=0
   results=$target/results/$(tr / - <<<"$file")
