@@ -62,9 +62,7 @@ done
 mapfile -t files < <(git ls-files -- "${files[@]}" | grep '^src/.*\.rs$')
 
 if $list; then
-  for file in "${files[@]}"; do
-    printf '%5d  %s\n' "$(cargo mutants --list --config tests/mutants.toml --file "$file" | wc -l)" "$file"
-  done | awk '{ print; sum += $1 } END { printf "%5d  all\n", sum }'
+  cargo mutants --list --config tests/mutants.toml "${files[@]/#/--file=}" | cut -d: -f1 | sort | uniq -c
   exit
 fi
 
