@@ -36,10 +36,12 @@ subjects() {
     src/buffer/*) echo buffer memory park parts read_size splits ;;
     src/clock.rs | src/deadlines.rs) basename "$1" .rs ;;
     src/config.rs | src/error.rs | src/fault.rs) echo error frame ;;
+    src/meter.rs) echo meter ;;
     src/output.rs) echo sent_bytes prepared floods ;;
     src/seed.rs | src/speed.rs) echo frame ;;
     src/grammar.rs) echo handshake_deflate exhaustive_negotiation handshake_server handshake_client ;;
     src/deflate/params.rs) echo handshake_deflate exhaustive_negotiation ;;
+    src/deflate/off.rs) echo sending parts ;;
     src/deflate/*) echo deflate_receive deflate_send deflate_short deflate_wrong deflate_memory ;;
     src/handshake/origin.rs) echo handshake_origins ;;
     src/handshake/http.rs | src/handshake/values/*) echo handshake_http handshake_values handshake_ways handshake_connect ;;
@@ -78,13 +80,16 @@ ulimit -v $((12 << 20))
 
 # Runs cargo-mutants for one file. Fails if mutants survive. Status 3 means that tests were endless.
 mutate() {
-  local file=$1 results status=0
+  local file=$1 results status=0 features=(--all-features)
+  # It replaces the feature `deflate`.
+  [ "$file" != src/deflate/off.rs ] || features=(--features std)
   results=$target/results/$(tr / - <<<"$file")
   shift
   mkdir -p "$results"
   printf '\n=== %s\n' "$file"
   nice cargo mutants --dir "$target/tree" --config "$target/tree/tests/mutants.toml" --in-place \
-    --package websocket-proto --file "$file" --output "$results" --iterate --colors never "$@" || status=$?
+    --package websocket-proto --file "$file" --output "$results" --iterate --colors never \
+    "${features[@]}" "$@" || status=$?
   case $status in
     0 | 3) return 0 ;;
     2) return 1 ;;
