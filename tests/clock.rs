@@ -41,6 +41,17 @@ fn no_deadline() {
 }
 
 #[test]
+fn a_clock_tells_the_time_since_its_start() {
+    let before = Instant::now();
+    let clock = Clock::start();
+    let after = Instant::now();
+    while after.elapsed().is_zero() {}
+    let at_least = after.elapsed();
+    let now = clock.now();
+    assert!(at_least <= now && now <= before.elapsed());
+}
+
+#[test]
 fn a_copy_has_the_same_start() {
     let clock = Clock::start();
     let copy = clock;

@@ -94,8 +94,25 @@ fn memory_depends_on_the_connections_and_not_on_the_calls() {
     // 20 bytes each, and the quarter that two vectors reserve.
     let most = (20 + 5) * CONNECTIONS as i64 + 100;
     assert!(grown.bytes_current <= most, "{grown:?}");
+    // Each time by a quarter at least.
+    assert!(grown.count_total <= 2 * 32, "{grown:?}");
     let touched = allocation_counter::measure(|| touch(&mut deadlines, 1_000_000));
     assert_eq!(touched.count_total, 0, "{touched:?}");
+}
+
+/// One place for each key below, and a quarter more.
+#[test]
+fn a_large_key_costs_its_places_and_a_quarter() {
+    let grown = allocation_counter::measure(|| {
+        let mut deadlines = Deadlines::new();
+        deadlines.set(99_999, Some(Duration::ZERO));
+        // The next one has its place already.
+        deadlines.set(100_000, Some(Duration::ZERO));
+        assert_eq!(deadlines.pop_expired(Duration::ZERO), Some(99_999));
+    });
+    let entries = 16 * 8;
+    assert!(grown.bytes_max <= 4 * 125_005 + entries, "{grown:?}");
+    assert_eq!(grown.count_total, 2, "{grown:?}");
 }
 
 #[test]

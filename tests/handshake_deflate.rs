@@ -234,77 +234,6 @@ fn the_application_cannot_write_the_field_itself() {
 
 // --- what a server accepts ---------------------------------------------------------------------
 
-/// Parameters of an offer, server and client bits of the configuration, and parameters of the
-/// response. `None` means that the server declines.
-#[test]
-fn field_03_windows() {
-    for (offer, server, client, response) in [
-        // Offers without `client_max_window_bits`: the server cannot limit the client.
-        ("", 15, 15, Some("")),
-        ("", 9, 15, Some("s=9")),
-        ("", 14, 15, Some("s=14")),
-        ("", 15, 14, None),
-        ("s=10", 15, 14, None),
-        // The window of the server: always in the response, the smaller of both.
-        ("s=15", 15, 15, Some("s=15")),
-        ("s=15", 12, 15, Some("s=12")),
-        ("s=12", 12, 15, Some("s=12")),
-        ("s=10", 12, 15, Some("s=10")),
-        ("s=10", 15, 15, Some("s=10")),
-        ("s=9", 12, 15, Some("s=9")),
-        // zlib does not support 8.
-        ("s=8", 15, 15, None),
-        ("s=8", 8, 15, None),
-        ("s=9", 8, 15, Some("s=9")),
-        ("", 8, 15, Some("s=9")),
-        ("", 0, 15, Some("s=9")),
-        ("", 255, 255, Some("")),
-        // The window of the client: never without a value, the smaller of both, also 8.
-        ("c", 15, 15, Some("")),
-        ("c", 15, 14, Some("c=14")),
-        ("c", 15, 9, Some("c=9")),
-        ("c", 15, 8, Some("c=8")),
-        ("c", 15, 0, Some("c=8")),
-        ("c=15", 15, 15, Some("")),
-        ("c=15", 15, 11, Some("c=11")),
-        ("c=12", 15, 15, Some("c=12")),
-        ("c=12", 15, 13, Some("c=12")),
-        ("c=12", 15, 11, Some("c=11")),
-        ("c=8", 15, 15, Some("c=8")),
-        ("c=8", 15, 9, Some("c=8")),
-        // Both windows.
-        ("c=10 s=12", 15, 15, Some("s=12 c=10")),
-        ("c s=12", 11, 13, Some("s=11 c=13")),
-    ] {
-        let config = deflate(|config| {
-            (config.server_max_window_bits, config.client_max_window_bits) = (server, client);
-        });
-        let case = format!("{offer} {server} {client}");
-        let response = response.map(full);
-        assert_eq!(response_to(config, &full(offer)), response, "{case}");
-    }
-}
-
-#[test]
-fn field_04_either_end_can_rule_out_takeover_of_either_side() {
-    for bits in 0..16 {
-        let is = |bit: u8| bits & 1 << bit != 0;
-        let params = |server: bool, client: bool| match (server, client) {
-            (false, false) => full(""),
-            (true, false) => full("sn"),
-            (false, true) => full("cn"),
-            (true, true) => full("sn cn"),
-        };
-        let config = deflate(|config| {
-            config.server_no_context_takeover = is(0);
-            config.client_no_context_takeover = is(1);
-        });
-        let response = response_to(config, &params(is(2), is(3)));
-        let expected = params(is(0) || is(2), is(1) || is(3));
-        assert_eq!(response, Some(expected), "{bits}");
-    }
-}
-
 #[test]
 fn field_08_an_invalid_offer_is_skipped_and_the_next_one_taken() {
     for params in [
@@ -498,59 +427,6 @@ fn the_application_sees_the_valid_offers() {
 }
 
 // --- what a client accepts ---------------------------------------------------------------------
-
-/// Parameters of the offer, of the response, and those agreed on. `None` means that the client
-/// fails.
-#[test]
-fn field_03_and_04_responses() {
-    for (offered, response, result) in [
-        ("", "", Some("")),
-        // The server can limit itself.
-        ("", "sn", Some("sn")),
-        ("", "cn", Some("cn")),
-        ("", "s=15", Some("s=15")),
-        ("", "s=9", Some("s=9")),
-        ("", "s=8", Some("s=8")),
-        // The offer requires it.
-        ("sn", "sn", Some("sn")),
-        ("sn", "", None),
-        ("sn", "cn", None),
-        ("s=10", "", None),
-        ("s=10", "s=11", None),
-        ("s=10", "s=10", Some("s=10")),
-        ("s=10", "s=9", Some("s=9")),
-        ("s=8", "s=8", Some("s=8")),
-        ("s=15", "", None),
-        ("s=15 c", "c=10", None),
-        // The offer promises it.
-        ("cn", "", Some("cn")),
-        ("cn", "cn", Some("cn")),
-        ("cn", "sn", Some("sn cn")),
-        ("c=10", "", Some("c=10")),
-        ("c=10", "s=9", Some("s=9 c=10")),
-        ("c=10", "c=9", Some("c=9")),
-        ("c=10", "c=8", Some("c=8")),
-        ("c=10", "c=10", Some("c=10")),
-        ("c=10", "c=11", None),
-        // The offer allows it.
-        ("c", "", Some("")),
-        ("c", "c=8", Some("c=8")),
-        ("c", "c=14", Some("c=14")),
-        ("c", "c=15", Some("c=15")),
-        ("c", "c", None),
-        // The offer does not allow it.
-        ("", "c=10", None),
-        ("", "c=15", None),
-        ("s=10", "s=10 c=10", None),
-        // Quoted, and in another order.
-        ("c", r#"c="1\0" s="9""#, Some("s=9 c=10")),
-    ] {
-        let case = format!("{offered} / {response}");
-        let result = result.map(offer);
-        let offers = [offer(offered)];
-        assert_eq!(agreed(&offers, &full(response)), result, "{case}");
-    }
-}
 
 #[test]
 fn field_09_invalid_parameters() {

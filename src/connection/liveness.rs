@@ -174,7 +174,7 @@ impl Liveness {
         if core::mem::take(&mut self.pong_heard) {
             let sent = (self.next_ping).saturating_sub(u64::from(self.ping_interval) * 1_000_000);
             let micros = now.saturating_sub(sent) / 1000;
-            self.round_trip = u32::try_from(micros).map_or(NONE - 1, |it| it.min(NONE - 1));
+            self.round_trip = micros.min(u64::from(NONE - 1)) as u32;
             self.awaits_pong = false;
         }
         if self.next_ping == NEVER && self.ping_interval > 0 {
@@ -211,4 +211,31 @@ fn after(now: Nanos, millis: u32) -> Nanos {
 
 fn instant(at: Nanos) -> Option<Duration> {
     (at != NEVER).then(|| Duration::from_nanos(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alive(change: impl FnOnce(&mut Config)) -> Liveness {
+        let mut config = Config::new();
+        change(&mut config);
+        Liveness::new(&config)
+    }
+
+    /// Counters and instants that are too large do not become `NONE` or `NEVER`.
+    #[test]
+    fn the_largest_values_are_values() {
+        let mut messages = alive(|config| config.ping_interval = None);
+        messages.unfinished(Some(usize::MAX));
+        assert!(messages.deadline(Duration::ZERO, false).is_some());
+
+        let mut pings = alive(|config| config.message_timeout = None);
+        let due = pings.deadline(Duration::ZERO, false).expect("a ping");
+        assert_eq!(pings.due(due, false, 0, 0), Due::Ping([0, 0, 0, 1]));
+        pings.heard_pong(&[0, 0, 0, 1]);
+        pings.deadline(Duration::MAX, false);
+        let longest = Duration::from_micros(u64::from(u32::MAX) - 1);
+        assert_eq!(pings.round_trip(), Some(longest));
+    }
 }

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Mutation testing: changes one operator, value or function body of src/ after the other, and runs
+# the tests. A mutant that no test notices shows a gap in the tests, or code that nothing needs.
+#
+#   tests/mutants.sh [--list] [--first] [--shard K/N] [FILE...]
+#
+# FILE is a file or a folder of src/; without one it is all of src/. `--list` prints the number of
+# mutants by file. `--first` stops after the first pass. `--shard K/N` takes each N-th file, from file
+# K on (0 to N-1).
+#
+# There are two passes: the unit tests and the tests whose subject is the file, then all tests for
+# the mutants that survived. A run can be stopped at any time. The next one skips the mutants that
+# were caught, if their lines are still the same, and tests the others again. All of src/ takes many
+# hours: start with the files that you have changed.
+#
+# Needs cargo-mutants 27. The results are in mutants/results of the target folder; two runs with the
+# same target folder must not overlap. The exit status is 1 if a mutant has survived. A mutant that
+# makes a test endless has not.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The tests whose subject is the file. They only save time: what they miss goes to all tests.
+subjects() {
+  case $1 in
+    src/frame/mask*.rs | src/frame/append.rs) echo exhaustive_masks ;;
+    src/frame/close_code.rs) echo frame exhaustive_closes ;;
+    src/frame/*) echo frame exhaustive_headers ;;
+    src/utf8.rs) echo exhaustive_text sending ;;
+    src/connection/closing.rs) echo closing exhaustive_closing ;;
+    src/connection/liveness.rs) echo liveness ;;
+    src/connection/heard.rs | src/connection/halves.rs | src/connection/notes.rs) echo halves liveness ;;
+    src/connection/prepared.rs | src/connection/lent.rs) echo prepared sent_bytes ;;
+    src/connection/send*) echo sending sent_bytes closing prepared deflate_send ;;
+    src/connection/*) echo closing violations parts park liveness utf8 exhaustive_headers splits ;;
+    src/message.rs) echo exhaustive_headers violations utf8 parts ;;
+    src/buffer/*) echo buffer memory park parts read_size splits ;;
+    src/clock.rs | src/deadlines.rs) basename "$1" .rs ;;
+    src/config.rs | src/error.rs | src/fault.rs) echo error frame ;;
+    src/meter.rs) echo meter ;;
+    src/output.rs) echo sent_bytes prepared floods ;;
+    src/seed.rs | src/speed.rs) echo frame ;;
+    src/grammar.rs) echo handshake_deflate exhaustive_negotiation handshake_server handshake_client ;;
+    src/deflate/params.rs) echo handshake_deflate exhaustive_negotiation ;;
+    src/deflate/off.rs) echo sending parts ;;
+    src/deflate/*) echo deflate_receive deflate_send deflate_short deflate_wrong deflate_memory ;;
+    src/handshake/origin.rs) echo handshake_origins ;;
+    src/handshake/http.rs | src/handshake/values/*) echo handshake_http handshake_values handshake_ways handshake_connect ;;
+    src/handshake/*) echo handshake_answers handshake_client handshake_server handshake_status handshake_values ;;
+  esac
+}
+
+list=false first=false shard=0/1 files=()
+while [ $# != 0 ]; do
+  case $1 in
+    --list) list=true ;;
+    --first) first=true ;;
+    --shard) shard=$2; shift ;;
+    -*) sed -n '2,/^set/{/^set/d;s/^# \?//p}' "$0" >&2; exit 2 ;;
+    *) files+=("${1%/}") ;;
+  esac
+  shift
+done
+[ ${#files[@]} != 0 ] || files=(src)
+mapfile -t files < <(git ls-files -- "${files[@]}" | grep '^src/.*\.rs$')
+
+if $list; then
+  cargo mutants --list --config tests/mutants.toml "${files[@]/#/--file=}" | cut -d: -f1 | sort | uniq -c
+  exit
+fi
+
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")/mutants
+export CARGO_TARGET_DIR=$target/build
+# The mutants are written into a copy: the working tree stays as it is, and may change. All files
+# get a new time, so that Cargo does not take what a stopped run has built for built from them.
+rm -rf "$target/tree"
+mkdir -p "$target/tree" "$target/results"
+git ls-files -z --cached --others --exclude-standard | tar -c --ignore-failed-read --null -T - | tar -xm -C "$target/tree"
+# A mutant that only collects memory ends here.
+ulimit -v $((12 << 20))
+
+# Runs cargo-mutants for one file. Fails if mutants survive. Status 3 means that tests were endless.
+mutate() {
+  local file=$1 results status=0 features=(--all-features)
+  # It replaces the feature `deflate`.
+  [ "$file" != src/deflate/off.rs ] || features=(--features std)
+  results=$target/results/$(tr / - <<<"$file")
+  shift
+  mkdir -p "$results"
+  printf '\n=== %s\n' "$file"
+  nice cargo mutants --dir "$target/tree" --config "$target/tree/tests/mutants.toml" --in-place \
+    --package websocket-proto --file "$file" --output "$results" --iterate --colors never \
+    "${features[@]}" "$@" || status=$?
+  case $status in
+    0 | 3) return 0 ;;
+    2) return 1 ;;
+    *) exit "$status" ;;
+  esac
+}
+
+again=() survivors=()
+for index in "${!files[@]}"; do
+  [ $((index % ${shard#*/})) = "${shard%/*}" ] || continue
+  file=${files[index]} tests=()
+  ! grep -q '^#\[cfg(test)\]' "$file" || tests+=(--cargo-arg=--lib)
+  for test in $(subjects "$file"); do
+    tests+=("--cargo-arg=--test=$test")
+  done
+  mutate "$file" "${tests[@]}" || again+=("$file")
+done
+if ! $first; then
+  for file in "${again[@]}"; do
+    mutate "$file" --baseline skip --timeout 1200 --cargo-arg=--tests || survivors+=("$file")
+  done
+  again=("${survivors[@]}")
+fi
+if [ ${#again[@]} != 0 ]; then
+  printf '\n=== survivors\n'
+  for file in "${again[@]}"; do
+    cat "$target/results/$(tr / - <<<"$file")/mutants.out/missed.txt"
+  done
+  exit 1
+fi
