@@ -27,7 +27,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, Poll::Ready, ready};
 
 use bytes::BytesMut;
-use websocket_proto::{CloseCode, Connection, Error, Event, RecvBuf};
+use websocket_proto::{CloseCode, Connection, Error, Event, ProtocolError, RecvBuf};
 
 mod handshake;
 mod messages;
@@ -91,6 +91,12 @@ impl<S: Stream> Socket<S> {
     /// When `ws` is done, and after an error of it, call [`finish`](Self::finish).
     pub async fn wait(&mut self) {
         poll_fn(|cx| self.poll_wait(cx)).await;
+    }
+
+    /// Turns an error of `ws` into the error of the stream that caused it, such as a reset. `ws` only
+    /// knows that the stream has ended.
+    pub fn cause(&mut self, error: ProtocolError) -> Error {
+        self.transport.cause(error)
     }
 
     /// Sends the rest of `out`, which has the Close frame also after an error, and ends the stream.
