@@ -22,6 +22,7 @@ const READ: usize = 16 << 10;
 const HIGH_WATER: usize = 256 << 10;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 const LINGER: Duration = Duration::from_secs(5);
+type Outcome<T = ()> = Result<T, Error>;
 
 #[compio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -47,7 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-async fn serve<S>(socket: S, config: Config) -> Result<(), Error>
+async fn serve<S>(socket: S, config: Config) -> Outcome
 where
     for<'s> &'s S: AsyncRead + AsyncWrite,
 {
@@ -65,7 +66,7 @@ where
     result
 }
 
-async fn echo<S>(socket: &S, out: &mut BytesMut, config: Config) -> Result<(), Error>
+async fn echo<S>(socket: &S, out: &mut BytesMut, config: Config) -> Outcome
 where
     for<'s> &'s S: AsyncRead + AsyncWrite,
 {
@@ -110,11 +111,7 @@ where
 }
 
 /// Takes events, until there are none or too much is unsent. Returns whether all were taken.
-fn take_events(
-    ws: &mut Connection,
-    input: &mut RecvBuf,
-    out: &mut BytesMut,
-) -> Result<bool, Error> {
+fn take_events(ws: &mut Connection, input: &mut RecvBuf, out: &mut BytesMut) -> Outcome<bool> {
     while out.len() < HIGH_WATER {
         match ws.next_event(input, out)? {
             None => return Ok(true),

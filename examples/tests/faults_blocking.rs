@@ -1,17 +1,19 @@
 //! Proves that the adapter for blocking streams survives every fault at every operation: see
 //! `support/line.rs`. Nothing is lost before the fault, and nothing is written after a failed write.
 
-use std::{io, time::Duration};
+use std::io::{self, ErrorKind, Read, Write};
+use std::time::Duration;
 
-use examples::adapters::blocking::{Transport, accept, connect};
+use examples::adapters::blocking::{Socket, Transport, accept, connect};
 use websocket_proto::handshake::client::Request;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
-use websocket_proto::{CloseCode, Error, Event, ReadyState, Seed};
+use websocket_proto::{CloseCode, Config, Error, Event, ReadyState, RecvBuf, Seed};
 
 mod support;
 
 use support::line::{End, Fault, Line, Log, Run, each_fault, each_pair};
 use support::peer::{Peer, TALKS, Talk, may_send, note, note_of, send};
+use support::server;
 
 impl Transport for End {
     fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
@@ -113,4 +115,49 @@ fn each_pair_of_faults() {
         let runs = each_pair(|plan| run(Talk::Tiny, is_server, plan));
         assert!(runs > 1000, "{runs}");
     }
+}
+
+/// Nothing arrives, and writes fail.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::other("no route"))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Broken {
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        panic!("nothing was written");
+    }
+}
+
+/// The peer is silent, so only keepalive ends the connection. The write that failed is the reason.
+#[test]
+fn a_time_limit_names_the_write_that_failed() {
+    let mut config = Config::new();
+    config.ping_interval = Some(Duration::from_millis(1));
+    config.pong_timeout = Duration::from_millis(1);
+    let mut socket = Socket::new(Broken, server(config), RecvBuf::new()).unwrap();
+    let error = socket.recv().unwrap_err();
+    assert!(matches!(error, Error::Io(error) if error.to_string() == "no route"));
+    assert!(matches!(socket.recv(), Ok(None)));
 }

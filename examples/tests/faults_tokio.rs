@@ -9,19 +9,19 @@ use std::{cell::RefCell, io, io::ErrorKind};
 use examples::adapters::tokio::{Message, Messages, Socket};
 use examples::echo::echo;
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, duplex, split};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::{join, time::Instant};
 use websocket_proto::handshake::client::Request;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
-use websocket_proto::{CloseCode, Error, Event, ReadyState};
+use websocket_proto::{CloseCode, Config, Error, Event, ReadyState, RecvBuf};
 
 mod support;
 
-use support::alive;
 use support::line::{End, Fault, Line, Log, each_fault, each_pair};
 use support::peer::{Peer, TALKS, Talk, may_send, note, note_of, send};
+use support::{Broken, alive, server};
 
 /// `WouldBlock` is `Pending`.
 fn poll<T>(cx: &Context<'_>, result: io::Result<T>) -> Poll<io::Result<T>> {
@@ -165,7 +165,7 @@ async fn halves(end: End, talk: Talk, log: Shared<'_>) -> Outcome {
     let Some(socket) = accept(end, talk, log).await? else {
         return Ok(());
     };
-    let (mut reader, writer) = socket.split(tokio::io::split);
+    let (mut reader, writer) = socket.split(split);
     let (sender, channel) = mpsc::channel(10);
     let writing = writer.run(channel, |ws, out, message: Vec<u8>| {
         log.borrow_mut().sent.push(note_of(&message));
@@ -322,4 +322,24 @@ fn a_client_with_a_stream_and_a_sink() {
     survives("split", Peer::server, |end, talk, log| {
         Box::pin(split_client(end, talk, log))
     });
+}
+
+/// The peer is silent, so only keepalive ends the connection. The write that failed is the reason.
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_names_the_write_that_failed() {
+    let named =
+        |error: Error| assert!(matches!(error, Error::Io(it) if it.to_string() == "no route"));
+    let (silent, _peer) = duplex(10);
+    let ws = server(Config::new());
+    let mut socket = Socket::new(tokio::io::join(silent, Broken), ws, RecvBuf::new());
+    named(socket.recv().await.unwrap_err());
+
+    let (silent, _peer) = duplex(10);
+    let ws = server(Config::new());
+    let socket = Socket::new(tokio::io::join(silent, Broken), ws, RecvBuf::new());
+    let (mut reader, writer) = socket.split(split);
+    let (_sender, messages) = mpsc::channel::<()>(1);
+    let (written, read) = join!(writer.run(messages, |_, _, ()| Ok(())), reader.recv());
+    named(written.unwrap_err());
+    assert!(matches!(read, Ok(None)));
 }
