@@ -114,8 +114,8 @@
 //!     loop {
 //!         take_events(&mut ws, &mut input, out)?;
 //!         ws.handle_timeout(clock.now(), out)?;
-//!         socket.write_all(out)?;
-//!         out.clear();
+//!         // After an error, `out` is empty: nothing is sent twice.
+//!         socket.write_all(&out.split())?;
 //!         if ws.is_done() {
 //!             return Ok(());
 //!         }
