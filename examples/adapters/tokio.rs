@@ -80,6 +80,7 @@ impl<S: Stream> Socket<S> {
             Ok(event) => Ok(event.map(|event| (event, &mut self.ws, &mut self.out))),
             Err(error) => {
                 poll_fn(|cx| self.transport.poll_finish(cx, &mut self.out)).await;
+                self.transport.told = true;
                 Err(self.transport.cause(error))
             }
         }
@@ -115,10 +116,13 @@ impl<S: Stream> Socket<S> {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         // One read can contain thousands of messages. Let other tasks run in between.
         ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
-        while !self.transport.is_over() {
+        while !self.transport.told {
             let takes = self.out.len() <= HIGH_WATER || self.ws.error().is_some();
             if takes && self.ws.poll(&mut self.input, &mut self.out) {
                 return Ready(true);
+            }
+            if self.transport.is_over() {
+                break;
             }
             ready!(match self.ws.is_done() {
                 true => self.transport.poll_finish(cx, &mut self.out),
@@ -140,6 +144,7 @@ impl<S: Stream> Socket<S> {
             Ok(event) => Ready(Ok(event.map(take))),
             Err(error) => {
                 ready!(self.transport.poll_finish(cx, &mut self.out));
+                self.transport.told = true;
                 Ready(Err(self.transport.cause(error)))
             }
         }

@@ -9,19 +9,19 @@ use std::{cell::RefCell, io, io::ErrorKind};
 use examples::adapters::tokio::{Message, Messages, Socket};
 use examples::echo::echo;
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, duplex, split};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex, split};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::{join, time::Instant};
 use websocket_proto::handshake::client::Request;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
-use websocket_proto::{CloseCode, Config, Error, Event, ReadyState, RecvBuf};
+use websocket_proto::{CloseCode, Config, Error, Event, ProtocolError, ReadyState, RecvBuf};
 
 mod support;
 
 use support::line::{End, Fault, Line, Log, each_fault, each_pair};
 use support::peer::{Peer, TALKS, Talk, may_send, note, note_of, send};
-use support::{Broken, alive, server};
+use support::{Broken, Side, alive, server, wire};
 
 /// `WouldBlock` is `Pending`.
 fn poll<T>(cx: &Context<'_>, result: io::Result<T>) -> Poll<io::Result<T>> {
@@ -342,4 +342,45 @@ async fn a_time_limit_names_the_write_that_failed() {
     let (written, read) = join!(writer.run(messages, |_, _, ()| Ok(())), reader.recv());
     named(written.unwrap_err());
     assert!(matches!(read, Ok(None)));
+}
+
+/// The sink may find out first that the connection is over, and end the stream. Then the stream
+/// still returns the Close frame, or the error.
+#[tokio::test(start_paused = true)]
+async fn a_sink_does_not_hide_the_end() {
+    let close = wire::close(1000, "").to(Side::Server);
+    for last in [close, wire::text("not masked")] {
+        let (ours, mut theirs) = duplex(20);
+        let socket = Socket::new(ours, server(Config::new()), RecvBuf::new());
+        let mut messages = Messages::new(socket);
+        messages
+            .feed(Message::Binary(vec![7; 100].into()))
+            .await
+            .unwrap();
+        let flush = async {
+            let _ = messages.flush().await;
+        };
+        let peer = async {
+            // The server can write no more before it sees the end.
+            theirs.write_all(&last.bytes()).await.unwrap();
+            tokio::task::yield_now().await;
+            theirs.shutdown().await.unwrap();
+            let mut received = Vec::new();
+            while received.len() < 102 {
+                let n = theirs.read_buf(&mut received).await.unwrap();
+                assert_ne!(n, 0, "{}", received.len());
+            }
+            theirs
+        };
+        let ((), _theirs) = alive(async { join!(flush, peer) }).await;
+        let end = alive(messages.next()).await.expect("not hidden");
+        match last.opcode {
+            wire::CLOSE => assert!(matches!(end, Ok(Message::Close(..)))),
+            _ => assert!(matches!(
+                end,
+                Err(Error::Protocol(ProtocolError::UnmaskedFrame))
+            )),
+        }
+        assert!(alive(messages.next()).await.is_none());
+    }
 }

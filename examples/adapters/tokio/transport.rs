@@ -23,6 +23,8 @@ pub(super) struct Transport<S> {
     pub(super) writing: Writing,
     /// The first error. The engine only knows that the stream has ended.
     error: Option<io::Error>,
+    /// An error was returned. It comes once.
+    pub(super) told: bool,
     end: End,
 }
 
@@ -52,6 +54,7 @@ impl<S: Stream> Transport<S> {
             timer: Box::pin(sleep(Duration::ZERO)),
             writing: Writing::default(),
             error: None,
+            told: false,
             end: End::No,
         }
     }
