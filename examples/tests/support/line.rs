@@ -314,6 +314,8 @@ impl Run {
         }
         let failed = line.failed_read.is_some() || line.failed_write.is_some();
         if !failed {
+            let pongs = [line.peer.pongs, usual.line.peer.pongs].map(|it| it > 0);
+            assert_eq!(pongs[0], pongs[1], "{line}: pings are not answered");
             assert_eq!(log.got, usual.log.got, "{line}");
             assert_eq!(log.sent, usual.log.sent, "{line}");
             let results = (shown(result), shown(&usual.result));

@@ -17,7 +17,7 @@ pub enum Talk {
     Tiny,
     /// Compressed messages, some in fragments, and pings.
     Short,
-    /// A message that is longer than every read, write and high-water mark of `CHUNK` bytes.
+    /// A message of many reads and writes, longer than the high-water mark of 64 KiB.
     Long,
     /// At the end the client breaks a rule, and more bytes follow.
     Wrong,
@@ -134,7 +134,6 @@ impl Peer {
         let role = Role::Client(Seed::from([5; 32]));
         let ws = Connection::assume_opened(role, Config::new());
         let mut peer = Self::new(Phase::Open(ws), talk, BytesMut::new());
-        peer.is_client = true;
         peer.go_on();
         peer
     }
@@ -148,7 +147,7 @@ impl Peer {
 
     fn new(phase: Phase, talk: Talk, out: BytesMut) -> Self {
         Self {
-            is_client: matches!(phase, Phase::Client(_)),
+            is_client: !matches!(phase, Phase::Server(_)),
             phase,
             messages: talk.messages(),
             talk,
@@ -195,6 +194,8 @@ impl Peer {
             }
         };
         if let Some(ws) = opened {
+            let compresses = ws.compression() != Compression::Never;
+            assert_eq!(compresses, matches!(self.talk, Talk::Short | Talk::Wrong));
             self.phase = Phase::Open(ws);
         }
         while let Some(echo) = self.take_event() {
