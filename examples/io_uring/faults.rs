@@ -57,7 +57,14 @@ impl AsyncWrite for &End {
     }
 
     async fn shutdown(&mut self) -> io::Result<()> {
-        complete(self, |line| line.shutdown().map(Some)).await
+        // shutdown(2) is never interrupted.
+        complete(self, |line| match line.shutdown() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                Err(ErrorKind::WouldBlock.into())
+            }
+            result => result.map(Some),
+        })
+        .await
     }
 }
 
