@@ -9,7 +9,7 @@ pub async fn echo(socket: &mut Socket<impl Stream>) -> Result<(), Error> {
     loop {
         let Socket { ws, input, out, .. } = &mut *socket;
         while out.len() <= HIGH_WATER
-            && let Some(event) = ws.next_event(input, out)?
+            && let Ok(Some(event)) = ws.next_event(input, out)
         {
             match event {
                 Event::Progress => yield_now().await, // it costs much to inflate: others first
@@ -20,7 +20,7 @@ pub async fn echo(socket: &mut Socket<impl Stream>) -> Result<(), Error> {
             }
         }
         if let Some(error) = ws.error() {
-            return Err(error.into()); // a time limit, while too much was unsent
+            return Err(socket.cause(error));
         }
         if ws.is_done() {
             return Ok(());

@@ -114,8 +114,8 @@
 //!     loop {
 //!         take_events(&mut ws, &mut input, out)?;
 //!         ws.handle_timeout(clock.now(), out)?;
-//!         socket.write_all(out)?;
-//!         out.clear();
+//!         // After an error, `out` is empty: nothing is sent twice.
+//!         socket.write_all(&out.split())?;
 //!         if ws.is_done() {
 //!             return Ok(());
 //!         }
@@ -274,7 +274,8 @@
 //!
 //! If a read fails with a connection reset, call [`Connection::end_of_stream`]: the connection
 //! knows whether the closing handshake was complete. If a write fails, the peer is gone: drop
-//! `out`, and let the next read tell the rest.
+//! `out`, write nothing more, because it could follow a part of a frame, and let the next read tell
+//! the rest.
 //!
 //! The examples of the repository do all of this: `echo_blocking`, `echo_tokio`, `client`.
 //!
@@ -295,6 +296,11 @@
 //! | time of the handshake | 10 s | [`handshake_timeout`](Config::handshake_timeout) |
 //! | size of the handshake | 16 KiB, 64 header fields | [`max_head_size`](Config::max_head_size), [`max_headers`](Config::max_headers) |
 //! | time of the closing handshake | 10 s | [`close_timeout`](Config::close_timeout) |
+//!
+//! These limits are for one connection: the program limits the number of connections. If the global
+//! allocator has no memory left, the program aborts, as with every `Vec`. An [`Output`] has no
+//! capacity of its own: what the application sends is bounded by the application, see
+//! [the rules](#rules-for-an-adapter).
 //!
 //! # Features
 //!

@@ -56,9 +56,13 @@ pub fn accept<S: Transport>(
             io.flush()?; // the response
             Ok(Some(Socket { io, ws, input }))
         }
-        refused => {
+        Ok(None) => {
             io.end();
-            refused.map(|_| None)
+            Ok(None)
+        }
+        Err(error) => {
+            io.end();
+            Err(io.cause(error))
         }
     }
 }
@@ -78,7 +82,7 @@ pub fn connect<S: Transport>(
         Ok(ws) => Ok(Socket { io, ws, input }),
         Err(error) => {
             io.end();
-            Err(error)
+            Err(io.cause(error))
         }
     }
 }

@@ -29,6 +29,7 @@ use websocket_proto::{Clock, Connection, Deadlines, Event, RecvBuf};
 
 mod peers;
 mod serve;
+mod socket;
 
 pub use peers::Peers;
 use peers::{Peer, Phase};
@@ -151,12 +152,13 @@ impl<A: App> Epoll<A> {
     fn insert(&mut self, socket: TcpStream, phase: Phase) -> io::Result<usize> {
         socket.set_nodelay(true)?; // each turn writes once
         let slots = &mut self.peers.slots;
-        let key = self.peers.free.pop().unwrap_or(slots.len());
+        let key = self.peers.free.last().copied().unwrap_or(slots.len());
+        epoll::add(&self.epoll, &socket, data(key), Flags::IN)?;
+        self.peers.free.pop();
         if key == slots.capacity() {
             slots.reserve_exact(key / 4 + 4); // a `Vec` would take twice as much
         }
         slots.resize_with(slots.len().max(key + 1), || None);
-        epoll::add(&self.epoll, &socket, data(key), Flags::IN)?;
         let waits_for = Flags::IN.bits() as u8;
         let peer = Peer {
             phase,

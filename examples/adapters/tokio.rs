@@ -27,7 +27,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, Poll::Ready, ready};
 
 use bytes::BytesMut;
-use websocket_proto::{CloseCode, Connection, Error, Event, RecvBuf};
+use websocket_proto::{CloseCode, Connection, Error, Event, ProtocolError, RecvBuf};
 
 mod handshake;
 mod messages;
@@ -80,6 +80,7 @@ impl<S: Stream> Socket<S> {
             Ok(event) => Ok(event.map(|event| (event, &mut self.ws, &mut self.out))),
             Err(error) => {
                 poll_fn(|cx| self.transport.poll_finish(cx, &mut self.out)).await;
+                self.transport.told = true;
                 Err(self.transport.cause(error))
             }
         }
@@ -91,6 +92,12 @@ impl<S: Stream> Socket<S> {
     /// When `ws` is done, and after an error of it, call [`finish`](Self::finish).
     pub async fn wait(&mut self) {
         poll_fn(|cx| self.poll_wait(cx)).await;
+    }
+
+    /// Turns an error of `ws` into the error of the stream that caused it, such as a reset. `ws` only
+    /// knows that the stream has ended.
+    pub fn cause(&mut self, error: ProtocolError) -> Error {
+        self.transport.cause(error)
     }
 
     /// Sends the rest of `out`, which has the Close frame also after an error, and ends the stream.
@@ -109,10 +116,13 @@ impl<S: Stream> Socket<S> {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         // One read can contain thousands of messages. Let other tasks run in between.
         ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
-        while !self.transport.is_over() {
+        while !self.transport.told {
             let takes = self.out.len() <= HIGH_WATER || self.ws.error().is_some();
             if takes && self.ws.poll(&mut self.input, &mut self.out) {
                 return Ready(true);
+            }
+            if self.transport.is_over() {
+                break;
             }
             ready!(match self.ws.is_done() {
                 true => self.transport.poll_finish(cx, &mut self.out),
@@ -134,6 +144,7 @@ impl<S: Stream> Socket<S> {
             Ok(event) => Ready(Ok(event.map(take))),
             Err(error) => {
                 ready!(self.transport.poll_finish(cx, &mut self.out));
+                self.transport.told = true;
                 Ready(Err(self.transport.cause(error)))
             }
         }

@@ -1,14 +1,17 @@
 //! An echo server on io_uring, by compio. The kernel owns a buffer while it reads or writes, so each
 //! idle connection holds 16 KiB. With compression it also keeps its codecs: see `deflate::Pool`.
-use std::{env, error::Error, io, io::ErrorKind, time::Duration};
+use std::{env, io, io::ErrorKind, time::Duration};
 
 use bytes::BytesMut;
 use compio::buf::BufResult;
 use compio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use compio::net::{TcpListener, TcpStream};
+use compio::net::TcpListener;
 use compio::{runtime::spawn, time::sleep, time::timeout, time::timeout_at};
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
-use websocket_proto::{Clock, Config, Connection, Event, ReadyState, RecvBuf};
+use websocket_proto::{Clock, Config, Connection, Error, Event, ReadyState, RecvBuf};
+
+#[cfg(test)]
+mod faults;
 
 #[path = "../options.rs"]
 #[expect(dead_code, reason = "offers are for clients")]
@@ -19,17 +22,24 @@ const READ: usize = 16 << 10;
 const HIGH_WATER: usize = 256 << 10;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 const LINGER: Duration = Duration::from_secs(5);
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+type Outcome<T = ()> = Result<T, Error>;
 
 #[compio::main]
-async fn main() -> Outcome {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (config, args) = options::parse(env::args().skip(1))?;
     let addr = args.first().map_or("127.0.0.1:9001", String::as_str);
     let listener = TcpListener::bind(addr).await?;
     println!("listening on ws://{}", listener.local_addr()?);
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => spawn(serve(socket, config)).detach(),
+            Ok((socket, _)) => {
+                let serving = async move {
+                    if let Err(error) = serve(socket, config).await {
+                        eprintln!("connection: {error}");
+                    }
+                };
+                spawn(serving).detach();
+            }
             Err(error) => {
                 eprintln!("accept: {error}");
                 sleep(Duration::from_millis(100)).await; // out of files: wait for some
@@ -38,11 +48,12 @@ async fn main() -> Outcome {
     }
 }
 
-async fn serve(socket: TcpStream, config: Config) {
+async fn serve<S>(socket: S, config: Config) -> Outcome
+where
+    for<'s> &'s S: AsyncRead + AsyncWrite,
+{
     let mut out = BytesMut::new();
-    if let Err(error) = echo(&socket, &mut out, config).await {
-        eprintln!("connection: {error}");
-    }
+    let result = echo(&socket, &mut out, config).await;
     // Flush also after an error: `out` holds the Close frame. Then read until the peer ends the
     // stream: closing a socket with unread input resets it, and the peer may lose the Close frame.
     let finish = async {
@@ -52,9 +63,13 @@ async fn serve(socket: TcpStream, config: Config) {
         Ok::<(), io::Error>(())
     };
     let _ = timeout(LINGER, finish).await;
+    result
 }
 
-async fn echo(socket: &TcpStream, out: &mut BytesMut, config: Config) -> Outcome {
+async fn echo<S>(socket: &S, out: &mut BytesMut, config: Config) -> Outcome
+where
+    for<'s> &'s S: AsyncRead + AsyncWrite,
+{
     let (clock, mut input) = (Clock::start(), RecvBuf::new());
     // A read goes on while a deadline passes: if it were dropped, bytes could get lost.
     let mut reading = Box::pin(read(socket, Vec::with_capacity(READ)));
@@ -67,7 +82,10 @@ async fn echo(socket: &TcpStream, out: &mut BytesMut, config: Config) -> Outcome
         match timeout_at(deadline, reading.as_mut()).await {
             Ok(Ok(it)) if !it.is_empty() => reading.set(read(socket, input.swap(it, READ))),
             Ok(_) if input.unread().is_empty() => return Ok(()), // a TCP health check sends nothing
-            Ok(_) => handshake.end_of_stream(),
+            Ok(it) => {
+                it?;
+                handshake.end_of_stream();
+            }
             Err(_elapsed) => handshake.handle_timeout(clock.now(), out)?,
         }
     };
@@ -83,7 +101,10 @@ async fn echo(socket: &TcpStream, out: &mut BytesMut, config: Config) -> Outcome
         let deadline = clock.instant(ws.deadline(clock.now()));
         match timeout_at(deadline, reading.as_mut()).await {
             Ok(Ok(it)) if !it.is_empty() => reading.set(read(socket, input.swap(it, READ))),
-            Ok(_) => ws.end_of_stream(),
+            Ok(it) => {
+                it?;
+                ws.end_of_stream();
+            }
             Err(_elapsed) => {}
         }
     }
@@ -104,12 +125,17 @@ fn take_events(ws: &mut Connection, input: &mut RecvBuf, out: &mut BytesMut) -> 
 }
 
 /// Reads once into an empty buffer.
-async fn read(mut socket: &TcpStream, buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-    let BufResult(result, buffer) = socket.read(buffer).await;
-    result.map(|_| buffer)
+async fn read(mut socket: impl AsyncRead, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+    loop {
+        let BufResult(result, filled) = socket.read(buffer).await;
+        match result {
+            Err(error) if error.kind() == ErrorKind::Interrupted => buffer = filled,
+            result => return result.map(|_| filled),
+        }
+    }
 }
 
-async fn flush(mut socket: &TcpStream, out: &mut BytesMut) -> io::Result<()> {
+async fn flush(mut socket: impl AsyncWrite, out: &mut BytesMut) -> io::Result<()> {
     match timeout(WRITE_TIMEOUT, socket.write_all(out.split())).await {
         Ok(BufResult(result, _)) => result,
         Err(_elapsed) => Err(ErrorKind::TimedOut.into()), // the peer does not read

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use websocket_proto::{Clock, RecvBuf};
+use websocket_proto::{Clock, Error, Fault, RecvBuf};
 
 use super::END;
 
@@ -47,7 +47,9 @@ pub(super) struct Io<S> {
     pub(super) out: BytesMut,
     pub(super) clock: Clock,
     /// An error of the stream. It tells why the stream has ended early.
-    pub(super) error: Option<io::Error>,
+    error: Option<io::Error>,
+    /// A write has failed. What is written after it could follow a part of a frame.
+    failed: Option<ErrorKind>,
     /// The stream was ended.
     pub(super) over: bool,
 }
@@ -60,6 +62,7 @@ impl<S: Transport> Io<S> {
             out: BytesMut::new(),
             clock: Clock::start(),
             error: None,
+            failed: None,
             over: false,
         })
     }
@@ -81,29 +84,38 @@ impl<S: Transport> Io<S> {
         }
     }
 
-    /// Writes what is unsent. After an error `out` is empty, because nobody reads.
+    /// Writes what is unsent. After an error nothing is written any more, and `out` is empty.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        let result = self.write();
+        let result = match self.failed {
+            Some(kind) => Err(kind.into()),
+            None => self.write(),
+        };
         self.out.clear();
-        result
+        result.map_err(|error| {
+            let late = is_pause(&error);
+            let error = if late {
+                ErrorKind::TimedOut.into()
+            } else {
+                error
+            };
+            self.failed = Some(error.kind());
+            error
+        })
     }
 
     fn write(&mut self) -> io::Result<()> {
         let rate = Duration::from_secs((self.out.len() / MIN_RATE) as u64);
         let end = self.clock.now() + WRITE_TIMEOUT + rate;
         while !self.out.is_empty() {
-            match self.stream.write(&self.out) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(n) => self.out.advance(n),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_pause(&error) => return Err(ErrorKind::TimedOut.into()),
-                Err(error) => return Err(error),
+            match again(|| self.stream.write(&self.out))? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                n => self.out.advance(n),
             }
             if self.clock.now() > end {
                 return Err(ErrorKind::TimedOut.into());
             }
         }
-        self.stream.flush()
+        again(|| self.stream.flush())
     }
 
     /// Writes what is unsent. Fails if the peer does not read. After other errors, what the peer
@@ -122,16 +134,35 @@ impl<S: Transport> Io<S> {
         }
     }
 
+    /// If the engine only knows that nothing arrives any more: the error of the stream that tells why.
+    pub(super) fn cause(&mut self, error: impl Into<Error>) -> Error {
+        let error = error.into();
+        match self.error.take() {
+            Some(cause) if error.fault() == Fault::Transport => cause.into(),
+            _ => error,
+        }
+    }
+
     /// Ends the stream in order: writes, shuts writing down, then reads and drops. If a TCP socket
     /// is closed while input is unread, the Close frame may not arrive.
     pub(super) fn end(&mut self) {
         let open = !std::mem::replace(&mut self.over, true);
-        if !open || self.flush().is_err() || self.stream.shutdown_write().is_err() {
+        if !open || self.flush().is_err() || again(|| self.stream.shutdown_write()).is_err() {
             return;
         }
         let (end, mut dropped) = (self.clock.now() + END, RecvBuf::new());
         while self.clock.now() < end && !self.read(&mut dropped, Some(end)) {
             dropped.clear();
+        }
+    }
+}
+
+/// Calls until no signal interrupts the call.
+fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::BytesMut;
-use websocket_proto::{CloseCode, Connection, Error, Event, ProtocolError, RecvBuf, SendError};
+use websocket_proto::{CloseCode, Connection, Error, Event, RecvBuf, SendError};
 
 use super::{
     HIGH_WATER,
@@ -63,10 +63,7 @@ impl<S: Transport> Socket<S> {
             Ok(event) => Ok(event.map(|event| (event, ws, &mut io.out))),
             Err(error) => {
                 io.end();
-                Err(match io.error.take() {
-                    Some(cause) if error == ProtocolError::EndOfStream => cause.into(),
-                    _ => error.into(),
-                })
+                Err(io.cause(error))
             }
         }
     }

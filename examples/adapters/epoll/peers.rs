@@ -1,11 +1,11 @@
 //! The connections of a thread.
-use std::io::{ErrorKind, Write};
-use std::{mem, net::TcpStream};
+use std::mem;
+use std::net::{Shutdown, TcpStream};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use websocket_proto::{Connection, RecvBuf, deflate::Pool, handshake::server::Handshake};
 
-use super::{OUT_SIZE, OUTS};
+use super::{OUT_SIZE, OUTS, socket};
 
 pub(super) struct Peer {
     pub(super) phase: Phase,
@@ -74,13 +74,10 @@ impl Peers {
         let Some(mut out) = peer.out.take() else {
             return Some(0);
         };
-        let mut socket = &peer.socket;
-        while !out.is_empty() {
-            match socket.write(&out) {
-                Ok(n) => out.advance(n),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => out.clear(), // the peer is gone: the next read will tell
-            }
+        if socket::write(&peer.socket, &mut out).is_err() {
+            // What is written later could follow a part of a frame. The next read will tell the end.
+            let _ = peer.socket.shutdown(Shutdown::Write);
+            out.clear();
         }
         let unsent = out.len();
         match unsent {

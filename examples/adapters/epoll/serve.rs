@@ -1,12 +1,11 @@
 //! What is done for one connection in its turn.
-use std::io::{ErrorKind, Read};
-use std::{mem, net::Shutdown, net::TcpStream};
+use std::{mem, net::Shutdown};
 
 use rustix::event::epoll::{self, EventFlags as Flags};
-use websocket_proto::{Event, RecvBuf};
+use websocket_proto::Event;
 
-use super::peers::Phase;
 use super::{App, Epoll, HEAD, HIGH_WATER, LARGE, LINGER, LISTENER, READ, TURN, data};
+use super::{peers::Phase, socket::read};
 
 impl<A: App> Epoll<A> {
     /// Reads if the socket is `readable`, and takes events.
@@ -148,17 +147,5 @@ impl<A: App> Epoll<A> {
         self.peers.slots[key] = None;
         self.peers.free.push(key);
         None
-    }
-}
-
-/// Reads once. Returns how many bytes, or `None` if the peer has ended the stream, or is gone.
-fn read(mut socket: &TcpStream, input: &mut RecvBuf, len: usize) -> Option<usize> {
-    match socket.read(input.spare(len)) {
-        Ok(0) => None,
-        Ok(n) => {
-            input.filled(n);
-            Some(n)
-        }
-        Err(error) => (error.kind() == ErrorKind::WouldBlock).then_some(0),
     }
 }

@@ -54,7 +54,7 @@ impl<S: Stream> Socket<S> {
                 }));
             }
             poll_fn(|cx| transport.poll_finish(cx, &mut out)).await; // the response leaves
-            opened.map(|_| None)
+            opened.map(|_| None).map_err(|error| transport.cause(error))
         })
     }
 
@@ -70,7 +70,10 @@ impl<S: Stream> Socket<S> {
         let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
         let mut handshake = client::Handshake::start(request, Seed::from_os()?, config, &mut out)?;
         let ws = loop {
-            match handshake.next(&mut input)? {
+            match handshake
+                .next(&mut input)
+                .map_err(|error| transport.cause(error))?
+            {
                 Some(Outcome::Accepted(ws, response)) => {
                     look(&response);
                     break ws;

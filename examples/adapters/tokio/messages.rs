@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Poll::Ready, Wake, Waker, ready};
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream as Items, task::AtomicWaker};
-use websocket_proto::{CloseCode, CloseFrame, Error, Event, SendError};
+use websocket_proto::{CloseCode, CloseFrame, Error, Event, ProtocolError, SendError};
 
 use super::{HIGH_WATER, Socket, Stream};
 
@@ -65,17 +65,20 @@ impl<S: Stream> Messages<S> {
         let waker = self.waker();
         let cx = &mut Context::from_waker(&waker);
         let socket = &mut self.socket;
-        while socket.out.len() > limit || limit == 0 && socket.transport.unflushed {
+        while socket.out.len() > limit || limit == 0 && socket.transport.writing.unflushed {
             if socket.ws.is_done() {
                 ready!(socket.transport.poll_finish(cx, &mut socket.out));
                 break;
             }
             ready!(socket.poll_wait(cx));
         }
-        match &socket.transport.error {
-            Some(error) => Ready(Err(std::io::Error::from(error.kind()).into())),
-            None => Ready(Ok(())),
+        if let Some(kind) = socket.transport.writing.failed {
+            return Ready(Err(std::io::Error::from(kind).into()));
         }
+        // The stream was ended before all has left.
+        let lost = socket.out.len() > limit;
+        let error = socket.ws.error().unwrap_or(ProtocolError::EndOfStream);
+        Ready(if lost { Err(error.into()) } else { Ok(()) })
     }
 }
 

@@ -1,15 +1,16 @@
 //! Two tasks: one reads, the other writes.
 
 use std::future::{pending, poll_fn};
-use std::{io, pin::Pin};
+use std::io;
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::AsyncRead;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::{Instant, sleep_until};
 use tokio::{select, task::coop};
-use websocket_proto::{Error, Event, Notes, ProtocolError, RecvBuf, RecvHalf};
+use websocket_proto::{Error, Event, Notes, RecvBuf, RecvHalf};
 
-use super::{Socket, Writer, transport::FINISH};
+use super::transport::{FINISH, cause, poll_read};
+use super::{Socket, Writer};
 
 impl<S> Socket<S> {
     /// Splits the socket for two tasks: see [`Reader::recv`] and [`Writer::run`]. `halves` splits the
@@ -35,7 +36,7 @@ impl<S> Socket<S> {
             ws: send,
             stream,
             out: self.out,
-            unflushed: self.transport.unflushed,
+            writing: self.transport.writing,
             start: self.transport.start,
             notes,
         };
@@ -84,10 +85,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             Ok(event) => Ok(event),
             Err(error) => {
                 self.link.finish(&mut self.ws).await;
-                match self.link.error.take() {
-                    Some(cause) if error == ProtocolError::EndOfStream => Err(cause.into()),
-                    _ => Err(error.into()),
-                }
+                Err(cause(error, &mut self.link.error))
             }
         }
     }
@@ -113,14 +111,11 @@ impl<R: AsyncRead + Unpin> Link<R> {
     async fn wait(&mut self, ws: &mut RecvHalf, input: &mut RecvBuf) {
         self.tell(ws);
         let read = poll_fn(|cx| {
-            let mut room = ReadBuf::new(input.spare(input.read_size()));
-            let result = Pin::new(&mut self.stream).poll_read(cx, &mut room);
-            let n = room.filled().len();
-            input.filled(n);
+            let result = poll_read(cx, &mut self.stream, input);
             if result.is_pending() {
                 input.release(); // a connection that waits needs no memory for messages
             }
-            result.map(|result| result.map(|()| n == 0))
+            result.map_ok(|n| n == 0)
         });
         select! {
             permit = self.notes.reserve(), if self.held.is_some() => {

@@ -6,7 +6,7 @@ use std::{io, pin::Pin, time::Duration};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
-use websocket_proto::{Error, ProtocolError, RecvBuf};
+use websocket_proto::{Error, Fault, RecvBuf};
 
 /// How long the peer may take to end the stream after the end of the connection.
 pub(super) const FINISH: Duration = Duration::from_secs(5);
@@ -20,10 +20,11 @@ pub(super) struct Transport<S> {
     /// The clock of tokio, which tests can pause.
     pub(super) start: Instant,
     timer: Pin<Box<Sleep>>,
-    /// The stream has a buffer of its own, as TLS has, and it was not flushed.
-    pub(super) unflushed: bool,
+    pub(super) writing: Writing,
     /// The first error. The engine only knows that the stream has ended.
-    pub(super) error: Option<io::Error>,
+    error: Option<io::Error>,
+    /// An error was returned. It comes once.
+    pub(super) told: bool,
     end: End,
 }
 
@@ -51,8 +52,9 @@ impl<S: Stream> Transport<S> {
             stream,
             start: Instant::now(),
             timer: Box::pin(sleep(Duration::ZERO)),
-            unflushed: false,
+            writing: Writing::default(),
             error: None,
+            told: false,
             end: End::No,
         }
     }
@@ -89,7 +91,7 @@ impl<S: Stream> Transport<S> {
     /// Writes `out`, and flushes the stream. If that fails, what the peer has sent before, such as a
     /// Close frame, is still read.
     fn poll_flush(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> Poll<()> {
-        if let Err(error) = ready!(poll_write(cx, &mut self.stream, out, &mut self.unflushed)) {
+        if let Err(error) = ready!(self.writing.poll(cx, &mut self.stream, out)) {
             self.error.get_or_insert(error);
         }
         Ready(())
@@ -97,14 +99,13 @@ impl<S: Stream> Transport<S> {
 
     /// Returns the number of bytes; 0 at the end of the stream and after an error.
     fn poll_read(&mut self, cx: &mut Context<'_>, input: &mut RecvBuf) -> Poll<usize> {
-        let mut room = ReadBuf::new(input.spare(input.read_size()));
-        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room));
-        let n = room.filled().len();
-        input.filled(n);
-        if let Err(error) = result {
-            self.error.get_or_insert(error);
-        }
-        Ready(n)
+        Ready(match ready!(poll_read(cx, &mut self.stream, input)) {
+            Ok(n) => n,
+            Err(error) => {
+                self.error.get_or_insert(error);
+                0
+            }
+        })
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, deadline: Option<Duration>) -> Poll<()> {
@@ -123,12 +124,9 @@ impl<S: Stream> Transport<S> {
         matches!(self.end, End::Over)
     }
 
-    /// If the engine only knows that the stream has ended: the error that ended it.
-    pub(super) fn cause(&mut self, error: ProtocolError) -> Error {
-        match self.error.take() {
-            Some(cause) if error == ProtocolError::EndOfStream => cause.into(),
-            _ => error.into(),
-        }
+    /// See [`cause`].
+    pub(super) fn cause(&mut self, error: impl Into<Error>) -> Error {
+        cause(error, &mut self.error)
     }
 
     /// Ends the stream in order: flushes, shuts down writing (TLS then sends close_notify), and reads
@@ -146,7 +144,8 @@ impl<S: Stream> Transport<S> {
                 self.end = End::Over;
             } else if let End::Flush(at) = self.end {
                 ready!(self.poll_flush(cx, out));
-                let shut = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
+                let stream = &mut self.stream;
+                let shut = ready!(again(|| Pin::new(&mut *stream).poll_shutdown(cx)));
                 self.end = shut.map_or(End::Over, |()| End::Drain(at));
             } else if ready!(self.poll_read(cx, &mut RecvBuf::new())) == 0 {
                 self.end = End::Over;
@@ -155,28 +154,85 @@ impl<S: Stream> Transport<S> {
     }
 }
 
-/// Writes `out`, and flushes the stream. After an error `out` is empty, because the peer does not read.
-pub(super) fn poll_write(
-    cx: &mut Context<'_>,
-    stream: &mut (impl AsyncWrite + Unpin),
-    out: &mut BytesMut,
-    unflushed: &mut bool,
-) -> Poll<io::Result<()>> {
-    while !out.is_empty() {
-        *unflushed = true;
-        match ready!(Pin::new(&mut *stream).poll_write(cx, out)) {
-            Ok(n @ 1..) => out.advance(n),
-            failed => {
-                out.clear();
-                *unflushed = false;
-                return Ready(failed.and(Err(io::ErrorKind::WriteZero.into())));
+/// The state of the writing side of a stream.
+#[derive(Default)]
+pub(super) struct Writing {
+    /// The stream has a buffer of its own, as TLS has, and it was not flushed.
+    pub(super) unflushed: bool,
+    /// A write has failed. What is written after it could follow a part of a frame.
+    pub(super) failed: Option<io::ErrorKind>,
+}
+
+impl Writing {
+    /// Writes `out`, and flushes the stream. After an error nothing is written any more, and `out` is
+    /// empty. The error comes once.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut (impl AsyncWrite + Unpin),
+        out: &mut BytesMut,
+    ) -> Poll<io::Result<()>> {
+        if self.failed.is_some() {
+            out.clear();
+        }
+        let result = ready!(self.poll_all(cx, stream, out));
+        if let Err(error) = &result {
+            out.clear();
+            self.unflushed = false;
+            self.failed = Some(error.kind());
+        }
+        Ready(result)
+    }
+
+    fn poll_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut (impl AsyncWrite + Unpin),
+        out: &mut BytesMut,
+    ) -> Poll<io::Result<()>> {
+        while !out.is_empty() {
+            self.unflushed = true;
+            match ready!(again(|| Pin::new(&mut *stream).poll_write(cx, out)))? {
+                0 => return Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => out.advance(n),
             }
         }
+        if self.unflushed {
+            ready!(again(|| Pin::new(&mut *stream).poll_flush(cx)))?;
+            self.unflushed = false;
+        }
+        Ready(Ok(()))
     }
-    if *unflushed {
-        let flushed = ready!(Pin::new(stream).poll_flush(cx));
-        *unflushed = false;
-        return Ready(flushed);
+}
+
+/// Reads once. Returns the number of bytes.
+pub(super) fn poll_read(
+    cx: &mut Context<'_>,
+    stream: &mut (impl AsyncRead + Unpin),
+    input: &mut RecvBuf,
+) -> Poll<io::Result<usize>> {
+    let mut room = ReadBuf::new(input.spare(input.read_size()));
+    let result = again(|| Pin::new(&mut *stream).poll_read(cx, &mut room));
+    let n = room.filled().len();
+    input.filled(n);
+    result.map_ok(|()| n)
+}
+
+/// Polls until no signal interrupts the call.
+pub(super) fn again<T>(mut poll: impl FnMut() -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    loop {
+        match poll() {
+            Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
-    Ready(Ok(()))
+}
+
+/// If the engine only knows that nothing arrives any more: the error of the stream that tells why.
+pub(super) fn cause(error: impl Into<Error>, stream: &mut Option<io::Error>) -> Error {
+    let error = error.into();
+    match stream.take() {
+        Some(cause) if error.fault() == Fault::Transport => cause.into(),
+        _ => error,
+    }
 }

@@ -1,27 +1,23 @@
 //! The task that writes: see [`Socket::split`](super::Socket::split).
 
-use std::future::poll_fn;
+use std::{future::poll_fn, pin::Pin};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use websocket_proto::{CloseCode, Error, Notes, ReadyState, SendError, SendHalf};
 
-use super::{
-    HIGH_WATER,
-    split::at,
-    transport::{FINISH, poll_write},
-};
+use super::transport::{FINISH, Writing, again, cause};
+use super::{HIGH_WATER, split::at};
 
 /// The half that sends, keeps the time and decides when the connection is over.
 pub struct Writer<W> {
     pub(super) ws: SendHalf,
     pub(super) stream: W,
     pub(super) out: BytesMut,
-    /// See `poll_write`.
-    pub(super) unflushed: bool,
+    pub(super) writing: Writing,
     pub(super) start: Instant,
     pub(super) notes: mpsc::Receiver<Notes>,
 }
@@ -40,14 +36,14 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         mut messages: mpsc::Receiver<M>,
         mut send: impl FnMut(&mut SendHalf, &mut BytesMut, M) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        let (mut failed, mut unflushed) = (Ok(()), self.unflushed);
+        let (mut failed, mut broken) = (Ok(()), None);
         let Self {
             ws,
             stream,
             out,
+            writing,
             start,
             notes,
-            ..
         } = &mut self;
         while !ws.is_done() {
             let deadline = ws
@@ -66,9 +62,10 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
                     }
                 }
                 // If the stream fails, the reader notices as well, and tells how it ended.
-                _ = poll_fn(|cx| poll_write(cx, stream, out, &mut unflushed)),
-                    if unflushed || !out.is_empty() =>
+                written = poll_fn(|cx| writing.poll(cx, stream, out)),
+                    if writing.unflushed || !out.is_empty() =>
                 {
+                    broken = broken.or(written.err());
                     *out = BytesMut::new(); // a connection that waits needs no memory for it
                 }
                 message = messages.recv(), if may_send => {
@@ -96,11 +93,12 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             }
         }
         let finish = async {
-            stream.write_all_buf(out).await?;
-            stream.shutdown().await
+            poll_fn(|cx| writing.poll(cx, stream, out)).await?;
+            poll_fn(|cx| again(|| Pin::new(&mut *stream).poll_shutdown(cx))).await
         };
         let _ = timeout(FINISH, finish).await;
         failed?;
-        ws.error().map_or(Ok(()), |error| Err(error.into()))
+        ws.error()
+            .map_or(Ok(()), |error| Err(cause(error, &mut broken)))
     }
 }

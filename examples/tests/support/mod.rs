@@ -11,6 +11,8 @@ use tokio::io::{
 use tokio::time::timeout;
 use websocket_proto::{Config, Connection, Event, RecvBuf, Role, Seed};
 
+pub mod line;
+pub mod peer;
 #[path = "../../../tests/support/wire.rs"]
 pub mod wire;
 

@@ -1,0 +1,395 @@
+//! A stream in memory whose n-th operation fails, for every n, and what must hold whatever happens.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
+
+use websocket_proto::handshake::client::ResponseError;
+use websocket_proto::handshake::server::RequestError;
+use websocket_proto::{Error, ProtocolError};
+
+use super::peer::{Peer, Talk};
+
+/// What one operation does instead of its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Reads or writes one byte.
+    Short,
+    WouldBlock,
+    Interrupted,
+    /// `Ok(0)`: the end of the stream, or a write that takes nothing.
+    Zero,
+    Fails(ErrorKind),
+}
+
+pub const FAULTS: [Fault; 7] = [
+    Fault::Short,
+    Fault::WouldBlock,
+    Fault::Interrupted,
+    Fault::Zero,
+    Fault::Fails(ErrorKind::ConnectionReset),
+    Fault::Fails(ErrorKind::BrokenPipe),
+    Fault::Fails(ErrorKind::Other),
+];
+
+/// The faults at operations, counted from 0.
+pub type Plan = Vec<(usize, Fault)>;
+
+/// Bytes of the longest read and write.
+pub const CHUNK: usize = 16 << 10;
+
+/// More operations than any run needs. With short reads and writes, a run needs a few hundred.
+const ENDLESS: usize = 2000;
+
+/// A stream and its peer. Operations return `WouldBlock` if they are to be tried again.
+pub struct Line {
+    /// What is tested, for messages.
+    name: String,
+    plan: Plan,
+    pub peer: Peer,
+    pub ops: usize,
+    /// The stream sends only what was flushed, as TLS does, or what fills its buffer.
+    pub has_buffer: bool,
+    unflushed: Vec<u8>,
+    /// `WouldBlock` means that a time limit has passed, so a write has failed.
+    pub has_time_limits: bool,
+    /// The adapter tells only that the stream has ended.
+    pub hides_errors: bool,
+    pub was_read: bool,
+    pub shut: bool,
+    /// What has failed: reads, writes, and the shutdown. `None` is the end of the stream.
+    failed_read: Option<Option<ErrorKind>>,
+    failed_write: Option<ErrorKind>,
+    failed_shutdown: bool,
+    /// Of the task that waits for the peer.
+    pub waker: Option<Waker>,
+}
+
+impl Line {
+    pub fn new(name: &str, talk: Talk, peer: Peer, plan: &[(usize, Fault)]) -> Self {
+        Self {
+            name: format!("{name} {talk:?}"),
+            plan: plan.to_vec(),
+            peer,
+            ops: 0,
+            has_buffer: true,
+            unflushed: Vec::new(),
+            has_time_limits: false,
+            hides_errors: false,
+            was_read: false,
+            shut: false,
+            failed_read: None,
+            failed_write: None,
+            failed_shutdown: false,
+            waker: None,
+        }
+    }
+
+    /// Counts an operation, and returns its fault.
+    fn next(&mut self) -> Option<Fault> {
+        let n = self.ops;
+        self.ops += 1;
+        assert!(n < ENDLESS, "{self}: it goes on for ever");
+        self.plan.iter().find(|it| it.0 == n).map(|it| it.1)
+    }
+
+    /// `Ok(None)`: the peer has nothing to say.
+    pub fn read(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
+        assert!(!room.is_empty(), "{self}: a read without room");
+        let max = match self.next() {
+            None => CHUNK,
+            Some(Fault::Short) => 1,
+            Some(Fault::WouldBlock) => return Err(ErrorKind::WouldBlock.into()),
+            Some(Fault::Interrupted) => return Err(ErrorKind::Interrupted.into()),
+            Some(Fault::Zero) => {
+                self.failed_read.get_or_insert(None);
+                return Ok(Some(0));
+            }
+            Some(Fault::Fails(kind)) => {
+                self.failed_read = Some(Some(kind));
+                return Err(kind.into());
+            }
+        };
+        if self.failed_read.is_some() {
+            return Ok(Some(0));
+        }
+        let max = room.len().min(max);
+        // After a failed write the peer is gone, but what it has sent before is there.
+        let gone = self.failed_write.is_some() || self.failed_shutdown;
+        match self.peer.take(&mut room[..max]) {
+            0 if self.peer.ended || gone => Ok(Some(0)),
+            0 => Ok(None),
+            n => {
+                self.was_read = true;
+                Ok(Some(n))
+            }
+        }
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(!bytes.is_empty(), "{self}: a write of nothing");
+        assert!(!self.shut, "{self}: a write after the shutdown");
+        assert_eq!(
+            self.failed_write, None,
+            "{self}: a write after a failed one"
+        );
+        let max = match self.next() {
+            None => CHUNK,
+            Some(Fault::Short) => 1,
+            Some(Fault::Zero) => {
+                self.fail(Fault::Fails(ErrorKind::WriteZero));
+                return Ok(0);
+            }
+            Some(fault) => return Err(self.fail(fault)),
+        };
+        let n = bytes.len().min(max);
+        self.unflushed.extend_from_slice(&bytes[..n]);
+        if self.unflushed.len() > CHUNK || !self.has_buffer {
+            self.deliver();
+        }
+        Ok(n)
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self.next() {
+            Some(fault @ (Fault::WouldBlock | Fault::Interrupted | Fault::Fails(_))) => {
+                Err(self.fail(fault))
+            }
+            _ => {
+                self.deliver();
+                Ok(())
+            }
+        }
+    }
+
+    pub fn shutdown(&mut self) -> io::Result<()> {
+        let before = self.failed_write;
+        match self.next() {
+            Some(fault @ (Fault::WouldBlock | Fault::Interrupted | Fault::Fails(_))) => {
+                let error = self.fail(fault);
+                self.failed_shutdown |= self.failed_write != before;
+                self.failed_write = before;
+                Err(error)
+            }
+            _ => {
+                self.deliver();
+                self.shut = true;
+                self.peer.end_of_stream();
+                Ok(())
+            }
+        }
+    }
+
+    fn fail(&mut self, fault: Fault) -> io::Error {
+        let (kind, harmless) = match fault {
+            Fault::Interrupted => (ErrorKind::Interrupted, true),
+            Fault::WouldBlock => (ErrorKind::WouldBlock, !self.has_time_limits),
+            Fault::Fails(kind) => (kind, false),
+            Fault::Short | Fault::Zero => unreachable!("it does some work"),
+        };
+        if !harmless {
+            self.failed_write = Some(match kind {
+                ErrorKind::WouldBlock => ErrorKind::TimedOut,
+                kind => kind,
+            });
+            self.unflushed.clear();
+            if let Some(waker) = self.waker.take() {
+                waker.wake(); // the peer is gone
+            }
+        }
+        kind.into()
+    }
+
+    fn deliver(&mut self) {
+        self.peer.receive(&self.unflushed);
+        self.unflushed.clear();
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} with {:?}, operation {}",
+            self.name, self.plan, self.ops
+        )
+    }
+}
+
+/// One end of a line. The test keeps another one.
+#[derive(Clone)]
+pub struct End(pub Arc<Mutex<Line>>);
+
+impl End {
+    pub fn new(line: Line) -> Self {
+        Self(Arc::new(Mutex::new(line)))
+    }
+
+    pub fn line(&self) -> MutexGuard<'_, Line> {
+        self.0.lock().expect("no panic")
+    }
+
+    /// After the end of the program: it must have dropped its stream.
+    pub fn into_run(self, log: Log, result: Result<(), Error>) -> Run {
+        let line = Arc::into_inner(self.0).expect("the stream is kept");
+        let line = line.into_inner().expect("no panic");
+        Run { log, result, line }
+    }
+}
+
+/// Blocks: that the peer has nothing to say is a failure of the test.
+impl Read for End {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let mut line = self.line();
+        let read = line.read(room)?;
+        Ok(read.unwrap_or_else(|| panic!("{line}: it waits for ever")))
+    }
+}
+
+impl Write for End {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.line().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.line().flush()
+    }
+}
+
+/// What the application has seen and done.
+#[derive(Default)]
+pub struct Log {
+    /// What has arrived, without pings and pongs.
+    pub got: Vec<String>,
+    /// What was sent, without pings and pongs.
+    pub sent: Vec<String>,
+    /// The handshake was complete.
+    pub opened: bool,
+}
+
+impl Log {
+    /// The Close frame that tells the peer what was wrong was sent.
+    pub fn failed(&mut self, error: &Error) {
+        if let Error::Protocol(error) = error
+            && let Some(code) = error.close_code()
+        {
+            self.sent.push(format!("close {}", u16::from(code)));
+        }
+    }
+}
+
+/// A program that talks over a stream until the connection is over.
+pub struct Run {
+    pub log: Log,
+    pub result: Result<(), Error>,
+    pub line: Line,
+}
+
+impl Run {
+    /// Compares a run with the one without a fault.
+    pub fn check(&self, usual: &Self) {
+        let Self { log, result, line } = self;
+        let is_prefix = |of: &[String], all: &[String]| all.starts_with(of);
+        assert!(is_prefix(&log.got, &usual.log.got), "{line}: {:?}", log.got);
+        let heard = &line.peer.heard;
+        assert!(
+            is_prefix(heard, &log.sent),
+            "{line}: {heard:?}, not {:?}, {result:?}",
+            log.sent
+        );
+        let wrong = line
+            .peer
+            .error
+            .filter(|it| *it != ProtocolError::EndOfStream);
+        assert_eq!(wrong, None, "{line}");
+
+        if line.failed_write.is_none() {
+            assert_eq!(*heard, log.sent, "{line}: not flushed");
+            let ends = log.opened && !line.failed_shutdown;
+            assert!(line.shut || !ends, "{line}: no orderly end");
+        }
+        let failed = line.failed_read.is_some() || line.failed_write.is_some();
+        if !failed {
+            let pongs = [line.peer.pongs, usual.line.peer.pongs].map(|it| it > 0);
+            assert_eq!(pongs[0], pongs[1], "{line}: pings are not answered");
+            assert_eq!(log.got, usual.log.got, "{line}");
+            assert_eq!(log.sent, usual.log.sent, "{line}");
+            let results = (shown(result), shown(&usual.result));
+            assert_eq!(results.0, results.1, "{line}");
+        }
+        match result {
+            // It was over when the stream failed. Or it had not begun, as with a health check.
+            Ok(()) => assert!(
+                log.got == usual.log.got || !line.was_read,
+                "{line}: no error"
+            ),
+            Err(error) => {
+                let known = shown(result) == shown(&usual.result);
+                assert!(known || self.is_named(error), "{line}: {error:?}");
+            }
+        }
+    }
+
+    /// Whether the error is one of those with which the stream has failed.
+    fn is_named(&self, error: &Error) -> bool {
+        let kinds = [self.line.failed_read, self.line.failed_write.map(Some)];
+        kinds.into_iter().flatten().any(|kind| match (kind, error) {
+            (Some(kind), Error::Io(error)) => error.kind() == kind,
+            (
+                kind,
+                Error::Protocol(ProtocolError::EndOfStream)
+                | Error::Request(RequestError::EndOfStream)
+                | Error::Response(ResponseError::EndOfStream),
+            ) => kind.is_none() || self.line.hides_errors,
+            _ => false,
+        })
+    }
+}
+
+fn shown(result: &Result<(), Error>) -> String {
+    format!("{result:?}")
+}
+
+/// Runs a program with every fault at every operation, until it needs no more operations. Returns
+/// the number of runs.
+pub fn each_fault(run: impl Fn(&[(usize, Fault)]) -> Run) -> usize {
+    let usual = run(&[]);
+    usual.check(&usual);
+    let mut runs = 0;
+    for fault in FAULTS {
+        for n in 0.. {
+            let run = run(&[(n, fault)]);
+            run.check(&usual);
+            runs += 1;
+            if run.line.ops <= n {
+                break;
+            }
+        }
+    }
+    runs
+}
+
+/// The same with two faults, of which the first one does not end the stream.
+pub fn each_pair(run: impl Fn(&[(usize, Fault)]) -> Run) -> usize {
+    let usual = run(&[]);
+    let mut runs = 0;
+    for first in &FAULTS[..3] {
+        for second in FAULTS {
+            for n in 0..=usual.line.ops {
+                for m in n + 1.. {
+                    let run = run(&[(n, *first), (m, second)]);
+                    run.check(&usual);
+                    runs += 1;
+                    if run.line.ops <= m {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    runs
+}
