@@ -1,0 +1,133 @@
+//! What an outcome means.
+use std::fmt;
+
+use super::attack::Want;
+use super::exchange::End;
+use super::hear::Seen;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    Pass,
+    /// Not as the rule says, but harmless: another status or code, TCP closed without a word, or
+    /// the rule is no MUST.
+    NonStrict,
+    Fail,
+    /// It could not be played.
+    Skipped,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pass => "PASS",
+            Self::NonStrict => "NON-STRICT",
+            Self::Fail => "FAIL",
+            Self::Skipped => "-",
+        })
+    }
+}
+
+/// What every endless text and every probe ends with.
+pub const PROBE: &str = "is anybody there?";
+
+/// Judges what was seen, and says it in words.
+pub fn judge(want: &Want, lenient: bool, seen: &Seen) -> (Verdict, String) {
+    if seen.not_agreed {
+        return (Verdict::Skipped, "compression is not agreed on".into());
+    }
+    let verdict = match strict(want, seen) {
+        Verdict::Fail if lenient => Verdict::NonStrict,
+        verdict => verdict,
+    };
+    (verdict, outcome(seen))
+}
+
+fn strict(want: &Want, seen: &Seen) -> Verdict {
+    use Verdict::{Fail, NonStrict, Pass};
+    // A Close frame, no response or a closed stream are no success, but the peer is safe.
+    let is_refused = seen.status.is_some_and(|status| status >= 400);
+    let is_dropped = seen.end == Some(End::Tcp) && seen.close.is_none();
+    let has_failed = is_dropped || seen.close.is_some_and(|code| !matches!(code, 1000 | 1005));
+    let has_refused = is_refused || seen.status.is_none() && is_dropped;
+    if seen.illegal.is_some() {
+        return Fail;
+    }
+    match want {
+        Want::Refused(statuses) | Want::RefusedWithoutBody(statuses) => match seen.status {
+            Some(_) if matches!(want, Want::RefusedWithoutBody(_)) && seen.body > 0 => Fail,
+            Some(status) if statuses.contains(&status) => Pass,
+            _ if has_refused => NonStrict,
+            _ => Fail,
+        },
+        Want::Declined => match seen.status {
+            Some(101) if seen.extensions.is_none() => Pass,
+            Some(101) => Fail,
+            _ if has_refused => NonStrict,
+            _ => Fail,
+        },
+        Want::NotOpened => match seen.end {
+            Some(End::Tcp) if seen.received == 0 => Pass,
+            _ if has_failed => NonStrict,
+            _ => Fail,
+        },
+        Want::Failed(codes) => match seen.close {
+            Some(code) if codes.contains(&code) && seen.messages.is_empty() => Pass,
+            _ if has_failed && seen.messages.is_empty() => NonStrict,
+            _ => Fail,
+        },
+        Want::Served(answers) => match () {
+            () if has_answers(answers, seen) && has_ended(seen) => Pass,
+            () if matches!(seen.close, Some(1008 | 1009 | 1013)) => NonStrict,
+            () => Fail,
+        },
+        Want::Either(answers, codes) => match seen.close {
+            Some(_) if has_answers(answers, seen) => Pass,
+            Some(code) if codes.contains(&code) => Pass,
+            _ if has_failed => NonStrict,
+            _ => Fail,
+        },
+        Want::Silent if seen.count + seen.pongs > 0 => Fail,
+        Want::Silent if seen.close.is_some() || is_dropped => Pass,
+        Want::Silent => NonStrict,
+        Want::Survived => Pass, // the witnesses, the time and the memory decide
+        Want::Ended if seen.end == Some(End::Tcp) => Pass,
+        Want::Ended => NonStrict,
+    }
+}
+
+/// Whether the connection was closed without an accusation.
+fn has_ended(seen: &Seen) -> bool {
+    (seen.close).is_some_and(|code| !matches!(code, 1002 | 1007..=1009))
+}
+
+/// Whether the answers came in this order. Others may come between them: a chat sends what others
+/// say, and a name in front of each line.
+fn has_answers(answers: &[String], seen: &Seen) -> bool {
+    let mut messages = seen.messages.iter();
+    let mut has = |answer: &String| messages.any(|message| message.ends_with(&**answer));
+    answers.iter().all(&mut has)
+}
+
+fn outcome(seen: &Seen) -> String {
+    if let Some(illegal) = &seen.illegal {
+        return format!("sent something illegal: {illegal}");
+    }
+    let answers = match (seen.count, seen.pongs) {
+        (0, 0) => String::new(),
+        (0, pongs) => format!("{pongs} pongs, "),
+        (count, 0) => format!("{count} messages, "),
+        (count, pongs) => format!("{count} messages, {pongs} pongs, "),
+    };
+    let stuck = " while it took no more bytes";
+    match (seen.status, seen.close, seen.end) {
+        (Some(status), _, _) if status != 101 => format!("refused with {status}"),
+        (_, Some(1005), _) => format!("{answers}closed without a code"),
+        (_, Some(code), _) => format!("{answers}closed with {code}"),
+        (None, None, Some(End::Tcp)) => "closed TCP without a response".into(),
+        (_, _, Some(End::Tcp)) => format!("{answers}closed TCP"),
+        (None, _, Some(End::Stuck)) => format!("no response{stuck}"),
+        (None, ..) => "no response".into(),
+        (_, _, Some(End::Stuck)) => format!("{answers}open{stuck}"),
+        _ => format!("{answers}open and silent"),
+    }
+}
