@@ -2,7 +2,8 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use crate::server::{Server, Times};
+use crate::exchange::Times;
+use crate::server::Server;
 
 pub const USAGE: &str = "\
 usage: hostile server [OPTIONS] ws://127.0.0.1:9001   attacks a server
@@ -27,7 +28,7 @@ notice anything.
   --count N                  how much of each a flood sends; default: 1000000
   --wait SECONDS             a peer that is silent for so long hangs; default: 1.5
   --patience SECONDS         also plays attacks that drip, and waits so long for their end
-  --memory MIB               FAIL if an attack makes the server grow by more; default: 64
+  --memory MIB               FAIL if an attack makes the server grow by more; default: 128
 
 For clients:
   --listen ADDRESS           default: 127.0.0.1:0. Each connection gets the next attack
@@ -35,8 +36,6 @@ For clients:
 
 For cost:
   --seconds SECONDS          for each row and server; default: 3
-  --markdown                 prints a table in Markdown
-
 Exit status: 0 if all attacks have passed, 1 if one failed, 2 for wrong usage.";
 
 #[derive(Clone, PartialEq)]
@@ -64,7 +63,6 @@ pub struct Options {
     pub listen: String,
     pub run: Option<String>,
     pub seconds: Duration,
-    pub markdown: bool,
     any_host: bool,
 }
 
@@ -85,11 +83,10 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             wait: Duration::from_millis(1500),
             patience: None,
         },
-        memory: 64 << 20,
+        memory: 128 << 20,
         listen: "127.0.0.1:0".into(),
         run: None,
         seconds: Duration::from_secs(3),
-        markdown: false,
         any_host: false,
     };
     let mut args = args.peekable();
@@ -108,7 +105,6 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--json" => options.json = true,
             "--strict" => options.strict = true,
             "--same-origin" => options.same_origin = true,
-            "--markdown" => options.markdown = true,
             "--i-may-test-this-host" => options.any_host = true,
             "--only" => options.only.extend(value()?.split(',').map(String::from)),
             "--start" => options.start.push(named(&value()?)),

@@ -4,6 +4,7 @@ use std::time::Duration;
 use websocket_proto::deflate::Params;
 
 /// One row of the tables.
+#[derive(Clone)]
 pub struct Attack {
     /// `group/what-is-sent`.
     pub name: String,

@@ -13,6 +13,15 @@ const PAUSE: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_millis(10);
 const CHUNK: usize = 64 << 10;
 
+/// Times that the user can set.
+#[derive(Clone, Copy)]
+pub struct Times {
+    /// A peer that is silent for so long hangs.
+    pub wait: Duration,
+    /// For the attacks that are slow themselves.
+    pub patience: Option<Duration>,
+}
+
 /// What to do on one connection.
 #[derive(Default)]
 pub struct Plan<'a> {

@@ -11,26 +11,34 @@ pub const PONG: u8 = 10;
 /// Servers need not see that it is always the same.
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
+/// Who sends the frames.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Side {
+    Client,
+    Server,
+}
+
+impl Side {
+    /// A frame as this side sends it (RFC 6455 §5.1).
+    pub fn frame(self, opcode: u8, payload: impl AsRef<[u8]>) -> Frame {
+        let payload = payload.as_ref().to_vec();
+        let mut header = RawHeader::new(opcode, payload.len() as u64);
+        header.mask = (self == Self::Client).then_some(KEY);
+        Frame { header, payload }
+    }
+
+    pub fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
 #[derive(Clone)]
 pub struct Frame {
     pub header: RawHeader,
     payload: Vec<u8>,
-}
-
-/// A frame of a client.
-pub fn masked(opcode: u8, payload: impl AsRef<[u8]>) -> Frame {
-    let mut frame = unmasked(opcode, payload);
-    frame.header.mask = Some(KEY);
-    frame
-}
-
-/// A frame of a server.
-pub fn unmasked(opcode: u8, payload: impl AsRef<[u8]>) -> Frame {
-    let payload = payload.as_ref().to_vec();
-    Frame {
-        header: RawHeader::new(opcode, payload.len() as u64),
-        payload,
-    }
 }
 
 /// The payload of a Close frame.

@@ -1,9 +1,10 @@
 //! What the peer does, as a connection of this crate understands it.
 use bytes::BytesMut;
 use websocket_proto::deflate::{DeflateConfig, Params};
-use websocket_proto::{Config, Connection, Event, RecvBuf, Role};
+use websocket_proto::{Config, Connection, Event, RecvBuf, Role, Seed};
 
 use super::exchange::End;
+use super::verdict::PROBE;
 
 /// Messages of which the text is kept.
 const KEPT: usize = 64;
@@ -22,6 +23,8 @@ pub struct Seen {
     /// The last text messages.
     pub messages: Vec<String>,
     pub count: usize,
+    /// The probe came back: the peer goes on after the attack.
+    pub answered: bool,
     pub pongs: usize,
     /// The code of the Close frame, 1005 if it had none.
     pub close: Option<u16>,
@@ -41,23 +44,37 @@ pub struct Ear {
     pub seen: Seen,
 }
 
+/// Limits that nothing of what is heard exceeds.
+pub fn config() -> Config {
+    let mut config = Config::new();
+    config.max_message_size = 1 << 30;
+    config.max_fragments = u32::MAX;
+    config
+}
+
+pub fn deflate_config() -> DeflateConfig {
+    let mut config = DeflateConfig::new();
+    config.max_final_blocks = u32::MAX;
+    config
+}
+
 impl Ear {
-    pub fn new(role: Role, params: Option<Params>) -> Self {
-        let mut config = Config::new();
-        config.max_message_size = 1 << 30;
-        config.max_fragments = u32::MAX;
-        let mut deflate = DeflateConfig::new();
-        deflate.max_final_blocks = u32::MAX;
-        let mut ws = Connection::assume_opened(role, config);
-        if let Some(params) = params {
-            ws = ws.with_deflate(params, deflate);
-        }
+    pub fn new(ws: Connection) -> Self {
         Self {
             ws,
             input: RecvBuf::new(),
             out: BytesMut::new(),
             seen: Seen::default(),
         }
+    }
+
+    /// Hears a server, with compression if it was agreed on. It only listens, so the keys are not used.
+    pub fn client(params: Option<Params>) -> Self {
+        let ws = Connection::assume_opened(Role::Client(Seed::from([0; 32])), config());
+        Self::new(match params {
+            Some(params) => ws.with_deflate(params, deflate_config()),
+            None => ws,
+        })
     }
 
     /// Takes what was read. Returns whether the connection is over.
@@ -83,10 +100,14 @@ impl Ear {
                     if seen.messages.len() == KEPT {
                         seen.messages.remove(0);
                     }
+                    seen.answered |= text.ends_with(PROBE);
                     seen.messages.push(text.into());
                 }
                 Ok(Some(Event::Binary(_))) => seen.count += 1,
-                Ok(Some(Event::Pong(_))) => seen.pongs += 1,
+                Ok(Some(Event::Pong(payload))) => {
+                    seen.answered |= payload == PROBE.as_bytes();
+                    seen.pongs += 1;
+                }
                 Ok(Some(Event::Close(close))) => {
                     seen.close = Some(close.code.map_or(1005, u16::from));
                     if !input.unread().is_empty() {

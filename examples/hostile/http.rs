@@ -3,18 +3,18 @@ use websocket_proto::deflate::Params;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 /// The answer to the key (RFC 6455 §1.3).
-const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// The lines of a request, which can be changed.
+/// A head, whose lines can be changed.
 #[derive(Clone)]
-pub struct Request {
-    pub line: String,
+pub struct Lines {
+    line: String,
     pub lines: Vec<String>,
 }
 
-impl Request {
-    /// A correct handshake (RFC 6455 §4.1).
-    pub fn new(host: &str, path: &str) -> Self {
+impl Lines {
+    /// A correct request (RFC 6455 §4.1).
+    pub fn request(host: &str, path: &str) -> Self {
         let lines = [
             &format!("Host: {host}"),
             "Upgrade: websocket",
@@ -24,6 +24,19 @@ impl Request {
         ];
         Self {
             line: format!("GET {path} HTTP/1.1"),
+            lines: lines.map(String::from).into(),
+        }
+    }
+
+    /// A correct response (§4.2.2), in which [`ACCEPT`] stands for the answer to the key.
+    pub fn response() -> Self {
+        let lines = [
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            &format!("Sec-WebSocket-Accept: {ACCEPT}"),
+        ];
+        Self {
+            line: "HTTP/1.1 101 Switching Protocols".into(),
             lines: lines.map(String::from).into(),
         }
     }
@@ -56,14 +69,14 @@ impl Request {
     }
 }
 
-impl From<Request> for Vec<u8> {
-    fn from(request: Request) -> Self {
-        request.ending("\r\n")
+impl From<Lines> for Vec<u8> {
+    fn from(lines: Lines) -> Self {
+        lines.ending("\r\n")
     }
 }
 
 /// What matters of a response.
-pub struct Response {
+pub struct Answer {
     pub status: u16,
     /// It is 101 with a wrong or no `Sec-WebSocket-Accept`.
     pub is_wrong: bool,
@@ -74,12 +87,12 @@ pub struct Response {
 }
 
 /// `None`: the head is not complete.
-pub fn response(bytes: &[u8]) -> Option<Response> {
+pub fn answer(bytes: &[u8]) -> Option<Answer> {
     let len = bytes.windows(4).position(|it| it == b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(&bytes[..len]);
     let status = head.split(' ').nth(1).and_then(|it| it.parse().ok());
     let status = status.filter(|_| head.starts_with("HTTP/1.")).unwrap_or(0);
-    Some(Response {
+    Some(Answer {
         status,
         is_wrong: status == 101 && value(&head, "sec-websocket-accept") != Some(ACCEPT),
         extensions: value(&head, "sec-websocket-extensions").map(String::from),
@@ -87,7 +100,7 @@ pub fn response(bytes: &[u8]) -> Option<Response> {
     })
 }
 
-impl Response {
+impl Answer {
     /// The agreement on compression.
     pub fn agreed(&self, offer: Params) -> Option<Params> {
         Params::agree(&[offer], self.extensions.as_deref()?).ok()

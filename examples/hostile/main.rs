@@ -3,11 +3,14 @@ use std::process::ExitCode;
 use std::{env, fmt::Display};
 
 use args::{Mode, Options};
+use attack::Attack;
 use start::Started;
 
 mod args;
 mod attack;
 mod blocks;
+mod client;
+mod cost;
 mod exchange;
 mod frames;
 mod hear;
@@ -16,6 +19,8 @@ mod process;
 mod report;
 mod server;
 mod start;
+mod tables;
+mod talk;
 mod verdict;
 
 fn main() -> ExitCode {
@@ -29,8 +34,8 @@ fn main() -> ExitCode {
     };
     let result = match options.mode {
         Mode::Server => attack_server(&options),
-        Mode::Client => todo!(),
-        Mode::Cost => todo!(),
+        Mode::Client => attack_clients(&options),
+        Mode::Cost => cost(&options),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -47,10 +52,7 @@ fn usage(error: impl Display) -> ExitCode {
 fn attack_server(options: &Options) -> Result<bool, String> {
     if options.list {
         let server = options.server("ws://127.0.0.1:1")?;
-        let attacks = server::attacks(&server);
-        let chosen = attacks.iter().filter(|it| options.wants(&it.name));
-        chosen.for_each(|it| println!("{:<40} {}", it.name, it.rule));
-        return Ok(true);
+        return Ok(list(options, &server::attacks(&server)));
     }
     let started = options
         .start
@@ -61,4 +63,41 @@ fn attack_server(options: &Options) -> Result<bool, String> {
     let url = url.ok_or("a URL or --start is needed")?;
     let pid = started.as_ref().map(Started::pid).or(options.pid);
     server::run(&options.server(url)?, pid, options)
+}
+
+fn attack_clients(options: &Options) -> Result<bool, String> {
+    match options.list {
+        true => Ok(list(options, &client::attacks(options.count))),
+        false => client::run(options),
+    }
+}
+
+fn list(options: &Options, attacks: &[Attack]) -> bool {
+    let chosen = attacks.iter().filter(|it| options.wants(&it.name));
+    chosen.for_each(|it| println!("{:<40} {}", it.name, it.rule));
+    true
+}
+
+fn cost(options: &Options) -> Result<bool, String> {
+    if options.list {
+        cost::names().for_each(|name| println!("{name}"));
+        return Ok(true);
+    }
+    let start = |(name, command): &(String, String)| Ok((name.clone(), Started::new(command)?));
+    let started: Vec<_> = (options.start.iter().map(start)).collect::<Result<_, String>>()?;
+    let mut targets = Vec::new();
+    for (name, started) in &started {
+        targets.push(cost::Target::new(
+            name,
+            options.server(&started.url)?,
+            started.pid(),
+        ));
+    }
+    if let (Some(url), Some(pid)) = (&options.url, options.pid) {
+        targets.push(cost::Target::new(url, options.server(url)?, pid));
+    }
+    match targets.is_empty() {
+        true => Err("a URL and --pid are needed, or --start".into()),
+        false => cost::run(&targets, options).map(|()| true),
+    }
 }

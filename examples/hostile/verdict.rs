@@ -1,7 +1,7 @@
 //! What an outcome means.
 use std::fmt;
 
-use super::attack::Want;
+use super::attack::{Attack, Want};
 use super::exchange::End;
 use super::hear::Seen;
 
@@ -27,22 +27,24 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What every endless text and every probe ends with.
+/// A text to a server, or a ping to a client, behind the attack. A peer that answers it goes on.
 pub const PROBE: &str = "is anybody there?";
 
 /// Judges what was seen, and says it in words.
-pub fn judge(want: &Want, lenient: bool, seen: &Seen) -> (Verdict, String) {
+pub fn judge(attack: &Attack, seen: &Seen) -> (Verdict, String) {
     if seen.not_agreed {
         return (Verdict::Skipped, "compression is not agreed on".into());
     }
-    let verdict = match strict(want, seen) {
-        Verdict::Fail if lenient => Verdict::NonStrict,
+    let verdict = match strict(attack, seen) {
+        Verdict::Fail if attack.lenient => Verdict::NonStrict,
         verdict => verdict,
     };
-    (verdict, outcome(seen))
+    let accepted = seen.answered && matches!(attack.want, Want::Failed(_));
+    let accepted = if accepted { "accepted: " } else { "" };
+    (verdict, format!("{accepted}{}", outcome(seen)))
 }
 
-fn strict(want: &Want, seen: &Seen) -> Verdict {
+fn strict(attack: &Attack, seen: &Seen) -> Verdict {
     use Verdict::{Fail, NonStrict, Pass};
     // A Close frame, no response or a closed stream are no success, but the peer is safe.
     let is_refused = seen.status.is_some_and(|status| status >= 400);
@@ -52,9 +54,11 @@ fn strict(want: &Want, seen: &Seen) -> Verdict {
     if seen.illegal.is_some() {
         return Fail;
     }
-    match want {
+    let is_served =
+        |answers: &[String]| (seen.answered || attack.incomplete) && has_answers(answers, seen);
+    match &attack.want {
         Want::Refused(statuses) | Want::RefusedWithoutBody(statuses) => match seen.status {
-            Some(_) if matches!(want, Want::RefusedWithoutBody(_)) && seen.body > 0 => Fail,
+            Some(_) if matches!(attack.want, Want::RefusedWithoutBody(_)) && seen.body > 0 => Fail,
             Some(status) if statuses.contains(&status) => Pass,
             _ if has_refused => NonStrict,
             _ => Fail,
@@ -71,17 +75,18 @@ fn strict(want: &Want, seen: &Seen) -> Verdict {
             _ => Fail,
         },
         Want::Failed(codes) => match seen.close {
-            Some(code) if codes.contains(&code) && seen.messages.is_empty() => Pass,
-            _ if has_failed && seen.messages.is_empty() => NonStrict,
+            _ if seen.answered => Fail,
+            Some(code) if codes.contains(&code) => Pass,
+            _ if has_failed => NonStrict,
             _ => Fail,
         },
         Want::Served(answers) => match () {
-            () if has_answers(answers, seen) && has_ended(seen) => Pass,
+            () if is_served(answers) && has_ended(seen) => Pass,
             () if matches!(seen.close, Some(1008 | 1009 | 1013)) => NonStrict,
             () => Fail,
         },
         Want::Either(answers, codes) => match seen.close {
-            Some(_) if has_answers(answers, seen) => Pass,
+            Some(_) if is_served(answers) => Pass,
             Some(code) if codes.contains(&code) => Pass,
             _ if has_failed => NonStrict,
             _ => Fail,
@@ -120,6 +125,7 @@ fn outcome(seen: &Seen) -> String {
     };
     let stuck = " while it took no more bytes";
     match (seen.status, seen.close, seen.end) {
+        (_, None, Some(End::Heard)) => format!("{answers}open"),
         (Some(status), _, _) if status != 101 => format!("refused with {status}"),
         (_, Some(1005), _) => format!("{answers}closed without a code"),
         (_, Some(code), _) => format!("{answers}closed with {code}"),

@@ -1,8 +1,9 @@
 //! Requests: heads that a server refuses, and unusual ones that it accepts.
-use super::{Server, served};
+use super::Server;
 use crate::attack::{Attack, Part, Want};
-use crate::frames::{TEXT, masked};
-use crate::http::Request;
+use crate::frames::{Side, TEXT};
+use crate::http::Lines;
+use crate::tables::{garbage, served};
 
 const BAD: Want = Want::Refused(&[400]);
 const VERSION: Want = Want::Refused(&[400, 426]);
@@ -10,7 +11,7 @@ const TOO_LARGE: Want = Want::Refused(&[400, 414, 431]);
 const FRAMING: &str = "RFC 9112 §6.3";
 
 pub fn attacks(server: &Server) -> Vec<Attack> {
-    let request = || Request::new(&server.host, &server.path);
+    let request = || Lines::request(&server.host, &server.path);
     let mut rows = Vec::new();
     wrong(request, &mut rows);
     syntax(request, &mut rows);
@@ -30,7 +31,7 @@ fn row(name: &str, rule: &'static str, want: Want, head: impl Into<Vec<u8>>) -> 
 }
 
 /// What RFC 6455 §4.2.1 says of the request.
-fn wrong(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
+fn wrong(request: impl Fn() -> Lines, rows: &mut Vec<Attack>) {
     let key = "Sec-WebSocket-Key";
     let version = "Sec-WebSocket-Version";
     let again = |name: &str, value: &str| request().with(format!("{name}: {value}"));
@@ -142,7 +143,7 @@ fn wrong(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
 }
 
 /// What RFC 9112 says of the syntax.
-fn syntax(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
+fn syntax(request: impl Fn() -> Lines, rows: &mut Vec<Attack>) {
     let bytes = |line: &[u8]| {
         let mut head: Vec<u8> = request().into();
         head.truncate(head.len() - 2);
@@ -217,7 +218,7 @@ fn syntax(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
 }
 
 /// A body could be read as frames by one side only.
-fn bodies(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
+fn bodies(request: impl Fn() -> Lines, rows: &mut Vec<Attack>) {
     let smuggling = "Netty GHSA-4mp9-239f-g9hg";
     let refused = Want::Refused(&[400, 411, 413, 501]);
     let head = |lines: &[&str]| lines.iter().fold(request(), |it, line| it.with(*line));
@@ -275,59 +276,59 @@ fn bodies(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
 }
 
 /// Legal requests. A server that refuses them loses users.
-fn unusual(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
-    let frame = masked(TEXT, "early").bytes();
+fn unusual(request: impl Fn() -> Lines, rows: &mut Vec<Attack>) {
+    let frame = Side::Client.frame(TEXT, "early").bytes();
     let early = [&Vec::from(request())[..], &frame].concat();
     let mut lower = request();
     for line in &mut lower.lines {
         let (name, value) = line.split_once(':').expect("a field");
         *line = format!("{}:{value}", name.to_lowercase());
     }
-    let served = || served(&[]);
+    let plain = || served(&[]);
     rows.extend([
         row(
             "first-frame-with-head",
             "RFC 6455 §4.1",
-            super::served(&["early"]),
+            served(&["early"]),
             early,
         ),
         row(
             "upgrade-in-capitals",
             "RFC 6455 §4.2.1",
-            served(),
+            plain(),
             request().set("Upgrade", "WebSocket"),
         ),
         row(
             "keep-alive-too",
             "RFC 6455 §4.2.1",
-            served(),
+            plain(),
             request().set("Connection", "keep-alive, Upgrade"),
         ),
-        row("names-in-lower-case", "RFC 9110 §5.1", served(), lower),
+        row("names-in-lower-case", "RFC 9110 §5.1", plain(), lower),
         row(
             "http-1.2",
             "RFC 9110 §2.5",
-            served(),
+            plain(),
             request().line(|it| it.replace("1.1", "1.2")),
         )
         .lenient(),
         row(
             "empty-list-elements",
             "RFC 9110 §5.6.1",
-            served(),
+            plain(),
             request().set("Upgrade", ", websocket,"),
         )
         .lenient(),
         row(
             "content-length-0",
             "RFC 9112 §6",
-            served(),
+            plain(),
             request().with("Content-Length: 0"),
         ),
         row(
             "subprotocol",
             "RFC 6455 §4.2.2",
-            served(),
+            plain(),
             request().with("Sec-WebSocket-Protocol: unknown"),
         )
         .lenient(),
@@ -337,13 +338,13 @@ fn unusual(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
             Want::Declined,
             request().with("Sec-WebSocket-Extensions: unknown; a=1"),
         ),
-        row("bytewise", "tungstenite CVE-2023-43669", served(), [])
+        row("bytewise", "tungstenite CVE-2023-43669", plain(), [])
             .head_parts(vec![Part::Bytewise(request().into())]),
     ]);
 }
 
 /// Heads near and above the limits of servers: refused or accepted, but in linear time.
-fn large(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
+fn large(request: impl Fn() -> Lines, rows: &mut Vec<Attack>) {
     let fields = |count: usize| (0..count).fold(request(), |it, n| it.with(format!("X-{n}: {n}")));
     let endless = vec![
         Part::Bytes(
@@ -412,7 +413,7 @@ fn large(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
 }
 
 /// Offers of compression that a server must decline, and legal ones.
-fn offers(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
+fn offers(request: impl Fn() -> Lines, rows: &mut Vec<Attack>) {
     let offer = |offer: &str| {
         request().with(format!(
             "Sec-WebSocket-Extensions: permessage-deflate; {offer}"
@@ -448,12 +449,12 @@ fn offers(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
         ("second", "unknown, permessage-deflate"),
     ] {
         let name = format!("offer-{name}");
-        rows.push(row(&name, "RFC 7692 §5", served(&[]), offer(right)));
+        rows.push(row(&name, "RFC 7692 §5", served(&[]), offer(right)).lenient());
     }
 }
 
 /// Cross-site hijacking (RFC 6455 §10.2).
-fn origins(request: impl Fn() -> Request, rows: &mut Vec<Attack>) {
+fn origins(request: impl Fn() -> Lines, rows: &mut Vec<Attack>) {
     for (name, origin) in [
         ("other", "https://evil.example"),
         ("null", "null"),
@@ -480,16 +481,4 @@ impl Attack {
         }
         self
     }
-}
-
-/// Bytes that look random and are always the same, without an end of a line.
-pub fn garbage(len: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let byte = |_| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 56) as u8
-    };
-    (0..len).map(byte).collect()
 }

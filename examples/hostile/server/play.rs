@@ -5,26 +5,16 @@ use std::thread;
 use std::time::Duration;
 
 use websocket_proto::deflate::Params;
-use websocket_proto::{Role, Seed};
 
 use super::Server;
 use crate::attack::{Attack, Head, Part, Want};
-use crate::exchange::{End, Plan, exchange};
-use crate::frames::{CLOSE, TEXT, close, masked};
+use crate::exchange::{End, Plan, Times, exchange};
+use crate::frames::Side;
 use crate::hear::{Ear, Seen};
-use crate::http::{self, Request};
-use crate::verdict::PROBE;
+use crate::http::{self, Lines};
+use crate::talk::talk;
 
 const CONNECT: Duration = Duration::from_secs(2);
-
-/// Times that the user can set.
-#[derive(Clone, Copy)]
-pub struct Times {
-    /// A peer that is silent for so long hangs.
-    pub wait: Duration,
-    /// For the attacks that are slow themselves.
-    pub patience: Option<Duration>,
-}
 
 /// Plays the attack on all its connections. What the first one sees counts.
 pub fn play(server: &Server, attack: &Attack, times: Times) -> io::Result<Seen> {
@@ -54,11 +44,9 @@ fn play_one(server: &Server, attack: &Attack, times: Times) -> io::Result<Seen> 
         Head::Raw(parts) => shake(&stream, parts, None, &plan),
     };
     let (mut ear, end) = opened;
-    let is_open = ear.seen.status == Some(101) && end == End::Heard;
+    let is_open = ear.seen.status == Some(101) && attack.want != Want::Declined;
     if is_open && ear.seen.illegal.is_none() && !ear.seen.not_agreed {
-        let sent = ear.seen.sent;
-        talk(&stream, attack, &mut ear, &plan);
-        ear.seen.sent += sent;
+        talk(Side::Client, &stream, attack, &mut ear, &plan);
     } else {
         ear.seen.end = Some(end);
     }
@@ -66,15 +54,21 @@ fn play_one(server: &Server, attack: &Attack, times: Times) -> io::Result<Seen> 
     Ok(ear.seen)
 }
 
-/// Opens a connection, with compression if the server agrees to it.
-pub fn open(server: &Server, offer: Option<Params>, times: Times) -> io::Result<(TcpStream, Seen)> {
-    let stream = connect(server)?;
+/// Opens a connection for frames. If there is an offer of compression, the server must agree.
+pub fn open(server: &Server, offer: Option<Params>) -> Result<TcpStream, String> {
+    let stream = connect(server).map_err(|error| error.to_string())?;
     let plan = Plan {
-        wait: times.wait,
+        wait: CONNECT,
         ..Plan::default()
     };
     let (ear, _) = shake(&stream, &request(server, offer), offer, &plan);
-    Ok((stream, ear.seen))
+    let _ = stream.set_write_timeout(None);
+    match ear.seen.status {
+        Some(101) if ear.seen.not_agreed => Err("no compression".into()),
+        Some(101) => Ok(stream),
+        Some(status) => Err(format!("refused with {status}")),
+        None => Err("no response".into()),
+    }
 }
 
 pub fn connect(server: &Server) -> io::Result<TcpStream> {
@@ -84,7 +78,7 @@ pub fn connect(server: &Server) -> io::Result<TcpStream> {
 }
 
 fn request(server: &Server, offer: Option<Params>) -> Vec<Part> {
-    let mut request = Request::new(&server.host, &server.path);
+    let mut request = Lines::request(&server.host, &server.path);
     if let Some(offer) = offer {
         request = request.with(format!("Sec-WebSocket-Extensions: {offer}"));
     }
@@ -101,17 +95,23 @@ fn shake(stream: &TcpStream, head: &[Part], offer: Option<Params>, plan: &Plan<'
     let (sent, end) = exchange(stream, &plan, &mut |bytes| {
         // An interim response could come first; nobody sends one.
         received.extend_from_slice(bytes);
-        response = http::response(&received);
+        response = http::answer(&received);
         // A refusal has a body, and then the end.
         response.as_ref().is_some_and(|it| it.status == 101)
     });
     let Some(response) = response else {
-        let mut ear = Ear::new(client(), None);
+        let mut ear = Ear::client(None);
         ear.seen.sent = sent;
         return (ear, end);
     };
-    let agreed = offer.and_then(|offer| response.agreed(offer));
-    let mut ear = Ear::new(client(), agreed);
+    // A raw head can have an offer as well.
+    let any = Params {
+        server_max_window_bits: Some(15),
+        client_max_window_bits: Some(15),
+        ..Params::default()
+    };
+    let agreed = response.agreed(offer.unwrap_or(any));
+    let mut ear = Ear::client(agreed);
     ear.seen.sent = sent;
     ear.seen.status = Some(response.status);
     ear.seen.not_agreed = offer.is_some() && agreed.is_none() && response.status == 101;
@@ -125,34 +125,4 @@ fn shake(stream: &TcpStream, head: &[Part], offer: Option<Params>, plan: &Plan<'
     }
     ear.seen.extensions = response.extensions;
     (ear, end)
-}
-
-/// It only listens: the keys are not used.
-fn client() -> Role {
-    Role::Client(Seed::from([0; 32]))
-}
-
-fn talk(stream: &TcpStream, attack: &Attack, ear: &mut Ear, plan: &Plan<'_>) {
-    let probe = [masked(TEXT, PROBE), masked(CLOSE, close(1000, ""))];
-    let probe: Vec<u8> = probe.iter().flat_map(|frame| frame.bytes()).collect();
-    let mut parts = attack.parts.clone();
-    let mut plan = Plan {
-        deaf: attack.deaf,
-        ..*plan
-    };
-    // Right answers come to everything that was sent: there is no need for a pause before the probe.
-    match attack.want {
-        _ if attack.incomplete || attack.is_slow() => {}
-        Want::Failed(_) => plan.probe = &probe,
-        _ => parts.push(Part::Bytes(probe.clone())),
-    }
-    plan.parts = &parts;
-    let until_end = attack.is_slow();
-    let is_late = attack.want == Want::Silent;
-    let (sent, end) = exchange(stream, &plan, &mut |bytes| {
-        let is_over = ear.hear(bytes);
-        is_over && !until_end && (!is_late || ear.seen.illegal.is_some())
-    });
-    ear.seen.sent = sent;
-    ear.seen.end = Some(end);
 }

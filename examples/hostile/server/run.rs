@@ -2,9 +2,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Server, attacks, play, play::Times, witness};
+use super::{Server, attacks, play::play, witness};
 use crate::args::Options;
 use crate::attack::Attack;
+use crate::exchange::Times;
 use crate::hear::Seen;
 use crate::process::Process;
 use crate::report::{Cost, Report, Row};
@@ -95,7 +96,7 @@ impl All<'_> {
     }
 
     fn judge(&self, attack: &Attack, seen: &Seen, cost: Cost) -> (Verdict, String) {
-        let (verdict, outcome) = judge(&attack.want, attack.lenient, seen);
+        let (verdict, outcome) = judge(attack, seen);
         match cost.memory {
             Some(bytes) if bytes > self.options.memory => (
                 Verdict::Fail,
@@ -176,7 +177,7 @@ impl All<'_> {
             let (verdict, outcome) = match played {
                 Ok(seen) => {
                     cost.sent = seen.sent;
-                    judge(&attack.want, attack.lenient, &seen)
+                    judge(attack, &seen)
                 }
                 Err(error) => (Verdict::Fail, format!("cannot connect: {error}")),
             };

@@ -3,17 +3,17 @@ use std::time::Duration;
 
 use super::Server;
 use crate::attack::{Attack, Part, Want};
-use crate::frames::{CONTINUATION, TEXT, masked, unmasked};
-use crate::http::Request;
+use crate::frames::{CONTINUATION, Side, TEXT};
+use crate::http::Lines;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 pub fn attacks(server: &Server) -> Vec<Attack> {
     let row = |name: &str, rule| Attack::new(format!("slow/{name}"), rule, Want::Ended);
-    let head: Vec<u8> = Request::new(&server.host, &server.path).into();
+    let head: Vec<u8> = Lines::request(&server.host, &server.path).into();
     let start = head[..head.len() - 2].to_vec();
     let drip = |first: Vec<u8>, again: Vec<u8>| Part::Drip(first, again, SECOND);
-    let fragment = masked(CONTINUATION, "a").more().bytes();
+    let fragment = Side::Client.frame(CONTINUATION, "a").more().bytes();
     vec![
         row("head", "half-open peers").head_parts(vec![drip(b"GET".into(), b"a".into())]),
         row("fields", "half-open peers").head_parts(vec![
@@ -21,11 +21,13 @@ pub fn attacks(server: &Server) -> Vec<Attack> {
             drip(b"X-Name: ".into(), b"a\r\nX-Name: ".into()),
         ]),
         row("no-head", "half-open peers").head_parts(Vec::new()),
-        row("payload", "time of a message")
-            .part(drip(masked(TEXT, "").claims(100_000).bytes(), b"a".into())),
+        row("payload", "time of a message").part(drip(
+            Side::Client.frame(TEXT, "").claims(100_000).bytes(),
+            b"a".into(),
+        )),
         row("fragments", "time of a message")
-            .part(drip(masked(TEXT, "a").more().bytes(), fragment)),
+            .part(drip(Side::Client.frame(TEXT, "a").more().bytes(), fragment)),
         row("no-pong", "half-open peers"),
-        row("never-ends-tcp", "RFC 6455 §7.1.1").sends(unmasked(TEXT, "hi")),
+        row("never-ends-tcp", "RFC 6455 §7.1.1").sends(Side::Server.frame(TEXT, "hi")),
     ]
 }

@@ -1,10 +1,10 @@
 //! Compressed messages (RFC 7692).
 use websocket_proto::deflate::Params;
 
-use super::{Server, served, texts};
+use super::{served, texts};
 use crate::attack::{Attack, Head, Want};
 use crate::blocks::{Blocks, Compressor, TAIL, bomb, compressed};
-use crate::frames::{BINARY, CONTINUATION, Frame, PING, TEXT, all, masked};
+use crate::frames::{BINARY, CONTINUATION, Frame, PING, Side, TEXT, all};
 
 const INVALID: Want = Want::Failed(&[1007]);
 const PROTOCOL: Want = Want::Failed(&[1002]);
@@ -16,13 +16,13 @@ const AFTER: [&str; 3] = [
     "the third message",
 ];
 
-pub fn attacks(server: &Server) -> Vec<Attack> {
+pub fn attacks(side: Side, count: usize) -> Vec<Attack> {
     let mut rows = Vec::new();
-    final_blocks(&mut rows);
-    empty(&mut rows);
-    invalid(&mut rows);
-    frames(&mut rows);
-    bombs(server, &mut rows);
+    final_blocks(side, &mut rows);
+    empty(side, &mut rows);
+    invalid(side, &mut rows);
+    frames(side, &mut rows);
+    bombs(side, count, &mut rows);
     rows
 }
 
@@ -37,34 +37,34 @@ fn row(name: &str, rule: &'static str, want: Want, bytes: impl Into<Vec<u8>>) ->
 }
 
 /// A whole compressed text.
-fn text(payload: impl AsRef<[u8]>) -> Frame {
-    masked(TEXT, payload).rsv(4)
+fn text(side: Side, payload: impl AsRef<[u8]>) -> Frame {
+    side.frame(TEXT, payload).rsv(4)
 }
 
 /// Messages of one compressor, and one that is not compressed.
-fn after() -> Vec<u8> {
+fn after(side: Side) -> Vec<u8> {
     let mut compressor = Compressor::new();
     let [first, second, third] = AFTER.map(|text| compressor.message(text.as_bytes()));
     all([
-        text(first),
-        text(second),
-        masked(TEXT, "plain"),
-        text(third),
+        text(side, first),
+        text(side, second),
+        side.frame(TEXT, "plain"),
+        text(side, third),
     ])
 }
 
-fn behind(frame: Frame) -> Vec<u8> {
-    [frame.bytes(), after()].concat()
+fn behind(side: Side, frame: Frame) -> Vec<u8> {
+    [frame.bytes(), after(side)].concat()
 }
 
 fn served_behind(first: &str) -> Want {
     served(&[first, AFTER[0], AFTER[1], "plain", AFTER[2]])
 }
 
-fn final_blocks(rows: &mut Vec<Attack>) {
+fn final_blocks(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 7692 §7.2.3.4";
     let hello = || Blocks::new().fixed(true).literals("Hello").end().aligned();
-    let one = || text(hello().message());
+    let one = || text(side, hello().message());
     // "Hello" again, from behind the final block: a distance of 5 has the code 4 and 1 more bit.
     let copy = Blocks::new()
         .fixed(false)
@@ -78,7 +78,7 @@ fn final_blocks(rows: &mut Vec<Attack>) {
         .aligned()
         .message();
     // Without context takeover, each message has a compressor of its own.
-    let each = AFTER.map(|it| text(compressed(it)));
+    let each = AFTER.map(|it| text(side, compressed(it)));
     let each = [one().bytes(), all(each)].concat();
     let answers = served(&["Hello", AFTER[0], AFTER[1], AFTER[2]]);
     let mut alone = row("final-block-alone", rule, answers, each);
@@ -88,45 +88,61 @@ fn final_blocks(rows: &mut Vec<Attack>) {
         ..Params::default()
     });
     rows.extend([
-        row("final-block", rule, served_behind("Hello"), behind(one())),
+        row(
+            "final-block",
+            rule,
+            served_behind("Hello"),
+            behind(side, one()),
+        ),
         alone,
         row(
             "final-block-then-reference",
             rule,
             served(&["Hello", "Hello"]),
-            all([one(), text(copy)]),
+            all([one(), text(side, copy)]),
         ),
         row(
             "two-final-blocks",
             rule,
             served_behind("Hello again"),
-            behind(text(two)),
+            behind(side, text(side, two)),
         ),
         row(
             "final-block-without-end",
             rule,
             Want::Either(texts(&["Hello"]), &[1007]),
-            text(hello().bytes),
+            text(side, hello().bytes),
         ),
     ]);
 }
 
-fn empty(rows: &mut Vec<Attack>) {
+fn empty(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 7692 §7.2.3.6";
     rows.extend([
-        row("empty", rule, served_behind(""), behind(text([0]))),
+        row(
+            "empty",
+            rule,
+            served_behind(""),
+            behind(side, text(side, [0])),
+        ),
         // The tail alone is half a block. The next message must not be swallowed.
         row(
             "no-payload",
             "RFC 7692 §7.2.2",
             Want::Either(served_texts(), &[1007]),
-            behind(text("")),
+            behind(side, text(side, "")),
         ),
         row(
             "no-payload-in-fragments",
             "RFC 7692 §7.2.2",
             Want::Either(served_texts(), &[1007]),
-            { [all([text("").more(), masked(CONTINUATION, "")]), after()].concat() },
+            {
+                [
+                    all([text(side, "").more(), side.frame(CONTINUATION, "")]),
+                    after(side),
+                ]
+                .concat()
+            },
         ),
         row(
             "empty-blocks",
@@ -134,7 +150,10 @@ fn empty(rows: &mut Vec<Attack>) {
             served_behind("Hello"),
             {
                 let blocks = (0..100).fold(Blocks::new(), |it, _| it.fixed(false).end());
-                behind(text(blocks.fixed(false).literals("Hello").end().message()))
+                behind(
+                    side,
+                    text(side, blocks.fixed(false).literals("Hello").end().message()),
+                )
             },
         ),
     ]);
@@ -144,7 +163,7 @@ fn served_texts() -> Vec<String> {
     texts(&["", AFTER[0], AFTER[1], "plain", AFTER[2]])
 }
 
-fn invalid(rows: &mut Vec<Attack>) {
+fn invalid(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 7692 §7.2.2";
     let hello = || compressed("Hello");
     let inflate = "RFC 1951 §3.2";
@@ -166,94 +185,101 @@ fn invalid(rows: &mut Vec<Attack>) {
         .bytes;
     let surrogate = compressed(b"\xed\xa0\x80");
     rows.extend([
-        row("garbage-tail", rule, INVALID, text(garbage)),
-        row("cut", rule, INVALID, text(cut)),
-        row("block-type-3", inflate, INVALID, text([0x06, 0x00])),
-        row("stored-length", inflate, INVALID, text(stored)),
-        row("too-far-back", inflate, INVALID, text(far)),
-        row("wrong-tables", inflate, INVALID, text(tables)),
-        row(
-            "random",
-            inflate,
-            INVALID,
-            text(super::heads::garbage(4096)),
-        ),
-        row("utf8", "RFC 6455 §8.1", INVALID, text(surrogate)),
+        row("garbage-tail", rule, INVALID, text(side, garbage)),
+        row("cut", rule, INVALID, text(side, cut)).lenient(),
+        row("block-type-3", inflate, INVALID, text(side, [0x06, 0x00])),
+        row("stored-length", inflate, INVALID, text(side, stored)),
+        row("too-far-back", inflate, INVALID, text(side, far)),
+        row("wrong-tables", inflate, INVALID, text(side, tables)),
+        row("random", inflate, INVALID, text(side, super::garbage(4096))),
+        row("utf8", "RFC 6455 §8.1", INVALID, text(side, surrogate)),
     ]);
 }
 
-fn frames(rows: &mut Vec<Attack>) {
+fn frames(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 7692 §6.1";
     let hello = compressed("Hello, hello, hello!");
     let (start, end) = hello.split_at(4);
-    let first = || text(start).more();
+    let first = || text(side, start).more();
     let bytes = hello
         .iter()
-        .map(|byte| masked(CONTINUATION, [*byte]).more());
+        .map(|byte| side.frame(CONTINUATION, [*byte]).more());
     let bytewise: Vec<u8> = bytes.flat_map(Vec::from).collect();
     let bytewise = [
-        text("").more().bytes(),
+        text(side, "").more().bytes(),
         bytewise,
-        masked(CONTINUATION, "").bytes(),
+        side.frame(CONTINUATION, "").bytes(),
     ]
     .concat();
     // A compressor may leave the tail in, if it adds another one (RFC 7692 §7.2.1).
     let whole = [&hello[..], &TAIL, &[0x00]].concat();
     let (head, tail) = whole.split_at(whole.len() - 3);
     let served = || served_behind("Hello, hello, hello!");
-    let with = |bytes: Vec<u8>| [bytes, after()].concat();
+    let with = |bytes: Vec<u8>| [bytes, after(side)].concat();
     rows.extend([
         row(
             "rsv1-on-continuation",
             rule,
             PROTOCOL,
-            all([first(), masked(CONTINUATION, end).rsv(4)]),
+            all([first(), side.frame(CONTINUATION, end).rsv(4)]),
         ),
         row(
             "rsv1-in-plain-message",
             rule,
             PROTOCOL,
-            all([masked(TEXT, "a").more(), masked(CONTINUATION, "b").rsv(4)]),
+            all([
+                side.frame(TEXT, "a").more(),
+                side.frame(CONTINUATION, "b").rsv(4),
+            ]),
         ),
-        row("rsv1-on-ping", rule, PROTOCOL, masked(PING, "a").rsv(4)),
-        row("rsv2", "RFC 6455 §5.2", PROTOCOL, text(&hello).rsv(6)),
+        row("rsv1-on-ping", rule, PROTOCOL, side.frame(PING, "a").rsv(4)),
+        row("rsv2", "RFC 6455 §5.2", PROTOCOL, text(side, &hello).rsv(6)),
         row(
             "ping-between-fragments",
             rule,
             served(),
-            with(all([first(), masked(PING, "?"), masked(CONTINUATION, end)])),
+            with(all([
+                first(),
+                side.frame(PING, "?"),
+                side.frame(CONTINUATION, end),
+            ])),
         ),
         row("bytewise", rule, served(), with(bytewise)),
         row(
             "split-in-tail",
             rule,
             served(),
-            with(all([text(head).more(), masked(CONTINUATION, tail)])),
+            with(all([
+                text(side, head).more(),
+                side.frame(CONTINUATION, tail),
+            ])),
         ),
         row(
             "plain",
             rule,
             served_behind("plain"),
-            behind(masked(TEXT, "plain")),
+            behind(side, side.frame(TEXT, "plain")),
         ),
     ]);
 }
 
-fn bombs(server: &Server, rows: &mut Vec<Attack>) {
-    let many = |unit: &[u8]| unit.repeat(server.count / 10);
+fn bombs(side: Side, count: usize, rows: &mut Vec<Attack>) {
+    let many = |unit: &[u8]| unit.repeat(count / 10);
     let bytes = |name, want, payload: Vec<u8>| {
         row(
             name,
             "undici CVE-2026-1526",
             want,
-            masked(BINARY, payload).rsv(4),
+            side.frame(BINARY, payload).rsv(4),
         )
     };
     let huge = bomb("\0", 512);
-    let fragments = huge.chunks(1000).map(|it| masked(CONTINUATION, it).more());
+    let fragments = huge
+        .chunks(1000)
+        .map(|it| side.frame(CONTINUATION, it).more());
     let fragments: Vec<u8> = fragments.flat_map(Vec::from).collect();
-    let fragments = [masked(BINARY, "").rsv(4).more().bytes(), fragments].concat();
-    let half = masked(BINARY, &bomb("\0", 1)[..1000]).rsv(4).more();
+    let fragments = [side.frame(BINARY, "").rsv(4).more().bytes(), fragments].concat();
+    let half = side.frame(BINARY, &bomb("\0", 1)[..1000]).rsv(4).more();
     let mebibyte = [bomb("\0", 1), TAIL.to_vec()].concat();
     rows.extend([
         bytes("bomb-512-MiB", Want::Failed(BIG), huge.clone()).lenient(),
@@ -267,7 +293,7 @@ fn bombs(server: &Server, rows: &mut Vec<Attack>) {
         .incomplete(),
         bytes("bomb-of-text", Want::Failed(BIG), bomb("€", 64)).lenient(),
         row("small-bombs", "undici CVE-2026-1526", Want::Survived, [])
-            .repeats(text(bomb("a", 1)), 64),
+            .repeats(text(side, bomb("a", 1)), 64),
         // The cost of a byte must not depend on the length of the message before it.
         bytes(
             "final-blocks",
@@ -284,7 +310,7 @@ fn bombs(server: &Server, rows: &mut Vec<Attack>) {
             Want::Survived,
             [&mebibyte[..], &many(&TAIL_BLOCK), &[0x00]].concat(),
         ),
-        row("tiny", "RFC 7692 §7.2.3.6", Want::Survived, []).repeats(text([0]), server.count / 10),
+        row("tiny", "RFC 7692 §7.2.3.6", Want::Survived, []).repeats(text(side, [0]), count / 10),
         row(
             "unfinished-bombs",
             "memory of unfinished messages",

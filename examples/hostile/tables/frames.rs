@@ -1,25 +1,22 @@
 //! Frames: illegal ones, and unusual ones that a server accepts.
 use websocket_proto::frame::LengthForm;
 
-use super::heads::garbage;
-use super::served;
+use super::{garbage, served};
 use crate::attack::{Attack, Part, Want};
-use crate::frames::{
-    BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, TEXT, all, close, masked, unmasked,
-};
+use crate::frames::{BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, Side, TEXT, all, close};
 
 const PROTOCOL: Want = Want::Failed(&[1002]);
 const TEXT_ERROR: Want = Want::Failed(&[1007]);
 const TOO_BIG: Want = Want::Failed(&[1002, 1009]);
 
-pub fn attacks() -> Vec<Attack> {
+pub fn attacks(side: Side) -> Vec<Attack> {
     let mut rows = Vec::new();
-    headers(&mut rows);
-    lengths(&mut rows);
-    fragments(&mut rows);
-    closes(&mut rows);
-    texts(&mut rows);
-    unusual(&mut rows);
+    headers(side, &mut rows);
+    lengths(side, &mut rows);
+    fragments(side, &mut rows);
+    closes(side, &mut rows);
+    texts(side, &mut rows);
+    unusual(side, &mut rows);
     rows
 }
 
@@ -27,33 +24,43 @@ fn row(name: impl AsRef<str>, rule: &'static str, want: Want, bytes: impl Into<V
     Attack::new(format!("frame/{}", name.as_ref()), rule, want).sends(bytes)
 }
 
-fn text(payload: &str) -> Frame {
-    masked(TEXT, payload)
+fn text(side: Side, payload: &str) -> Frame {
+    side.frame(TEXT, payload)
 }
 
-fn headers(rows: &mut Vec<Attack>) {
+fn headers(side: Side, rows: &mut Vec<Attack>) {
     rows.push(row(
         "unmasked",
         "RFC 6455 §5.1",
         PROTOCOL,
-        unmasked(TEXT, "hi"),
+        side.other().frame(TEXT, "hi"),
     ));
     for opcode in (3..8).chain(11..16) {
         let name = format!("opcode-{opcode:x}");
-        rows.push(row(name, "RFC 6455 §5.2", PROTOCOL, masked(opcode, "hi")));
+        rows.push(row(
+            name,
+            "RFC 6455 §5.2",
+            PROTOCOL,
+            side.frame(opcode, "hi"),
+        ));
     }
     for (bit, name) in [(4, "rsv1"), (2, "rsv2"), (1, "rsv3")] {
-        rows.push(row(name, "RFC 6455 §5.2", PROTOCOL, text("hi").rsv(bit)));
+        rows.push(row(
+            name,
+            "RFC 6455 §5.2",
+            PROTOCOL,
+            text(side, "hi").rsv(bit),
+        ));
         let name = format!("{name}-ping");
         rows.push(row(
             name,
             "RFC 6455 §5.2",
             PROTOCOL,
-            masked(PING, "hi").rsv(bit),
+            side.frame(PING, "hi").rsv(bit),
         ));
     }
     // RFC 6455 §7.1.7: what arrives behind the violation is not processed.
-    let random = [unmasked(TEXT, "hi").bytes(), garbage(100_000)].concat();
+    let random = [side.other().frame(TEXT, "hi").bytes(), garbage(100_000)].concat();
     rows.push(row(
         "error-then-garbage",
         "undici CVE-2026-85024",
@@ -62,7 +69,7 @@ fn headers(rows: &mut Vec<Attack>) {
     ));
 }
 
-fn lengths(rows: &mut Vec<Attack>) {
+fn lengths(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 6455 §5.2";
     let long = "a".repeat(200);
     for (name, payload, form) in [
@@ -72,7 +79,8 @@ fn lengths(rows: &mut Vec<Attack>) {
         ("200-in-64-bits", &long, LengthForm::Bits64),
     ] {
         let name = format!("length-{name}");
-        rows.push(row(name, rule, PROTOCOL, text(payload).form(form)));
+        // A rule for senders (§5.2): to accept it does no harm.
+        rows.push(row(name, rule, PROTOCOL, text(side, payload).form(form)).lenient());
     }
     for (name, len) in [
         ("2^63", 1 << 63),
@@ -80,7 +88,7 @@ fn lengths(rows: &mut Vec<Attack>) {
         ("2^64-1", u64::MAX),
     ] {
         let name = format!("length-{name}");
-        let frame = masked(BINARY, "").claims(len);
+        let frame = side.frame(BINARY, "").claims(len);
         rows.push(row(name, rule, TOO_BIG, frame).incomplete());
     }
     // Legal, but a server that waits for so much needs a limit.
@@ -95,7 +103,7 @@ fn lengths(rows: &mut Vec<Attack>) {
             0x100_0000_0000 => "RUSTSEC-2022-0035",
             _ => "gorilla CVE-2020-27813",
         };
-        let first = masked(BINARY, "").claims(len);
+        let first = side.frame(BINARY, "").claims(len);
         let name = format!("length-{name}");
         rows.push(
             row(&name, rule, TOO_BIG, first.clone())
@@ -104,8 +112,8 @@ fn lengths(rows: &mut Vec<Attack>) {
         );
         // The sum over the fragments must not overflow.
         let sum = [
-            masked(BINARY, "0123456789").more().bytes(),
-            masked(CONTINUATION, "").claims(len).bytes(),
+            side.frame(BINARY, "0123456789").more().bytes(),
+            side.frame(CONTINUATION, "").claims(len).bytes(),
         ];
         let name = format!("{name}-behind-10");
         rows.push(
@@ -116,7 +124,7 @@ fn lengths(rows: &mut Vec<Attack>) {
     }
 }
 
-fn fragments(rows: &mut Vec<Attack>) {
+fn fragments(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 6455 §5.4";
     let control = "RFC 6455 §5.5";
     rows.extend([
@@ -124,103 +132,108 @@ fn fragments(rows: &mut Vec<Attack>) {
             "ping-fragmented",
             control,
             PROTOCOL,
-            masked(PING, "hi").more(),
+            side.frame(PING, "hi").more(),
         ),
         row(
             "close-fragmented",
             control,
             PROTOCOL,
-            masked(CLOSE, close(1000, "")).more(),
+            side.frame(CLOSE, close(1000, "")).more(),
         ),
-        row("ping-of-126", control, PROTOCOL, masked(PING, [b'a'; 126])),
+        row(
+            "ping-of-126",
+            control,
+            PROTOCOL,
+            side.frame(PING, [b'a'; 126]),
+        ),
         row(
             "pong-of-65536",
             control,
             PROTOCOL,
-            masked(PONG, vec![b'a'; 65536]),
+            side.frame(PONG, vec![b'a'; 65536]),
         ),
         row(
             "close-of-126",
             control,
             PROTOCOL,
-            masked(CLOSE, close(1000, [b'a'; 124])),
+            side.frame(CLOSE, close(1000, [b'a'; 124])),
         ),
         row(
             "continuation-alone",
             rule,
             PROTOCOL,
-            masked(CONTINUATION, "hi"),
+            side.frame(CONTINUATION, "hi"),
         ),
         row(
             "continuation-not-final",
             rule,
             PROTOCOL,
-            masked(CONTINUATION, "hi").more(),
+            side.frame(CONTINUATION, "hi").more(),
         ),
         row(
             "continuation-behind-message",
             rule,
             PROTOCOL,
-            all([masked(BINARY, "hi"), masked(CONTINUATION, "hi")]),
+            all([side.frame(BINARY, "hi"), side.frame(CONTINUATION, "hi")]),
         ),
         row(
             "text-in-message",
             rule,
             PROTOCOL,
-            all([text("a").more(), text("b")]),
+            all([text(side, "a").more(), text(side, "b")]),
         ),
         row(
             "binary-in-text",
             rule,
             PROTOCOL,
-            all([text("a").more(), masked(BINARY, "b").more()]),
+            all([text(side, "a").more(), side.frame(BINARY, "b").more()]),
         ),
     ]);
 }
 
-fn closes(rows: &mut Vec<Attack>) {
+fn closes(side: Side, rows: &mut Vec<Attack>) {
     let codes = "RFC 6455 §7.4";
     for code in [
         0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535,
     ] {
         let name = format!("close-{code}");
-        rows.push(row(name, codes, PROTOCOL, masked(CLOSE, close(code, ""))).incomplete());
+        rows.push(row(name, codes, PROTOCOL, side.frame(CLOSE, close(code, ""))).incomplete());
     }
     for code in [1000, 1001, 1003, 1011, 1014, 3000, 4999] {
         let want = Want::Served(Vec::new());
         let name = format!("close-{code}");
-        rows.push(row(name, codes, want, masked(CLOSE, close(code, "bye"))).incomplete());
+        rows.push(row(name, codes, want, side.frame(CLOSE, close(code, "bye"))).incomplete());
     }
-    let end = masked(CLOSE, close(1000, ""));
+    let end = side.frame(CLOSE, close(1000, ""));
     let rule = "RFC 6455 §5.5.1";
     rows.extend([
         row(
             "close-without-code",
             rule,
             Want::Served(Vec::new()),
-            masked(CLOSE, ""),
+            side.frame(CLOSE, ""),
         )
         .incomplete(),
-        row("close-of-1-byte", rule, PROTOCOL, masked(CLOSE, "a")).incomplete(),
+        row("close-of-1-byte", rule, PROTOCOL, side.frame(CLOSE, "a")).incomplete(),
         row(
             "close-not-utf8",
             rule,
             Want::Failed(&[1002, 1007]),
-            masked(CLOSE, close(1000, b"\xc0\x80")),
+            side.frame(CLOSE, close(1000, b"\xc0\x80")),
         )
         .incomplete(),
         row(
             "text-behind-close",
             rule,
             Want::Silent,
-            all([end.clone(), text("late")]),
+            all([end.clone(), text(side, "late")]),
         )
         .incomplete(),
         row(
             "ping-behind-close",
             rule,
             Want::Silent,
-            all([end.clone(), masked(PING, "late")]),
+            all([end.clone(), side.frame(PING, "late")]),
         )
         .incomplete(),
         row(
@@ -234,7 +247,7 @@ fn closes(rows: &mut Vec<Attack>) {
             "end-without-close",
             "RFC 6455 §7.1.5",
             Want::Survived,
-            text("hi"),
+            text(side, "hi"),
         )
         .part(Part::Shutdown)
         .incomplete(),
@@ -250,14 +263,14 @@ fn closes(rows: &mut Vec<Attack>) {
             "end-in-payload",
             "RFC 6455 §7.1.5",
             Want::Survived,
-            text("hi").claims(9),
+            text(side, "hi").claims(9),
         )
         .part(Part::Shutdown)
         .incomplete(),
     ]);
 }
 
-fn texts(rows: &mut Vec<Attack>) {
+fn texts(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 6455 §8.1";
     for (name, bytes) in [
         ("overlong", &b"\xc0\x80"[..]),
@@ -268,13 +281,13 @@ fn texts(rows: &mut Vec<Attack>) {
         ("cut", b"\xe2\x82"),
     ] {
         let name = format!("utf8-{name}");
-        rows.push(row(&name, rule, TEXT_ERROR, masked(TEXT, bytes)));
+        rows.push(row(&name, rule, TEXT_ERROR, side.frame(TEXT, bytes)));
     }
     let split = all([
-        masked(TEXT, b"\xed").more(),
-        masked(CONTINUATION, b"\xa0\x80"),
+        side.frame(TEXT, b"\xed").more(),
+        side.frame(CONTINUATION, b"\xa0\x80"),
     ]);
-    let early = all([masked(TEXT, b"a\xff").more()]);
+    let early = all([side.frame(TEXT, b"a\xff").more()]);
     rows.extend([
         row("utf8-surrogate-split", rule, TEXT_ERROR, split),
         row("utf8-in-first-fragment", rule, TEXT_ERROR, early)
@@ -284,41 +297,41 @@ fn texts(rows: &mut Vec<Attack>) {
 }
 
 /// Legal.
-fn unusual(rows: &mut Vec<Attack>) {
+fn unusual(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 6455 §5.4";
     let character = all([
-        masked(TEXT, b"\xf0").more(),
-        masked(CONTINUATION, b"\x9f").more(),
-        masked(CONTINUATION, b"\x98").more(),
-        masked(CONTINUATION, b"\x80!"),
+        side.frame(TEXT, b"\xf0").more(),
+        side.frame(CONTINUATION, b"\x9f").more(),
+        side.frame(CONTINUATION, b"\x98").more(),
+        side.frame(CONTINUATION, b"\x80!"),
     ]);
     let between = all([
-        text("a").more(),
-        masked(PING, "?"),
-        masked(PONG, ""),
-        masked(CONTINUATION, "b"),
+        text(side, "a").more(),
+        side.frame(PING, "?"),
+        side.frame(PONG, ""),
+        side.frame(CONTINUATION, "b"),
     ]);
     let empty = all([
-        text("").more(),
-        masked(CONTINUATION, "").more(),
-        masked(CONTINUATION, "!"),
+        text(side, "").more(),
+        side.frame(CONTINUATION, "").more(),
+        side.frame(CONTINUATION, "!"),
     ]);
     let bytewise = all([
-        text("one").more(),
-        masked(CONTINUATION, " byte"),
-        text("at a time"),
+        text(side, "one").more(),
+        side.frame(CONTINUATION, " byte"),
+        text(side, "at a time"),
     ]);
-    let boundary = |len: usize| (served(&[&"a".repeat(len)]), text(&"a".repeat(len)));
+    let boundary = |len: usize| (served(&[&"a".repeat(len)]), text(side, &"a".repeat(len)));
     rows.extend([
         row("character-in-fragments", rule, served(&["😀!"]), character),
         row("ping-between-fragments", rule, served(&["ab"]), between),
         row("empty-fragments", rule, served(&["!"]), empty),
-        row("empty-text", rule, served(&[""]), text("")),
+        row("empty-text", rule, served(&[""]), text(side, "")),
         row(
             "pong-unasked",
             "RFC 6455 §5.5.3",
             served(&[]),
-            masked(PONG, "unasked"),
+            side.frame(PONG, "unasked"),
         ),
         row(
             "bytewise",
