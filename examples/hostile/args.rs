@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::exchange::Times;
 use crate::server::Server;
+use crate::tunnel;
 
 pub const USAGE: &str = "\
-usage: hostile server [OPTIONS] ws://127.0.0.1:9001   attacks a server
+usage: hostile server [OPTIONS] ws://127.0.0.1:9001   attacks a server; wss:// with --features tls
        hostile client [OPTIONS]                       is a server that attacks its clients
        hostile cost   [OPTIONS] ws://127.0.0.1:9001   measures what costly input costs a server
 
@@ -151,18 +152,29 @@ impl Options {
 
     /// The server at a URL.
     pub fn server(&self, url: &str) -> Result<Server, String> {
-        let rest = url.strip_prefix("ws://");
-        let rest = rest.ok_or(format!("{url} does not begin with ws://"))?;
-        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let with_port = match host.parse::<SocketAddr>().is_ok() || host.contains(':') {
-            true => host.to_string(),
-            false => format!("{host}:80"),
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let port = match scheme {
+            "ws" => 80,
+            "wss" => 443,
+            _ => return Err(format!("{url} begins neither with ws:// nor with wss://")),
         };
-        let mut addrs = with_port
-            .to_socket_addrs()
-            .map_err(|error| format!("{url}: {error}"))?;
-        let addr = addrs.next().ok_or(format!("{url} has no address"))?;
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let has_port = host
+            .rsplit(':')
+            .next()
+            .is_some_and(|it| it.parse::<u16>().is_ok());
+        let with_port = if has_port {
+            host.into()
+        } else {
+            format!("{host}:{port}")
+        };
+        let addrs = with_port.to_socket_addrs();
+        let mut addrs = addrs.map_err(|error| format!("{url}: {error}"))?;
+        let mut addr = addrs.next().ok_or(format!("{url} has no address"))?;
         self.allow(addr)?;
+        if scheme == "wss" {
+            addr = tunnel::open(url)?;
+        }
         Ok(Server {
             addr,
             host: host.into(),

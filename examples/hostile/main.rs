@@ -21,6 +21,7 @@ mod server;
 mod start;
 mod tables;
 mod talk;
+mod tunnel;
 mod verdict;
 
 fn main() -> ExitCode {

@@ -1,11 +1,15 @@
 //! What is sent behind the handshake: the attack, a question, and the end.
 use std::net::TcpStream;
+use std::time::Duration;
 
 use crate::attack::{Attack, Part, Want};
 use crate::exchange::{End, Plan, exchange};
 use crate::frames::{CLOSE, PING, Side, TEXT, close};
 use crate::hear::Ear;
 use crate::verdict::PROBE;
+
+/// The time that half a message stays under way.
+const SOON: Duration = Duration::from_millis(200);
 
 pub fn talk(side: Side, stream: &TcpStream, attack: &Attack, ear: &mut Ear, plan: &Plan<'_>) {
     // A server echoes; a client need not answer anything but pings.
@@ -24,6 +28,9 @@ pub fn talk(side: Side, stream: &TcpStream, attack: &Attack, ear: &mut Ear, plan
         // First there is time for the refusal. A probe that is sent at once could reset it.
         Want::Failed(_) => plan.probe = &probe,
         _ => parts.push(Part::Bytes(probe.clone())),
+    }
+    if attack.want == Want::Survived && attack.incomplete {
+        plan.wait = plan.wait.min(SOON); // no answer is due
     }
     plan.parts = &parts;
     let is_late = attack.want == Want::Silent;

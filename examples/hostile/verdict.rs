@@ -4,6 +4,7 @@ use std::fmt;
 use super::attack::{Attack, Want};
 use super::exchange::End;
 use super::hear::Seen;
+use super::tables::LATE;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -91,7 +92,7 @@ fn strict(attack: &Attack, seen: &Seen) -> Verdict {
             _ if has_failed => NonStrict,
             _ => Fail,
         },
-        Want::Silent if seen.count + seen.pongs > 0 => Fail,
+        Want::Silent if seen.pongs > 0 || has_answers(&[LATE.into()], seen) => Fail,
         Want::Silent if seen.close.is_some() || is_dropped => Pass,
         Want::Silent => NonStrict,
         Want::Survived => Pass, // the witnesses, the time and the memory decide

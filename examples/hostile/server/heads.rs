@@ -203,7 +203,7 @@ fn syntax(request: impl Fn() -> Lines, rows: &mut Vec<Attack>) {
         row(
             "http2-preface",
             "RFC 9113 §3.4",
-            Want::Refused(&[400, 405, 426, 505]),
+            Want::Survived,
             *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         ),
         row("nothing", "health checks", Want::Survived, []).part_of_head(Part::Shutdown),
@@ -468,7 +468,7 @@ fn origins(request: impl Fn() -> Lines, rows: &mut Vec<Attack>) {
         rows.push(row(
             &format!("origin-{name}"),
             rule,
-            Want::Refused(&[403]),
+            Want::Refused(&[400, 403]),
             head,
         ));
     }

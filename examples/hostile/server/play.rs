@@ -39,9 +39,19 @@ fn play_one(server: &Server, attack: &Attack, times: Times) -> io::Result<Seen> 
     };
     let stream = connect(server)?;
     let opened = match &attack.head {
-        Head::Plain => shake(&stream, &request(server, None), None, &plan),
-        Head::Deflate(offer) => shake(&stream, &request(server, Some(*offer)), Some(*offer), &plan),
-        Head::Raw(parts) => shake(&stream, parts, None, &plan),
+        Head::Plain => shake(&stream, &request(server, None), None, false, &plan),
+        Head::Deflate(offer) => shake(
+            &stream,
+            &request(server, Some(*offer)),
+            Some(*offer),
+            false,
+            &plan,
+        ),
+        Head::Raw(parts) => {
+            // The end of the stream shows where the body ends.
+            let whole = matches!(attack.want, Want::RefusedWithoutBody(_) | Want::Ended);
+            shake(&stream, parts, None, whole, &plan)
+        }
     };
     let (mut ear, end) = opened;
     let is_open = ear.seen.status == Some(101) && attack.want != Want::Declined;
@@ -61,7 +71,7 @@ pub fn open(server: &Server, offer: Option<Params>) -> Result<TcpStream, String>
         wait: CONNECT,
         ..Plan::default()
     };
-    let (ear, _) = shake(&stream, &request(server, offer), offer, &plan);
+    let (ear, _) = shake(&stream, &request(server, offer), offer, false, &plan);
     let _ = stream.set_write_timeout(None);
     match ear.seen.status {
         Some(101) if ear.seen.not_agreed => Err("no compression".into()),
@@ -85,8 +95,14 @@ fn request(server: &Server, offer: Option<Params>) -> Vec<Part> {
     vec![Part::Bytes(request.into())]
 }
 
-/// Sends a request, and reads until the end of the head of the response.
-fn shake(stream: &TcpStream, head: &[Part], offer: Option<Params>, plan: &Plan<'_>) -> (Ear, End) {
+/// Sends a request, and reads the head of the response. `whole`: if it refuses, also its body.
+fn shake(
+    stream: &TcpStream,
+    head: &[Part],
+    offer: Option<Params>,
+    whole: bool,
+    plan: &Plan<'_>,
+) -> (Ear, End) {
     let (mut received, mut response) = (Vec::new(), None);
     let plan = Plan {
         parts: head,
@@ -96,8 +112,9 @@ fn shake(stream: &TcpStream, head: &[Part], offer: Option<Params>, plan: &Plan<'
         // An interim response could come first; nobody sends one.
         received.extend_from_slice(bytes);
         response = http::answer(&received);
-        // A refusal has a body, and then the end.
-        response.as_ref().is_some_and(|it| it.status == 101)
+        response
+            .as_ref()
+            .is_some_and(|it| it.status == 101 || !whole)
     });
     let Some(response) = response else {
         let mut ear = Ear::client(None);

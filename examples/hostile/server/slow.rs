@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::Server;
 use crate::attack::{Attack, Part, Want};
-use crate::frames::{CONTINUATION, Side, TEXT};
+use crate::frames::{BINARY, CONTINUATION, Side, TEXT};
 use crate::http::Lines;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ pub fn attacks(server: &Server) -> Vec<Attack> {
         ]),
         row("no-head", "half-open peers").head_parts(Vec::new()),
         row("payload", "time of a message").part(drip(
-            Side::Client.frame(TEXT, "").claims(100_000).bytes(),
+            Side::Client.frame(BINARY, "").claims(100_000).bytes(),
             b"a".into(),
         )),
         row("fragments", "time of a message")

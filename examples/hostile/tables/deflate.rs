@@ -293,7 +293,7 @@ fn bombs(side: Side, count: usize, rows: &mut Vec<Attack>) {
         .incomplete(),
         bytes("bomb-of-text", Want::Failed(BIG), bomb("€", 64)).lenient(),
         row("small-bombs", "undici CVE-2026-1526", Want::Survived, [])
-            .repeats(text(side, bomb("a", 1)), 64),
+            .repeats(text(side, bomb("a", 1)), (count / 10_000).clamp(4, 64)),
         // The cost of a byte must not depend on the length of the message before it.
         bytes(
             "final-blocks",

@@ -52,10 +52,7 @@ pub fn attacks(side: Side, count: usize) -> Vec<Attack> {
         row("empty-messages", "RUSTSEC-2020-0043", served(&[]))
             .repeats(side.frame(BINARY, ""), count / 4),
         row("messages-not-read", "RFC 6455 §10.4", echoes.clone())
-            .repeats(
-                side.frame(BINARY, vec![0; MIB - 14]),
-                (count / 4000).max(24),
-            )
+            .repeats(side.frame(BINARY, vec![0; MIB - 14]), (count / 4000).max(8))
             .deaf(),
         row("tiny-messages-not-read", "RFC 6455 §10.4", echoes.clone())
             .repeats(side.frame(TEXT, "0123456789abcdef"), 4 * count)

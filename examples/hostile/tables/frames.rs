@@ -1,7 +1,7 @@
 //! Frames: illegal ones, and unusual ones that a server accepts.
 use websocket_proto::frame::LengthForm;
 
-use super::{garbage, served};
+use super::{LATE, garbage, served};
 use crate::attack::{Attack, Part, Want};
 use crate::frames::{BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, Side, TEXT, all, close};
 
@@ -226,14 +226,14 @@ fn closes(side: Side, rows: &mut Vec<Attack>) {
             "text-behind-close",
             rule,
             Want::Silent,
-            all([end.clone(), text(side, "late")]),
+            all([end.clone(), text(side, LATE)]),
         )
         .incomplete(),
         row(
             "ping-behind-close",
             rule,
             Want::Silent,
-            all([end.clone(), side.frame(PING, "late")]),
+            all([end.clone(), side.frame(PING, LATE)]),
         )
         .incomplete(),
         row(

@@ -14,6 +14,9 @@ pub fn attacks(side: Side, count: usize) -> Vec<Attack> {
     rows
 }
 
+/// A text that nobody may answer, because it is behind a Close frame.
+pub const LATE: &str = "too late";
+
 /// An echo server answers these texts. A client only goes on.
 pub fn served(answers: &[&str]) -> Want {
     Want::Served(texts(answers))
