@@ -126,8 +126,8 @@ fn outcome(seen: &Seen) -> String {
     };
     let stuck = " while it took no more bytes";
     match (seen.status, seen.close, seen.end) {
-        (_, None, Some(End::Heard)) => format!("{answers}open"),
         (Some(status), _, _) if status != 101 => format!("refused with {status}"),
+        (_, None, Some(End::Heard)) => format!("{answers}open"),
         (_, Some(1005), _) => format!("{answers}closed without a code"),
         (_, Some(code), _) => format!("{answers}closed with {code}"),
         (None, None, Some(End::Tcp)) => "closed TCP without a response".into(),

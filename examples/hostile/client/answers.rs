@@ -35,6 +35,7 @@ fn goes_on() -> Want {
     Want::Served(Vec::new())
 }
 
+#[rustfmt::skip]
 fn wrong(rows: &mut Vec<Attack>) {
     let right = Lines::response;
     let accept = "Sec-WebSocket-Accept";
@@ -47,26 +48,14 @@ fn wrong(rows: &mut Vec<Attack>) {
     .concat();
     rows.extend([
         bad("no-accept", right().without(accept)),
-        bad(
-            "other-accept",
-            right().set(accept, "AAAAAAAAAAAAAAAAAAAAAAAAAAA="),
-        ),
+        bad("other-accept", right().set(accept, "AAAAAAAAAAAAAAAAAAAAAAAAAAA=")),
         bad("other-accept-and-frame", early),
         bad("empty-accept", right().set(accept, "")),
         bad("accept-padded", right().set(accept, &format!("{ACCEPT}="))),
-        bad(
-            "accept-with-a-tail",
-            right().set(accept, &format!("{ACCEPT}, {ACCEPT}")),
-        ),
-        bad(
-            "accept-cut",
-            right().set(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo"),
-        ),
+        bad("accept-with-a-tail", right().set(accept, &format!("{ACCEPT}, {ACCEPT}"))),
+        bad("accept-cut", right().set(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo")),
         bad("accept-twice", right().with(format!("{accept}: {ACCEPT}"))),
-        bad(
-            "accept-quoted",
-            right().set(accept, &format!("\"{ACCEPT}\"")),
-        ),
+        bad("accept-quoted", right().set(accept, &format!("\"{ACCEPT}\""))),
         bad("no-upgrade", right().without("Upgrade")),
         bad("other-upgrade", right().set("Upgrade", "h2c")),
         bad("two-upgrades", right().set("Upgrade", "websocket, h2c")).lenient(),
@@ -76,14 +65,8 @@ fn wrong(rows: &mut Vec<Attack>) {
         bad("status-200", status("HTTP/1.1 200 OK")),
         bad("status-204", status("HTTP/1.1 204 No Content")),
         bad("status-301", status("HTTP/1.1 301 Moved")),
-        bad(
-            "status-400",
-            status("HTTP/1.1 400 Bad Request").with("Content-Length: 0"),
-        ),
-        bad(
-            "status-426",
-            status("HTTP/1.1 426 Upgrade Required").with("Sec-WebSocket-Version: 8"),
-        ),
+        bad("status-400", status("HTTP/1.1 400 Bad Request").with("Content-Length: 0")),
+        bad("status-426", status("HTTP/1.1 426 Upgrade Required").with("Sec-WebSocket-Version: 8")),
         bad("status-503", status("HTTP/1.1 503 Service Unavailable")),
         bad("status-1010", status("HTTP/1.1 1010 Switching")),
         bad("status-10", status("HTTP/1.1 10 Switching")),
@@ -91,19 +74,14 @@ fn wrong(rows: &mut Vec<Attack>) {
         bad("http-1.0", status("HTTP/1.0 101 Switching Protocols")),
         bad("http-2.0", status("HTTP/2.0 101 Switching Protocols")),
         bad("http-0.9", status("Hello")),
-        bad(
-            "subprotocol",
-            right().with("Sec-WebSocket-Protocol: never-offered"),
-        ),
+        bad("subprotocol", right().with("Sec-WebSocket-Protocol: never-offered")),
         bad("empty-subprotocol", right().with("Sec-WebSocket-Protocol:")).lenient(),
-        bad(
-            "extension",
-            right().with("Sec-WebSocket-Extensions: never-offered"),
-        ),
+        bad("extension", right().with("Sec-WebSocket-Extensions: never-offered")),
     ]);
 }
 
 /// Answers to offers of compression, also to clients that offer none (RFC 7692 §7.1).
+#[rustfmt::skip]
 fn offers(rows: &mut Vec<Attack>) {
     for (name, parameters) in [
         ("server-window-7", "server_max_window_bits=7"),
@@ -134,23 +112,14 @@ fn offers(rows: &mut Vec<Attack>) {
         let field = format!("Sec-WebSocket-Extensions: permessage-deflate; {parameters}");
         let rule = "RFC 7692 §7.1";
         let name = format!("deflate-{name}");
-        rows.push(row(
-            &name,
-            rule,
-            Want::NotOpened,
-            Lines::response().with(field),
-        ));
+        rows.push(row(&name, rule, Want::NotOpened, Lines::response().with(field)));
     }
     let twice = "Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate";
-    rows.push(row(
-        "deflate-twice",
-        "RFC 7692 §5",
-        Want::NotOpened,
-        Lines::response().with(twice),
-    ));
+    rows.push(row("deflate-twice", "RFC 7692 §5", Want::NotOpened, Lines::response().with(twice)));
 }
 
 /// What RFC 9112 says of the syntax. Clients may accept more than servers.
+#[rustfmt::skip]
 fn syntax(rows: &mut Vec<Attack>) {
     let right = Lines::response;
     let bytes = |line: &[u8]| {
@@ -167,16 +136,13 @@ fn syntax(rows: &mut Vec<Attack>) {
         bad("nul-in-value", bytes(b"X-Name: a\0b")).lenient(),
         bad("garbage", garbage(4096)),
         bad("nothing", Vec::new()).ends(),
-        bad(
-            "half",
-            &b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: webs"[..],
-        )
-        .ends(),
+        bad("half", &b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: webs"[..]).ends(),
         bad("tls-alert", *b"\x15\x03\x01\x00\x02\x02\x46").ends(),
     ]);
 }
 
 /// Legal responses.
+#[rustfmt::skip]
 fn unusual(rows: &mut Vec<Attack>) {
     let right = Lines::response;
     let frame = Side::Server.frame(PING, "early").bytes();
@@ -191,57 +157,18 @@ fn unusual(rows: &mut Vec<Attack>) {
         row("bytewise", RULE, goes_on(), Vec::new())
             .head_parts(vec![Part::Bytewise(right().into())]),
         // Whatever its fields say, a 101 has no body (RFC 9112 §6.3).
-        row(
-            "content-length",
-            "RFC 9112 §6.3",
-            goes_on(),
-            right().with("Content-Length: 5"),
-        )
-        .lenient(),
-        row(
-            "chunked",
-            "RFC 9112 §6.3",
-            goes_on(),
-            right().with("Transfer-Encoding: chunked"),
-        )
-        .lenient(),
+        row("content-length", "RFC 9112 §6.3", goes_on(), right().with("Content-Length: 5")).lenient(),
+        row("chunked", "RFC 9112 §6.3", goes_on(), right().with("Transfer-Encoding: chunked")).lenient(),
         row("names-in-lower-case", "RFC 9110 §5.1", goes_on(), lower),
-        row(
-            "upgrade-in-capitals",
-            RULE,
-            goes_on(),
-            right().set("Upgrade", "WebSocket"),
-        ),
-        row(
-            "connection-list",
-            RULE,
-            goes_on(),
-            right().set("Connection", "keep-alive, upgrade"),
-        ),
-        row(
-            "no-reason",
-            "RFC 9112 §4",
-            goes_on(),
-            right().line(|_| "HTTP/1.1 101 ".into()),
-        )
-        .lenient(),
-        row(
-            "http-1.2",
-            "RFC 9110 §2.5",
-            goes_on(),
-            right().line(|_| "HTTP/1.2 101 Switching".into()),
-        )
-        .lenient(),
-        row(
-            "empty-list-elements",
-            "RFC 9110 §5.6.1",
-            goes_on(),
-            right().set("Upgrade", "websocket,"),
-        )
-        .lenient(),
+        row("upgrade-in-capitals", RULE, goes_on(), right().set("Upgrade", "WebSocket")),
+        row("connection-list", RULE, goes_on(), right().set("Connection", "keep-alive, upgrade")),
+        row("no-reason", "RFC 9112 §4", goes_on(), right().line(|_| "HTTP/1.1 101 ".into())).lenient(),
+        row("http-1.2", "RFC 9110 §2.5", goes_on(), right().line(|_| "HTTP/1.2 101 Switching".into())).lenient(),
+        row("empty-list-elements", "RFC 9110 §5.6.1", goes_on(), right().set("Upgrade", "websocket,")).lenient(),
     ]);
 }
 
+#[rustfmt::skip]
 fn large(rows: &mut Vec<Attack>) {
     let field = b"X-Name: 0123456789abcdef0123456789abcdef0123456789abcdef\r\n".to_vec();
     let start: Vec<u8> = Lines::response().into();
@@ -253,18 +180,9 @@ fn large(rows: &mut Vec<Attack>) {
     rows.extend([
         bad("1000-fields", many).lenient(),
         bad("1-MiB-field", long(1 << 20)).lenient(),
-        endless(
-            "endless-fields",
-            vec![Part::Bytes(start), Part::Repeat(field, FIELDS)],
-        ),
+        endless("endless-fields", vec![Part::Bytes(start), Part::Repeat(field, FIELDS)]),
         endless("endless-line", vec![Part::Repeat(b"a".into(), 8 << 20)]),
-        endless(
-            "endless-body",
-            vec![
-                Part::Bytes(refusal),
-                Part::Repeat(vec![b'a'; 1 << 10], 8 << 10),
-            ],
-        ),
+        endless("endless-body", vec![Part::Bytes(refusal), Part::Repeat(vec![b'a'; 1 << 10], 8 << 10)]),
     ]);
 }
 

@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use super::Server;
 use crate::attack::{Attack, Part, Want};
+use crate::blocks::bomb;
 use crate::frames::{BINARY, CONTINUATION, Side, TEXT};
 use crate::http::Lines;
+use crate::tables::offer;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -27,6 +29,14 @@ pub fn attacks(server: &Server) -> Vec<Attack> {
         )),
         row("fragments", "time of a message")
             .part(drip(Side::Client.frame(TEXT, "a").more().bytes(), fragment)),
+        row("unfinished-bomb", "memory of unfinished messages")
+            .deflate(offer())
+            .sends(
+                Side::Client
+                    .frame(BINARY, &bomb("\0", 1)[..1000])
+                    .rsv(4)
+                    .more(),
+            ),
         row("no-pong", "half-open peers"),
         row("never-ends-tcp", "RFC 6455 §7.1.1").sends(Side::Server.frame(TEXT, "hi")),
     ]

@@ -26,14 +26,18 @@ pub fn attacks(side: Side, count: usize) -> Vec<Attack> {
     rows
 }
 
-fn row(name: &str, rule: &'static str, want: Want, bytes: impl Into<Vec<u8>>) -> Attack {
-    let offer = Params {
+/// The usual offer of a client.
+pub fn offer() -> Params {
+    Params {
         client_max_window_bits: Some(15),
         ..Params::default()
-    };
+    }
+}
+
+fn row(name: &str, rule: &'static str, want: Want, bytes: impl Into<Vec<u8>>) -> Attack {
     Attack::new(format!("deflate/{name}"), rule, want)
         .sends(bytes)
-        .deflate(offer)
+        .deflate(offer())
 }
 
 /// A whole compressed text.
@@ -61,6 +65,7 @@ fn served_behind(first: &str) -> Want {
     served(&[first, AFTER[0], AFTER[1], "plain", AFTER[2]])
 }
 
+#[rustfmt::skip]
 fn final_blocks(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 7692 §7.2.3.4";
     let hello = || Blocks::new().fixed(true).literals("Hello").end().aligned();
@@ -87,51 +92,31 @@ fn final_blocks(side: Side, rows: &mut Vec<Attack>) {
         server_no_context_takeover: true,
         ..Params::default()
     });
+    // Beyond a window of 512 bytes: a distance of 513 has the code 18 and 8 more bits.
+    let far = |blocks: Blocks| blocks.fixed(false).copy(5, 18, (0, 8)).end().message();
+    let long = Blocks::new().fixed(true).literals(&"a".repeat(600)).end();
+    let mut small = row("final-block-then-too-far-back", rule, INVALID, text(side, far(long.aligned())));
+    small.head = Head::Deflate(Params {
+        client_max_window_bits: Some(9),
+        ..Params::default()
+    });
     rows.extend([
-        row(
-            "final-block",
-            rule,
-            served_behind("Hello"),
-            behind(side, one()),
-        ),
+        small.lenient(),
+        row("final-block", rule, served_behind("Hello"), behind(side, one())),
         alone,
-        row(
-            "final-block-then-reference",
-            rule,
-            served(&["Hello", "Hello"]),
-            all([one(), text(side, copy)]),
-        ),
-        row(
-            "two-final-blocks",
-            rule,
-            served_behind("Hello again"),
-            behind(side, text(side, two)),
-        ),
-        row(
-            "final-block-without-end",
-            rule,
-            Want::Either(texts(&["Hello"]), &[1007]),
-            text(side, hello().bytes),
-        ),
+        row("final-block-then-reference", rule, served(&["Hello", "Hello"]), all([one(), text(side, copy)])),
+        row("two-final-blocks", rule, served_behind("Hello again"), behind(side, text(side, two))),
+        row("final-block-without-end", rule, Want::Either(texts(&["Hello"]), &[1007]), text(side, hello().bytes)),
     ]);
 }
 
+#[rustfmt::skip]
 fn empty(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 7692 §7.2.3.6";
     rows.extend([
-        row(
-            "empty",
-            rule,
-            served_behind(""),
-            behind(side, text(side, [0])),
-        ),
+        row("empty", rule, served_behind(""), behind(side, text(side, [0]))),
         // The tail alone is half a block. The next message must not be swallowed.
-        row(
-            "no-payload",
-            "RFC 7692 §7.2.2",
-            Want::Either(served_texts(), &[1007]),
-            behind(side, text(side, "")),
-        ),
+        row("no-payload", "RFC 7692 §7.2.2", Want::Either(served_texts(), &[1007]), behind(side, text(side, ""))),
         row(
             "no-payload-in-fragments",
             "RFC 7692 §7.2.2",
@@ -163,6 +148,7 @@ fn served_texts() -> Vec<String> {
     texts(&["", AFTER[0], AFTER[1], "plain", AFTER[2]])
 }
 
+#[rustfmt::skip]
 fn invalid(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 7692 §7.2.2";
     let hello = || compressed("Hello");
@@ -196,6 +182,7 @@ fn invalid(side: Side, rows: &mut Vec<Attack>) {
     ]);
 }
 
+#[rustfmt::skip]
 fn frames(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 7692 §6.1";
     let hello = compressed("Hello, hello, hello!");
@@ -217,12 +204,7 @@ fn frames(side: Side, rows: &mut Vec<Attack>) {
     let served = || served_behind("Hello, hello, hello!");
     let with = |bytes: Vec<u8>| [bytes, after(side)].concat();
     rows.extend([
-        row(
-            "rsv1-on-continuation",
-            rule,
-            PROTOCOL,
-            all([first(), side.frame(CONTINUATION, end).rsv(4)]),
-        ),
+        row("rsv1-on-continuation", rule, PROTOCOL, all([first(), side.frame(CONTINUATION, end).rsv(4)])),
         row(
             "rsv1-in-plain-message",
             rule,
@@ -245,33 +227,16 @@ fn frames(side: Side, rows: &mut Vec<Attack>) {
             ])),
         ),
         row("bytewise", rule, served(), with(bytewise)),
-        row(
-            "split-in-tail",
-            rule,
-            served(),
-            with(all([
-                text(side, head).more(),
-                side.frame(CONTINUATION, tail),
-            ])),
-        ),
-        row(
-            "plain",
-            rule,
-            served_behind("plain"),
-            behind(side, side.frame(TEXT, "plain")),
-        ),
+        row("split-in-tail", rule, served(), with(all([text(side, head).more(), side.frame(CONTINUATION, tail)]))),
+        row("plain", rule, served_behind("plain"), behind(side, side.frame(TEXT, "plain"))),
     ]);
 }
 
+#[rustfmt::skip]
 fn bombs(side: Side, count: usize, rows: &mut Vec<Attack>) {
     let many = |unit: &[u8]| unit.repeat(count / 10);
     let bytes = |name, want, payload: Vec<u8>| {
-        row(
-            name,
-            "undici CVE-2026-1526",
-            want,
-            side.frame(BINARY, payload).rsv(4),
-        )
+        row(name, "undici CVE-2026-1526", want, side.frame(BINARY, payload).rsv(4))
     };
     let huge = bomb("\0", 512);
     let fragments = huge
@@ -283,42 +248,16 @@ fn bombs(side: Side, count: usize, rows: &mut Vec<Attack>) {
     let mebibyte = [bomb("\0", 1), TAIL.to_vec()].concat();
     rows.extend([
         bytes("bomb-512-MiB", Want::Failed(BIG), huge.clone()).lenient(),
-        row(
-            "bomb-in-fragments",
-            "undici CVE-2026-1526",
-            Want::Failed(BIG),
-            fragments,
-        )
-        .lenient()
-        .incomplete(),
+        row("bomb-in-fragments", "undici CVE-2026-1526", Want::Failed(BIG), fragments).lenient().incomplete(),
         bytes("bomb-of-text", Want::Failed(BIG), bomb("€", 64)).lenient(),
         row("small-bombs", "undici CVE-2026-1526", Want::Survived, [])
             .repeats(text(side, bomb("a", 1)), (count / 10_000).clamp(4, 64)),
         // The cost of a byte must not depend on the length of the message before it.
-        bytes(
-            "final-blocks",
-            Want::Survived,
-            [&many(&[0x03, 0x00])[..], &[0x01]].concat(),
-        ),
-        bytes(
-            "final-blocks-behind-1-MiB",
-            Want::Survived,
-            [&mebibyte[..], &many(&[0x03, 0x00]), &[0x01]].concat(),
-        ),
-        bytes(
-            "empty-blocks-behind-1-MiB",
-            Want::Survived,
-            [&mebibyte[..], &many(&TAIL_BLOCK), &[0x00]].concat(),
-        ),
+        bytes("final-blocks", Want::Survived, [&many(&[0x03, 0x00])[..], &[0x01]].concat()),
+        bytes("final-blocks-behind-1-MiB", Want::Survived, [&mebibyte[..], &many(&[0x03, 0x00]), &[0x01]].concat()),
+        bytes("empty-blocks-behind-1-MiB", Want::Survived, [&mebibyte[..], &many(&TAIL_BLOCK), &[0x00]].concat()),
         row("tiny", "RFC 7692 §7.2.3.6", Want::Survived, []).repeats(text(side, [0]), count / 10),
-        row(
-            "unfinished-bombs",
-            "memory of unfinished messages",
-            Want::Survived,
-            half,
-        )
-        .incomplete()
-        .connections(20),
+        row("unfinished-bombs", "memory of unfinished messages", Want::Survived, half).incomplete().connections(20),
     ]);
 }
 

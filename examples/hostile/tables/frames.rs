@@ -28,47 +28,24 @@ fn text(side: Side, payload: &str) -> Frame {
     side.frame(TEXT, payload)
 }
 
+#[rustfmt::skip]
 fn headers(side: Side, rows: &mut Vec<Attack>) {
-    rows.push(row(
-        "unmasked",
-        "RFC 6455 §5.1",
-        PROTOCOL,
-        side.other().frame(TEXT, "hi"),
-    ));
+    rows.push(row("unmasked", "RFC 6455 §5.1", PROTOCOL, side.other().frame(TEXT, "hi")));
     for opcode in (3..8).chain(11..16) {
         let name = format!("opcode-{opcode:x}");
-        rows.push(row(
-            name,
-            "RFC 6455 §5.2",
-            PROTOCOL,
-            side.frame(opcode, "hi"),
-        ));
+        rows.push(row(name, "RFC 6455 §5.2", PROTOCOL, side.frame(opcode, "hi")));
     }
     for (bit, name) in [(4, "rsv1"), (2, "rsv2"), (1, "rsv3")] {
-        rows.push(row(
-            name,
-            "RFC 6455 §5.2",
-            PROTOCOL,
-            text(side, "hi").rsv(bit),
-        ));
+        rows.push(row(name, "RFC 6455 §5.2", PROTOCOL, text(side, "hi").rsv(bit)));
         let name = format!("{name}-ping");
-        rows.push(row(
-            name,
-            "RFC 6455 §5.2",
-            PROTOCOL,
-            side.frame(PING, "hi").rsv(bit),
-        ));
+        rows.push(row(name, "RFC 6455 §5.2", PROTOCOL, side.frame(PING, "hi").rsv(bit)));
     }
     // RFC 6455 §7.1.7: what arrives behind the violation is not processed.
     let random = [side.other().frame(TEXT, "hi").bytes(), garbage(100_000)].concat();
-    rows.push(row(
-        "error-then-garbage",
-        "undici CVE-2026-85024",
-        PROTOCOL,
-        random,
-    ));
+    rows.push(row("error-then-garbage", "undici CVE-2026-85024", PROTOCOL, random));
 }
 
+#[rustfmt::skip]
 fn lengths(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 6455 §5.2";
     let long = "a".repeat(200);
@@ -105,92 +82,41 @@ fn lengths(side: Side, rows: &mut Vec<Attack>) {
         };
         let first = side.frame(BINARY, "").claims(len);
         let name = format!("length-{name}");
-        rows.push(
-            row(&name, rule, TOO_BIG, first.clone())
-                .lenient()
-                .incomplete(),
-        );
+        rows.push(row(&name, rule, TOO_BIG, first.clone()).lenient().incomplete());
         // The sum over the fragments must not overflow.
         let sum = [
             side.frame(BINARY, "0123456789").more().bytes(),
             side.frame(CONTINUATION, "").claims(len).bytes(),
         ];
         let name = format!("{name}-behind-10");
-        rows.push(
-            row(name, rule, TOO_BIG, sum.concat())
-                .lenient()
-                .incomplete(),
-        );
+        rows.push(row(name, rule, TOO_BIG, sum.concat()).lenient().incomplete());
     }
 }
 
+#[rustfmt::skip]
 fn fragments(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 6455 §5.4";
     let control = "RFC 6455 §5.5";
     rows.extend([
-        row(
-            "ping-fragmented",
-            control,
-            PROTOCOL,
-            side.frame(PING, "hi").more(),
-        ),
-        row(
-            "close-fragmented",
-            control,
-            PROTOCOL,
-            side.frame(CLOSE, close(1000, "")).more(),
-        ),
-        row(
-            "ping-of-126",
-            control,
-            PROTOCOL,
-            side.frame(PING, [b'a'; 126]),
-        ),
-        row(
-            "pong-of-65536",
-            control,
-            PROTOCOL,
-            side.frame(PONG, vec![b'a'; 65536]),
-        ),
-        row(
-            "close-of-126",
-            control,
-            PROTOCOL,
-            side.frame(CLOSE, close(1000, [b'a'; 124])),
-        ),
-        row(
-            "continuation-alone",
-            rule,
-            PROTOCOL,
-            side.frame(CONTINUATION, "hi"),
-        ),
-        row(
-            "continuation-not-final",
-            rule,
-            PROTOCOL,
-            side.frame(CONTINUATION, "hi").more(),
-        ),
+        row("ping-fragmented", control, PROTOCOL, side.frame(PING, "hi").more()),
+        row("close-fragmented", control, PROTOCOL, side.frame(CLOSE, close(1000, "")).more()),
+        row("ping-of-126", control, PROTOCOL, side.frame(PING, [b'a'; 126])),
+        row("pong-of-65536", control, PROTOCOL, side.frame(PONG, vec![b'a'; 65536])),
+        row("close-of-126", control, PROTOCOL, side.frame(CLOSE, close(1000, [b'a'; 124]))),
+        row("continuation-alone", rule, PROTOCOL, side.frame(CONTINUATION, "hi")),
+        row("continuation-not-final", rule, PROTOCOL, side.frame(CONTINUATION, "hi").more()),
         row(
             "continuation-behind-message",
             rule,
             PROTOCOL,
             all([side.frame(BINARY, "hi"), side.frame(CONTINUATION, "hi")]),
         ),
-        row(
-            "text-in-message",
-            rule,
-            PROTOCOL,
-            all([text(side, "a").more(), text(side, "b")]),
-        ),
-        row(
-            "binary-in-text",
-            rule,
-            PROTOCOL,
-            all([text(side, "a").more(), side.frame(BINARY, "b").more()]),
-        ),
+        row("text-in-message", rule, PROTOCOL, all([text(side, "a").more(), text(side, "b")])),
+        row("binary-in-text", rule, PROTOCOL, all([text(side, "a").more(), side.frame(BINARY, "b").more()])),
     ]);
 }
 
+#[rustfmt::skip]
 fn closes(side: Side, rows: &mut Vec<Attack>) {
     let codes = "RFC 6455 §7.4";
     for code in [
@@ -207,13 +133,7 @@ fn closes(side: Side, rows: &mut Vec<Attack>) {
     let end = side.frame(CLOSE, close(1000, ""));
     let rule = "RFC 6455 §5.5.1";
     rows.extend([
-        row(
-            "close-without-code",
-            rule,
-            Want::Served(Vec::new()),
-            side.frame(CLOSE, ""),
-        )
-        .incomplete(),
+        row("close-without-code", rule, Want::Served(Vec::new()), side.frame(CLOSE, "")).incomplete(),
         row("close-of-1-byte", rule, PROTOCOL, side.frame(CLOSE, "a")).incomplete(),
         row(
             "close-not-utf8",
@@ -222,27 +142,9 @@ fn closes(side: Side, rows: &mut Vec<Attack>) {
             side.frame(CLOSE, close(1000, b"\xc0\x80")),
         )
         .incomplete(),
-        row(
-            "text-behind-close",
-            rule,
-            Want::Silent,
-            all([end.clone(), text(side, LATE)]),
-        )
-        .incomplete(),
-        row(
-            "ping-behind-close",
-            rule,
-            Want::Silent,
-            all([end.clone(), side.frame(PING, LATE)]),
-        )
-        .incomplete(),
-        row(
-            "garbage-behind-close",
-            rule,
-            Want::Silent,
-            [end.bytes(), garbage(4096)].concat(),
-        )
-        .incomplete(),
+        row("text-behind-close", rule, Want::Silent, all([end.clone(), text(side, LATE)])).incomplete(),
+        row("ping-behind-close", rule, Want::Silent, all([end.clone(), side.frame(PING, LATE)])).incomplete(),
+        row("garbage-behind-close", rule, Want::Silent, [end.bytes(), garbage(4096)].concat()).incomplete(),
         row(
             "end-without-close",
             "RFC 6455 §7.1.5",
@@ -251,14 +153,7 @@ fn closes(side: Side, rows: &mut Vec<Attack>) {
         )
         .part(Part::Shutdown)
         .incomplete(),
-        row(
-            "end-in-header",
-            "RFC 6455 §7.1.5",
-            Want::Survived,
-            b"\x81".to_vec(),
-        )
-        .part(Part::Shutdown)
-        .incomplete(),
+        row("end-in-header", "RFC 6455 §7.1.5", Want::Survived, b"\x81".to_vec()).part(Part::Shutdown).incomplete(),
         row(
             "end-in-payload",
             "RFC 6455 §7.1.5",
@@ -270,6 +165,7 @@ fn closes(side: Side, rows: &mut Vec<Attack>) {
     ]);
 }
 
+#[rustfmt::skip]
 fn texts(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 6455 §8.1";
     for (name, bytes) in [
@@ -297,6 +193,7 @@ fn texts(side: Side, rows: &mut Vec<Attack>) {
 }
 
 /// Legal.
+#[rustfmt::skip]
 fn unusual(side: Side, rows: &mut Vec<Attack>) {
     let rule = "RFC 6455 §5.4";
     let character = all([
@@ -327,19 +224,8 @@ fn unusual(side: Side, rows: &mut Vec<Attack>) {
         row("ping-between-fragments", rule, served(&["ab"]), between),
         row("empty-fragments", rule, served(&["!"]), empty),
         row("empty-text", rule, served(&[""]), text(side, "")),
-        row(
-            "pong-unasked",
-            "RFC 6455 §5.5.3",
-            served(&[]),
-            side.frame(PONG, "unasked"),
-        ),
-        row(
-            "bytewise",
-            "RFC 6455 §5.2",
-            served(&["one byte", "at a time"]),
-            [],
-        )
-        .part(Part::Bytewise(bytewise)),
+        row("pong-unasked", "RFC 6455 §5.5.3", served(&[]), side.frame(PONG, "unasked")),
+        row("bytewise", "RFC 6455 §5.2", served(&["one byte", "at a time"]), []).part(Part::Bytewise(bytewise)),
     ]);
     for len in [125, 126, 65535, 65536] {
         let (want, frame) = boundary(len);

@@ -6,6 +6,8 @@ mod deflate;
 mod floods;
 mod frames;
 
+pub use deflate::offer;
+
 /// What this side sends. A flood sends `count` of each.
 pub fn attacks(side: Side, count: usize) -> Vec<Attack> {
     let mut rows = frames::attacks(side);
