@@ -4,6 +4,7 @@ use websocket_proto::deflate::{DeflateConfig, Params};
 use websocket_proto::{Config, Connection, Event, RecvBuf, Role, Seed};
 
 use super::exchange::End;
+use super::keys::Keys;
 use super::verdict::PROBE;
 
 /// Messages of which the text is kept.
@@ -41,6 +42,8 @@ pub struct Ear {
     ws: Connection,
     input: RecvBuf,
     out: BytesMut,
+    /// Of a client.
+    keys: Option<Keys>,
     pub seen: Seen,
 }
 
@@ -59,8 +62,9 @@ pub fn deflate_config() -> DeflateConfig {
 }
 
 impl Ear {
-    pub fn new(ws: Connection) -> Self {
+    fn new(ws: Connection, keys: Option<Keys>) -> Self {
         Self {
+            keys,
             ws,
             input: RecvBuf::new(),
             out: BytesMut::new(),
@@ -68,13 +72,19 @@ impl Ear {
         }
     }
 
+    /// Hears a client, on a connection that comes out of its handshake.
+    pub fn server(ws: Connection) -> Self {
+        Self::new(ws, Some(Keys::default()))
+    }
+
     /// Hears a server, with compression if it was agreed on. It only listens, so the keys are not used.
     pub fn client(params: Option<Params>) -> Self {
         let ws = Connection::assume_opened(Role::Client(Seed::from([0; 32])), config());
-        Self::new(match params {
+        let ws = match params {
             Some(params) => ws.with_deflate(params, deflate_config()),
             None => ws,
-        })
+        };
+        Self::new(ws, None)
     }
 
     /// Takes what was read. Returns whether the connection is over.
@@ -83,12 +93,20 @@ impl Ear {
             ws,
             input,
             out,
+            keys,
             seen,
         } = self;
         seen.received += bytes.len() as u64;
         if seen.close.is_some() && !bytes.is_empty() {
             seen.illegal = Some("bytes behind its Close frame".into());
             return true;
+        }
+        if let Some(keys) = keys {
+            keys.push(bytes);
+            if keys.repeat() {
+                seen.illegal = Some("masking keys that repeat".into());
+                return true;
+            }
         }
         input.spare(bytes.len())[..bytes.len()].copy_from_slice(bytes);
         input.filled(bytes.len());

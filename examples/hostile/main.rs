@@ -15,6 +15,7 @@ mod exchange;
 mod frames;
 mod hear;
 mod http;
+mod keys;
 mod process;
 mod report;
 mod server;

@@ -72,6 +72,7 @@ fn strict(attack: &Attack, seen: &Seen) -> Verdict {
         },
         Want::NotOpened => match seen.end {
             Some(End::Tcp) if seen.received == 0 => Pass,
+            Some(End::Quiet) if seen.received == 0 => NonStrict, // it waits for something
             _ if has_failed => NonStrict,
             _ => Fail,
         },

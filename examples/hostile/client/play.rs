@@ -4,6 +4,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use websocket_proto::deflate::Params;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
 use websocket_proto::{Connection, RecvBuf};
 
@@ -25,10 +26,13 @@ pub fn play(stream: &TcpStream, attack: &Attack, times: Times) -> Result<Ear, St
         patience: times.patience.filter(|_| attack.is_slow()),
         ..Plan::default()
     };
-    let wants_deflate = matches!(attack.head, Head::Deflate(_));
-    let (ws, response) = request(stream, wants_deflate)?;
-    let not_agreed = wants_deflate && ws.deflate().is_none();
-    let mut ear = Ear::new(ws);
+    let deflate = match attack.head {
+        Head::Deflate(terms) => Some(terms),
+        _ => None,
+    };
+    let (ws, response) = request(stream, deflate)?;
+    let not_agreed = deflate.is_some() && ws.deflate().is_none();
+    let mut ear = Ear::server(ws);
     ear.seen.not_agreed = not_agreed;
     if not_agreed {
         return Ok(ear);
@@ -46,10 +50,19 @@ pub fn play(stream: &TcpStream, attack: &Attack, times: Times) -> Result<Ear, St
     Ok(ear)
 }
 
-/// Reads the request. Returns the connection and the right response.
-fn request(mut stream: &TcpStream, deflate: bool) -> Result<(Connection, Vec<u8>), String> {
+/// Reads the request, and agrees to compression on these terms. Returns the connection and the right response.
+fn request(
+    mut stream: &TcpStream,
+    deflate: Option<Params>,
+) -> Result<(Connection, Vec<u8>), String> {
     let mut config = config();
-    config.deflate = deflate.then(deflate_config);
+    config.deflate = deflate.map(|terms| {
+        let mut deflate = deflate_config();
+        deflate.server_no_context_takeover = terms.server_no_context_takeover;
+        deflate.client_no_context_takeover = terms.client_no_context_takeover;
+        deflate.server_max_window_bits = terms.server_max_window_bits.unwrap_or(15);
+        deflate
+    });
     let mut handshake = Handshake::new(config, Origins::Any);
     let (mut input, mut out, end) = (RecvBuf::new(), BytesMut::new(), Instant::now() + REQUEST);
     let text = |error: &dyn std::fmt::Display| format!("its request: {error}");

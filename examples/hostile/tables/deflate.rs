@@ -98,6 +98,7 @@ fn final_blocks(side: Side, rows: &mut Vec<Attack>) {
     let mut small = row("final-block-then-too-far-back", rule, INVALID, text(side, far(long.aligned())));
     small.head = Head::Deflate(Params {
         client_max_window_bits: Some(9),
+        server_max_window_bits: (side == Side::Server).then_some(9),
         ..Params::default()
     });
     rows.extend([
