@@ -68,7 +68,7 @@ pub struct Options {
 }
 
 /// Returns `None` for `--help`.
-pub fn parse(args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
     let mut options = Options {
         mode: Mode::Server,
         url: None,
@@ -90,7 +90,6 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
         seconds: Duration::from_secs(3),
         any_host: false,
     };
-    let mut args = args.peekable();
     options.mode = match args.next().as_deref() {
         Some("server") => Mode::Server,
         Some("client") => Mode::Client,

@@ -37,7 +37,7 @@ impl Keys {
 
     /// Whether more keys repeat than the birthday paradox explains: n² / 2³³ of n.
     pub fn repeat(&self) -> bool {
-        let coincidences = (self.count as u128 * self.count as u128 >> 33) as u64;
+        let coincidences = self.count.saturating_mul(self.count) >> 33;
         self.count - self.keys.len() as u64 > FEW + 2 * coincidences
     }
 }

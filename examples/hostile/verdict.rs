@@ -37,7 +37,7 @@ pub fn judge(attack: &Attack, seen: &Seen) -> (Verdict, String) {
         return (Verdict::Skipped, "compression is not agreed on".into());
     }
     let verdict = match strict(attack, seen) {
-        Verdict::Fail if attack.lenient => Verdict::NonStrict,
+        Verdict::Fail if attack.lenient && seen.illegal.is_none() => Verdict::NonStrict,
         verdict => verdict,
     };
     let accepted = seen.answered && matches!(attack.want, Want::Failed(_));
@@ -71,6 +71,7 @@ fn strict(attack: &Attack, seen: &Seen) -> Verdict {
             _ => Fail,
         },
         Want::NotOpened => match seen.end {
+            _ if seen.count + seen.pongs > 0 => Fail,
             Some(End::Tcp) if seen.received == 0 => Pass,
             Some(End::Quiet) if seen.received == 0 => NonStrict, // it waits for something
             _ if has_failed => NonStrict,
@@ -96,7 +97,9 @@ fn strict(attack: &Attack, seen: &Seen) -> Verdict {
         Want::Silent if seen.pongs > 0 || has_answers(&[LATE.into()], seen) => Fail,
         Want::Silent if seen.close.is_some() || is_dropped => Pass,
         Want::Silent => NonStrict,
-        Want::Survived => Pass, // the witnesses, the time and the memory decide
+        // The witnesses, the time and the memory decide.
+        Want::Survived if attack.incomplete || seen.answered || has_failed || is_refused => Pass,
+        Want::Survived => NonStrict,
         Want::Ended if seen.end == Some(End::Tcp) => Pass,
         Want::Ended => NonStrict,
     }
@@ -137,5 +140,73 @@ fn outcome(seen: &Seen) -> String {
         (None, ..) => "no response".into(),
         (_, _, Some(End::Stuck)) => format!("{answers}open{stuck}"),
         _ => format!("{answers}open and silent"),
+    }
+}
+
+#[test]
+fn verdicts() {
+    use Verdict::{Fail, NonStrict, Pass};
+    let seen = || Seen {
+        status: Some(101),
+        ..Seen::default()
+    };
+    let closed = |code| Seen {
+        close: Some(code),
+        end: Some(End::Heard),
+        ..seen()
+    };
+    let refused = |status| Seen {
+        status: Some(status),
+        end: Some(End::Heard),
+        ..seen()
+    };
+    let ended = |end| Seen {
+        end: Some(end),
+        ..seen()
+    };
+    let answered = |answer: &str, close| Seen {
+        messages: vec![answer.into(), PROBE.into()],
+        count: 2,
+        answered: true,
+        ..closed(close)
+    };
+    let rows = [
+        (Want::Failed(&[1002]), closed(1002), Pass),
+        (Want::Failed(&[1002]), closed(1007), NonStrict),
+        (Want::Failed(&[1002]), ended(End::Tcp), NonStrict),
+        (Want::Failed(&[1002]), closed(1000), Fail),
+        (Want::Failed(&[1002]), ended(End::Quiet), Fail),
+        (Want::Failed(&[1002]), answered("hi", 1002), Fail),
+        (Want::Refused(&[400]), refused(400), Pass),
+        (Want::Refused(&[400]), refused(500), NonStrict),
+        (Want::Refused(&[400]), answered("hi", 1000), Fail),
+        (
+            Want::Served(vec!["hi".into()]),
+            answered("Ann: hi", 1000),
+            Pass,
+        ),
+        (Want::Served(vec!["hi".into()]), answered("ho", 1000), Fail),
+        (Want::Served(vec!["hi".into()]), closed(1000), Fail),
+        (Want::Served(vec!["hi".into()]), closed(1009), NonStrict),
+        (Want::Either(vec!["hi".into()], &[1009]), closed(1009), Pass),
+        (Want::NotOpened, ended(End::Tcp), Pass),
+        (Want::NotOpened, answered("hi", 1000), Fail),
+        (Want::Declined, seen(), Pass),
+        (Want::Silent, closed(1000), Pass),
+        (Want::Silent, answered(LATE, 1000), Fail),
+        (Want::Survived, ended(End::Quiet), NonStrict),
+        (Want::Ended, ended(End::Quiet), NonStrict),
+        (Want::Ended, ended(End::Tcp), Pass),
+    ];
+    for (want, seen, verdict) in rows {
+        let attack = Attack::new("test/row", "", want);
+        assert_eq!(
+            judge(&attack, &seen).0,
+            verdict,
+            "{:?} {seen:?}",
+            attack.want
+        );
+        let lenient = judge(&attack.lenient(), &seen).0;
+        assert_eq!(lenient, verdict.min(NonStrict), "{seen:?}");
     }
 }

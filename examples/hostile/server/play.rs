@@ -109,7 +109,6 @@ fn shake(
         ..*plan
     };
     let (sent, end) = exchange(stream, &plan, &mut |bytes| {
-        // An interim response could come first; nobody sends one.
         received.extend_from_slice(bytes);
         response = http::answer(&received);
         response
