@@ -19,7 +19,7 @@ play() { # name, then what `hostile` gets
     printf '%-14s %s\n' "$name" "$(grep ' PASS, ' "$file")"
   else
     failed=1
-    printf '%-14s FAILED\n' "$name"
+    printf '%-14s FAILED: %s\n' "$name" "$(tail -n 1 "$file")"
   fi
   grep -E '^(head|frame|deflate|flood|slow|response)/.* (FAIL|NON-STRICT) ' "$file" || true
 }
@@ -30,7 +30,7 @@ done
 for client in client reconnect; do
   play $client client --strict --run "'$bin/$client' {url}"
 done
-# The parser of hyper, not this crate, refuses HTTP/1.2 and accepts lines that end with LF: so not strict.
+# Not strict: hyper reads these heads, and it refuses HTTP/1.2 and accepts lines that end with LF.
 "$bin/hyper_upgrade" 127.0.0.1:0 >"$log/hyper" 2>/dev/null &
 trap 'kill $!; rm -r "$log"' EXIT
 until url=$(grep -om1 'localhost:[0-9]*' "$log/hyper"); do sleep 0.1; done
