@@ -9,6 +9,8 @@ use super::attack::Part;
 
 /// A peer that refuses something does it within this time, or the probe is sent.
 const PAUSE: Duration = Duration::from_millis(200);
+/// A peer that takes nothing for so long waits for a reader.
+const DEAF: Duration = Duration::from_secs(1);
 /// One look at the clock.
 const TICK: Duration = Duration::from_millis(10);
 const CHUNK: usize = 64 << 10;
@@ -61,7 +63,7 @@ pub fn exchange(
     let end = thread::scope(|scope| {
         scope.spawn(|| writer.run(stream, plan.parts));
         if plan.deaf {
-            writer.wait(plan.wait);
+            writer.wait(plan.wait.min(DEAF));
         }
         let end = read(stream, plan, &writer, hear);
         writer.stop.store(true, Relaxed);

@@ -14,9 +14,12 @@ fn hostile(args: &[&str]) -> Output {
     output.expect("the program was built")
 }
 
-/// All attacks in small numbers: larger ones are for a release build.
+/// All attacks in small numbers: larger ones are for a release build. Nothing waits so long: it is
+/// for machines with much else to do.
 fn passes(args: &[&str]) {
-    let few = ["--count", "4000", "--memory", "64", "--strict"];
+    let few = [
+        "--count", "4000", "--memory", "64", "--wait", "10", "--strict",
+    ];
     let output = hostile(&[args, &few].concat());
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -55,7 +58,16 @@ fn client_passes() {
 #[test]
 fn reconnect_does_not_open_a_wrong_connection() {
     let run = concat!(env!("CARGO_BIN_EXE_reconnect"), " {url}");
-    let args = ["client", "--only", "response/", "--strict", "--run", run];
+    let args = [
+        "client",
+        "--only",
+        "response/",
+        "--wait",
+        "10",
+        "--strict",
+        "--run",
+        run,
+    ];
     let output = hostile(&args);
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{stdout}");
