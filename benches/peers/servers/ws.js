@@ -5,7 +5,7 @@ const server = new WebSocketServer({
   host: "127.0.0.1",
   port: 0,
   backlog: 4096,
-  perMessageDeflate: false,
+  perMessageDeflate: process.argv.includes("--deflate"),
 });
 server.on("connection", (socket) => {
   socket.on("error", () => {});
