@@ -259,6 +259,48 @@ fn fixed_10_a_message_under_way_costs_its_limit_and_a_read() {
     }
 }
 
+/// Near the limit of a message the buffer grew by one byte for each byte of a header or of a control
+/// frame that arrived alone, and each time the message moved.
+#[test]
+fn fixed_20_a_message_near_its_limit_is_not_moved_for_each_byte() {
+    const LIMIT: usize = 100_000;
+    let ping = wire::ping([7; 125]);
+    for side in SIDES {
+        for limit in [LIMIT, usize::MAX] {
+            let mut ws =
+                Connection::assume_opened(side.role(), config(|c| c.max_message_size = limit));
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            let most = frame(false, BINARY, vec![7; LIMIT - 1]).to(side).bytes();
+            input.extend_from_slice(&most);
+            drain(&mut ws, &mut input, &mut out);
+            let info = measure(|| {
+                for byte in ping.clone().to(side).bytes() {
+                    input.extend_from_slice(&[byte]);
+                    drain(&mut ws, &mut input, &mut out);
+                }
+            });
+            // It moves for a header, and for a control frame. Without a limit the memory doubles.
+            let moved = info.bytes_total as usize / LIMIT;
+            assert!(moved <= 2, "{side:?}: {info:?}");
+        }
+    }
+}
+
+/// What may come behind the message is added to its limit, which can be the largest number.
+#[test]
+fn a_message_without_a_limit_can_be_short() {
+    for side in SIDES {
+        let mut ws = Connection::assume_opened(side.role(), unlimited());
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        for byte in frame(false, BINARY, "a").to(side).bytes() {
+            input.extend_from_slice(&[byte]);
+            drain(&mut ws, &mut input, &mut out);
+        }
+        input.spare(100);
+        assert!(input.capacity() < 1000);
+    }
+}
+
 #[test]
 fn a_long_text_costs_its_limit_a_read_and_256_kib() {
     // ASCII, then something else, so that all ways to hold a text come after each other, also behind a
