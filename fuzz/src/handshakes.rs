@@ -304,8 +304,9 @@ impl<'h> Head<'h> {
         };
         let origins = Origins::SameOrigin;
         let result = handshake::http::check(&request, None, &origins, config);
-        // `http` normalises the target, and sorts fields by name.
-        if request.uri().to_string() == target {
+        // `http` normalises the target.
+        let uri = request.uri().to_string();
+        if uri == target {
             let (method, version) = (request.method().as_str(), (1, 1));
             let upgrade = Upgrade {
                 method,

@@ -14,6 +14,7 @@ use crate::{
 };
 
 /// A connection, or its halves.
+#[expect(clippy::large_enum_variant, reason = "there are two of them")]
 pub(crate) enum Ends {
     Whole(Connection),
     Halves(RecvHalf, SendHalf),
