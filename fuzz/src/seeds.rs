@@ -69,6 +69,7 @@ fn conversations() -> Vec<Vec<u8>> {
         vec![frame(true, TEXT, "aé€😀".repeat(300))],
         vec![frame(true, CLOSE, [0])],
         vec![frame(true, TEXT, "").claiming(u64::MAX)],
+        vec![frame(false, BINARY, "abc").claiming(1 << 20)],
         (0..16).map(|opcode| frame(true, opcode, "x")).collect(),
         [
             vec![frame(false, TEXT, "a")],
