@@ -1,9 +1,12 @@
 //! The inputs of each target: the seeds, and a corpus that the fuzzer has found and minimised.
 //!
-//! The corpus of a target is one file, `fuzz/corpus/TARGET`, because thousands of tiny files would be
+//! The corpus of a target is one file, `fuzz/corpus/TARGET.packed`, because thousands of tiny files would be
 //! hard to handle. In it, two bytes are the length of an input, and the input follows.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use crate::seeds::seeds;
 
@@ -12,10 +15,14 @@ pub const MAX_LEN: usize = 4096;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus");
 
+fn packed(target: &str) -> PathBuf {
+    Path::new(FOLDER).join(format!("{target}.packed"))
+}
+
 /// Returns the seeds of a target and the inputs of its corpus.
 #[must_use]
 pub fn inputs(target: &str) -> Vec<Vec<u8>> {
-    let packed = fs::read(Path::new(FOLDER).join(target)).unwrap_or_default();
+    let packed = fs::read(packed(target)).unwrap_or_default();
     let (mut inputs, mut rest) = (seeds(target), &packed[..]);
     while let Some((len, bytes)) = rest.split_first_chunk() {
         let (input, after) = bytes.split_at(usize::from(u16::from_le_bytes(*len)));
@@ -60,6 +67,6 @@ pub fn pack(target: &str, folder: &Path, most: usize) -> io::Result<usize> {
         count += 1;
     }
     fs::create_dir_all(FOLDER)?;
-    fs::write(Path::new(FOLDER).join(target), packed)?;
+    fs::write(self::packed(target), packed)?;
     Ok(count)
 }

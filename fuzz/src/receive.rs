@@ -120,7 +120,11 @@ fn run(plan: &Plan<'_>) {
     let pieces = plan.pieces();
     // Single bytes: a long stream would take too long.
     let size = 1 + plan.stream.len() / 400;
-    let single: Vec<_> = plan.stream.chunks(size).map(|piece| (piece, How(0))).collect();
+    let single: Vec<_> = plan
+        .stream
+        .chunks(size)
+        .map(|piece| (piece, How(0)))
+        .collect();
     let ways = Way::ALL.map(|way| (way, &pieces));
     for (way, pieces) in [(Way::Whole, &single)].into_iter().chain(ways) {
         let mut end = plan.endpoint(way);
