@@ -15,8 +15,10 @@ use websocket_proto::{
 mod support;
 
 use support::{
-    Endpoint, Frame, OwnedEvent, SIDES, Side, config,
-    deflate::{Blocks, Match, Peer, Symbol, all, alone, compressed, literals, params, rsv1},
+    Endpoint, Frame, OwnedEvent, SIDES, Side, Way, config,
+    deflate::{
+        Blocks, Match, Peer, Symbol, all, alone, always, compressed, literals, params, rsv1,
+    },
     frame, frames,
     wire::{self, BINARY, CLOSE, CONTINUATION, PING, TEXT},
 };
@@ -623,5 +625,33 @@ fn fixed_02_one_call_inflates_a_few_mib() {
             assert!(calls >= inflating + joining - 1, "{calls} calls");
             assert_eq!(peer.input.unread(), b"");
         }
+    }
+}
+
+/// After a final block a reference beyond the negotiated window was accepted or not, depending on
+/// whether the message was delivered whole or in parts.
+#[test]
+fn fixed_19_one_window_after_a_final_block_in_parts_too() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+    let payload = "\
+        m/9+RAACAJvjsLCwAQIAm+OwsbCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwm+Ob/35E\
+        AAIAm+OwsLABAgCb47CxsOGwsLCwsLCwsLCw/xuwsLCwsLCwsLCwsLCwsLCwsLCwsLCwkLCwsLCwsLCw\
+        sLC5sJub8/73T09PT2+wsLCwsLCwsLCwAAKwAQIAm+OwsbCwsLCwsLCwsLCwsLCwsLCwsLCwsLCwsLCw\
+        sLCwsLCwsLCwm+Ob/35EAAIAm+OwsLABAgCb47CxsOGwsLCwsLCwsACb47CwsAE=";
+    let mut bytes = vec![0; payload.len()];
+    let len = STANDARD.decode_slice(payload, &mut bytes).unwrap();
+    let wire = compressed(&bytes[..len]).to(Side::Server).bytes();
+    let run = |way, size| {
+        let limited = config(|c| c.max_message_size = 1500);
+        let (params, deflate) = (params(true, 8), always(|c| c.max_final_blocks = u32::MAX));
+        let mut peer = Endpoint::with_deflate_in_way(way, Side::Server, limited, params, deflate);
+        wire.chunks(size).for_each(|piece| peer.feed(piece));
+        peer.end();
+        (peer.events, peer.error)
+    };
+    let whole = run(Way::Whole, wire.len());
+    for (way, size) in Way::ALL.into_iter().flat_map(|way| [(way, 1), (way, 156)]) {
+        assert_eq!(run(way, size), whole, "{way:?}, {size}");
     }
 }

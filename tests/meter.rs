@@ -165,6 +165,36 @@ fn no_plain_bytes_cause_more_work_than_is_documented() {
     assert!(worst > 75, "{worst} % of the documented bound");
 }
 
+/// A buffer that another connection has made long was copied from: each read moved a message of up to
+/// an eighth of it out and in again.
+#[test]
+fn fixed_21_a_message_in_a_long_shared_buffer_is_not_moved_at_each_read() {
+    const READS: usize = 200;
+    for side in SIDES {
+        let mut input = RecvBuf::new();
+        input.extend_from_slice(&[0; 1 << 20]);
+        input.clear();
+        let mut ws = Connection::assume_opened(side.role(), Config::new());
+        let mut out = BytesMut::new();
+        let stream = wire(&[frame(true, BINARY, vec![7; 101_000])], side);
+        let (start, rest) = stream.split_at(100_000);
+        input.extend_from_slice(start);
+        assert_eq!(ws.next_event(&mut input, &mut out), Ok(None));
+        ws.park(&mut input);
+        let before = work();
+        for byte in &rest[..READS] {
+            ws.resume(&mut input);
+            input.spare(100)[0] = *byte;
+            input.filled(1);
+            assert_eq!(ws.next_event(&mut input, &mut out), Ok(None));
+            ws.park(&mut input);
+        }
+        let most = meter::most(meter::PLAIN, 100_000, 0, READS as u64 * (100 + meter::PARK));
+        let done = work() - before;
+        assert!(done.bytes <= most.bytes, "{side:?}: {done:?}, {most:?}");
+    }
+}
+
 #[test]
 fn no_compressed_bytes_cause_more_work_than_is_documented() {
     let best = |plain: &[u8]| Peer::new(9).message(plain);

@@ -1,116 +1,32 @@
-//! The bodies for compression: any bytes from a peer, and any messages of an application.
+//! The body for compression: any messages of an application.
 
 use websocket_proto::{
     Config, MessageKind,
-    deflate::{Compression, DeflateConfig, Params, Pool},
+    deflate::{DeflateConfig, Params, Pool},
+    meter,
 };
 
-use super::{
-    cut, limits,
-    support::{
-        Endpoint, OwnedEvent, Reference, SIDES, Side, Way, config, deflate::strict, frame,
-        reference::Deflate, wire,
-    },
+use crate::{
+    budget::{self, Budget},
+    script::Script,
+    support::{Endpoint, OwnedEvent, Reference, SIDES, config, deflate::strict},
 };
 
-/// A connection with compression receives a stream. The result does not depend on how the stream is
-/// split, and is that of the reference decoder. The memory is bounded.
-///
-/// The first byte gives the parameters. The second byte tells how many of the next bytes are the
-/// sizes of reads. The rest is the stream, or the content of valid frames.
-pub fn inflate(data: &[u8]) {
-    let [agreed, sizes, data @ ..] = data else {
-        return;
-    };
-    let flag = |bit: u8| agreed >> bit & 1 == 1;
-    let side = SIDES[usize::from(flag(0))];
-    let (takeover, hibernates, framed) = (flag(1), flag(2), flag(3));
-    let window_bits = 8 + (agreed >> 4 & 7);
-    let (sizes, data) = data.split_at(usize::from(sizes % 8).min(data.len()));
-    let stream = match framed {
-        true => frames(side, data),
-        false => data.to_vec(),
-    };
-
-    let mut deflate = Deflate::new(window_bits, takeover);
-    deflate.hibernates = hibernates;
-    let mut reference = Reference::new(side, limits()).with_deflate(deflate);
-    reference.feed(&stream);
-    reference.end();
-
-    let params = Params {
-        server_no_context_takeover: !takeover,
-        client_no_context_takeover: !takeover,
-        server_max_window_bits: Some(window_bits),
-        client_max_window_bits: Some(window_bits),
-    };
-    let feed = |way, pieces: &[&[u8]]| {
-        // The reference decoder has no such limit.
-        let mut deflate = DeflateConfig::new();
-        deflate.max_final_blocks = u32::MAX;
-        let mut end = Endpoint::with_deflate_in_way(way, side, limits(), params, deflate);
-        end.hibernates = hibernates;
-        pieces.iter().for_each(|piece| end.feed(piece));
-        end.end();
-        end
-    };
-    let whole = feed(Way::Whole, &[&stream]);
-    assert_eq!(whole.events, reference.events);
-    assert_eq!(whole.error, reference.error);
-    let replies = wire::frames(&whole.out);
-    assert_eq!(wire::contents(&replies), wire::contents(&reference.replies));
-    let cuts = [&[0; 4096][..], sizes].map(|sizes| (Way::Whole, sizes));
-    let ways = Way::ALL.map(|way| (way, sizes));
-    for (way, sizes) in cuts.into_iter().chain(ways) {
-        let cut = feed(way, &cut(&stream, sizes));
-        assert_eq!(cut.events, whole.events, "{way:?}");
-        assert_eq!(cut.error, whole.error, "{way:?}");
-        assert_eq!(cut.out, whole.out, "{way:?}");
-        // The compressed message, an incomplete control frame and one read: growth can double them.
-        // And the inflated message.
-        let limit = limits().max_message_size;
-        let most = 2 * (limit + limit / 4 + 64 + 139 + 256) + limit + 1;
-        assert!(cut.input.capacity() <= most);
-    }
-}
-
-/// A stream of valid frames. For each frame, the first byte gives its kind and the second its
-/// length.
-fn frames(side: Side, mut data: &[u8]) -> Vec<u8> {
-    let mut stream = Vec::new();
-    let mut inside = false;
-    while let [kind, len, rest @ ..] = data {
-        let (payload, rest) = rest.split_at(usize::from(*len).min(rest.len()));
-        data = rest;
-        let fin = kind & 1 == 1;
-        let next = match kind >> 1 & 7 {
-            0 => wire::ping(&payload[..payload.len().min(125)]),
-            _ if inside => frame(fin, wire::CONTINUATION, payload),
-            1 => frame(fin, wire::TEXT, payload),
-            2 => frame(fin, wire::BINARY, payload),
-            3 | 4 => frame(fin, wire::TEXT, payload).rsv(4),
-            _ => frame(fin, wire::BINARY, payload).rsv(4),
-        };
-        if next.opcode != wire::PING {
-            inside = !fin;
-        }
-        stream.extend(next.to(side).bytes());
-    }
-    stream
-}
+/// The most operations of a run.
+const OPERATIONS: usize = 200;
 
 /// Two endpoints send each other messages, and their codecs are lent, reclaimed and hibernated.
 /// Each endpoint reads the messages of the other, and so does a reference decoder, which refuses
 /// references beyond the negotiated window.
 ///
 /// The first bytes give the parameters, and the others the steps.
-pub fn deflate_round_trip(data: &[u8]) {
+pub fn deflate(data: &[u8]) {
     let mut script = Script(data);
     let params = Params {
         server_no_context_takeover: script.number(2) == 1,
         client_no_context_takeover: script.number(2) == 1,
-        server_max_window_bits: script.window_bits(),
-        client_max_window_bits: script.window_bits(),
+        server_max_window_bits: window_bits(&mut script),
+        client_max_window_bits: window_bits(&mut script),
     };
     let sizes = [usize::MAX, 1, 100, 1000, 5000];
     let mut ends = SIDES.map(|side| {
@@ -118,8 +34,8 @@ pub fn deflate_round_trip(data: &[u8]) {
         let mut deflate = DeflateConfig::new();
         deflate.level = 1 + script.number(9) as u8;
         deflate.mem_level = 1 + script.number(9) as u8;
-        deflate.server_max_window_bits = script.window_bits().unwrap_or(15);
-        deflate.client_max_window_bits = script.window_bits().unwrap_or(15);
+        deflate.server_max_window_bits = window_bits(&mut script).unwrap_or(15);
+        deflate.client_max_window_bits = window_bits(&mut script).unwrap_or(15);
         deflate.compression = script.compression();
         let config = config(|c| c.fragment_size = fragment_size);
         End {
@@ -127,17 +43,23 @@ pub fn deflate_round_trip(data: &[u8]) {
             peer: Reference::new(side.peer(), Config::new()).with_deflate(strict(side, params)),
             sent: Vec::new(),
             started: None,
+            budget: Budget::default(),
+            kept: 0,
         }
     });
     let mut pool = Pool::new();
     let mut plain = Vec::new();
-    while !script.0.is_empty() {
+    for _ in 0..OPERATIONS {
+        if script.0.is_empty() {
+            break;
+        }
         let at = script.number(2);
         let End {
             end,
             sent,
             started,
             peer: reference,
+            ..
         } = &mut ends[at];
         let op = script.number(12);
         match op {
@@ -156,7 +78,7 @@ pub fn deflate_round_trip(data: &[u8]) {
                 *started = Some(Vec::new());
             }
             _ => {
-                script.message(&mut plain);
+                message(&mut script, &mut plain);
                 match started {
                     None => {
                         end.ws.send_binary(&plain, &mut end.out).unwrap();
@@ -177,20 +99,35 @@ pub fn deflate_round_trip(data: &[u8]) {
         }
         if op > 5 {
             let out = end.out.split();
-            let sent = sent.clone();
+            let sent = core::mem::take(sent);
             reference.feed(&out);
             assert_eq!((&reference.events, reference.error), (&sent, None));
-            let mut peer = &mut ends[1 - at];
+            reference.events.clear();
+            let peer = &mut ends[1 - at];
             if script.number(2) == 1 {
                 pool.lend(&mut peer.end.ws);
             }
             let size = [out.len().max(1), 1, 50, 1000][script.number(4)];
-            out.chunks(size).for_each(|piece| peer.end.feed(piece));
-            peer = &mut ends[1 - at];
+            for piece in out.chunks(size) {
+                peer.budget.receives(piece.len(), piece.len() + 32);
+                peer.budget.call(|| peer.end.feed(piece));
+            }
             // Pongs are not part of the script.
             peer.end.out.clear();
             assert_eq!((&peer.end.events, peer.end.error), (&sent, None));
+            // The events are owned here, and the memory of their list doubles.
+            let len = |event: &OwnedEvent| match event {
+                OwnedEvent::Binary(bytes) => 64 + 3 * bytes.len(),
+                _ => 128,
+            };
+            peer.kept += sent.iter().map(len).sum::<usize>();
+            peer.end.events.clear();
         }
+    }
+    for end in ends {
+        end.budget.check_work(meter::DEFLATE);
+        let extra = budget::CODECS + 1024 + end.kept;
+        end.budget.check_memory(1 << 20, 40_000 * 8, extra);
     }
 }
 
@@ -200,41 +137,24 @@ struct End {
     sent: Vec<OwnedEvent>,
     /// The pieces of a message that was started and is not finished.
     started: Option<Vec<u8>>,
+    budget: Budget,
+    /// The memory of its events.
+    kept: usize,
 }
 
-/// Decisions made of bytes. If no byte is left, each decision is the first option.
-struct Script<'a>(&'a [u8]);
+fn window_bits(script: &mut Script<'_>) -> Option<u8> {
+    let bits = 8 + script.number(9) as u8;
+    (bits < 16).then_some(bits)
+}
 
-impl Script<'_> {
-    fn number(&mut self, below: usize) -> usize {
-        let byte = self.0.split_off_first().copied().unwrap_or(0);
-        usize::from(byte) % below
+/// Makes a message: bytes repeated several times, sometimes appended to the last message.
+fn message(script: &mut Script<'_>, message: &mut Vec<u8>) {
+    let len = script.number(64);
+    let times = script.pick(&[1, 1, 3, 40, 300]);
+    if script.number(3) > 0 {
+        message.clear();
     }
-
-    fn window_bits(&mut self) -> Option<u8> {
-        let bits = 8 + self.number(9) as u8;
-        (bits < 16).then_some(bits)
-    }
-
-    fn compression(&mut self) -> Compression {
-        match self.number(4) {
-            0 => Compression::Never,
-            1 => Compression::Above(self.number(100)),
-            _ => Compression::Always,
-        }
-    }
-
-    /// Makes a message: bytes repeated several times, sometimes appended to the last message.
-    fn message(&mut self, message: &mut Vec<u8>) {
-        let len = self.number(64).min(self.0.len());
-        let times = [1, 1, 3, 40, 300][self.number(5)];
-        if self.number(3) > 0 {
-            message.clear();
-        }
-        if let Some(bytes) = self.0.split_off(..len.min(self.0.len())) {
-            message.extend(bytes.repeat(times));
-        }
-        let most = message.len().min(40_000);
-        message.drain(..message.len() - most);
-    }
+    message.extend(script.bytes(len).repeat(times));
+    let most = message.len().min(40_000);
+    message.drain(..message.len() - most);
 }

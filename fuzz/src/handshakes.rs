@@ -1,80 +1,132 @@
-//! The bodies for the handshakes of both roles. The input can follow a valid head without its end,
-//! so that it gets past the first rules.
+//! The bodies for the handshakes of both roles, through every door: bytes, values, the types of the
+//! crate `http`, and CONNECT.
+//!
+//! The input can follow a valid head without its end, so that it gets past the first rules.
+
+use core::time::Duration;
 
 use bytes::BytesMut;
 use websocket_proto::{
-    RecvBuf, Seed,
+    Config, RecvBuf, Seed,
     handshake::{
-        client::{self, Outcome},
-        server::{self, Accept, Origins},
+        self, Header,
+        client::{self, Outcome, ResponseError},
+        server::{self, Accept, Origins, RequestError},
+        values::{self, Connect, Upgrade},
     },
+    meter,
 };
 
-use super::{cut, limits};
+use crate::{budget::Budget, script::Script};
 
-const REQUEST: &[u8] = b"GET /chat?room=1 HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
+const REQUEST: &str = "GET /chat?room=1 HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n";
 
+/// The key of the seed that is used here.
+const ACCEPT: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+
 /// A server reads a request. The result does not depend on how the bytes are split, an error has
-/// its response and is repeated, and bytes after an accepted head are left for the connection.
+/// its response and is repeated, bytes after an accepted head are left for the connection, and values
+/// give the same result as bytes.
 pub fn server_handshake(data: &[u8]) {
-    handshake(data, REQUEST, request);
-}
-
-/// A client reads a response. The result does not depend on how the bytes are split, and an error
-/// is repeated.
-pub fn client_handshake(data: &[u8]) {
-    let (_, out) = start();
-    // The seed is fixed, so the key is.
-    let key = out[..]
-        .split(|&byte| byte == b'\r')
-        .find_map(|line| line.strip_prefix(KEY))
-        .expect("a key");
-    let accept = websocket_proto::handshake::accept_key(key);
-    let head = [
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-        Sec-WebSocket-Accept: ",
-        &accept[..],
-        b"\r\n",
-    ];
-    handshake(data, &head.concat(), response);
-}
-
-const KEY: &[u8] = b"\nSec-WebSocket-Key: ";
-
-/// The first byte tells whether the input follows `head`, and how many of the next bytes are the
-/// sizes of reads.
-fn handshake(data: &[u8], head: &[u8], run: impl Fn(&[&[u8]]) -> Seen) {
-    let [first, data @ ..] = data else { return };
-    let (sizes, noise) = data.split_at(usize::from(first % 8).min(data.len()));
-    let head = if first & 0x80 == 0 { head } else { b"" };
-    let stream = [head, noise].concat();
-    let whole = run(&[&stream]);
-    for sizes in [&[0; 4096][..], sizes] {
-        assert_eq!(run(&cut(&stream, sizes)), whole);
+    let plan = Plan::new(data, REQUEST);
+    let run = |pieces: &[&[u8]]| request(pieces, plan.config);
+    let whole = run(&[&plan.stream]);
+    plan.each_split(|pieces| assert_eq!(run(pieces), whole));
+    if let Some(head) = Head::split(&plan.stream, plan.config) {
+        let error = whole.0.as_ref().err().copied();
+        head.check_values(plan.config, error);
+        head.check_http(plan.config);
+        head.check_connect(plan.config);
     }
 }
 
-/// What the handshake reported, and the bytes that it wrote or left.
-type Seen = (String, Vec<u8>);
+/// A client reads a response. The result does not depend on how the bytes are split, an error is
+/// repeated, and values give the same result as bytes.
+pub fn client_handshake(data: &[u8]) {
+    let start = [ACCEPT, &accept_key(), "\r\n"].concat();
+    let plan = Plan::new(data, &start);
+    let run = |pieces: &[&[u8]]| response(pieces, plan.config);
+    let whole = run(&[&plan.stream]);
+    plan.each_split(|pieces| assert_eq!(run(pieces), whole));
+    if let Some(head) = Head::split(&plan.stream, plan.config) {
+        head.check_response(plan.config, &whole.0);
+    }
+}
 
-fn request(pieces: &[&[u8]]) -> Seen {
+struct Plan {
+    config: Config,
+    sizes: Vec<u8>,
+    stream: Vec<u8>,
+}
+
+impl Plan {
+    /// The first byte tells whether the input follows `start`, and how many of the bytes after the
+    /// configuration are sizes of reads.
+    fn new(data: &[u8], start: &str) -> Self {
+        let mut script = Script(data);
+        let first = script.byte();
+        let config = script.config();
+        let sizes = script.bytes(usize::from(first % 8)).to_vec();
+        let start = if first & 0x80 == 0 { start } else { "" };
+        let stream = [start.as_bytes(), script.0].concat();
+        Self {
+            config,
+            sizes,
+            stream,
+        }
+    }
+
+    /// Calls `run` with single bytes, and with pieces of the given sizes.
+    fn each_split(&self, run: impl Fn(&[&[u8]])) {
+        run(&self.stream.chunks(1).collect::<Vec<_>>());
+        let (mut pieces, mut rest) = (Vec::new(), &self.stream[..]);
+        for size in self.sizes.iter().chain([&255]).cycle() {
+            let (piece, left) = rest.split_at((usize::from(*size) + 1).min(rest.len()));
+            if piece.is_empty() {
+                break;
+            }
+            pieces.push(piece);
+            rest = left;
+        }
+        run(&pieces);
+    }
+}
+
+/// The result, and the bytes that were written or left.
+type Seen<T, E> = (Result<Option<T>, E>, Vec<u8>);
+
+/// Receives a piece. Asserts that the work and the memory are those of a head.
+fn fill(budget: &mut Budget, input: &mut RecvBuf, piece: &[u8]) {
+    budget.receives(piece.len(), piece.len());
+    budget.call(|| input.extend_from_slice(piece));
+}
+
+fn check(budget: &Budget) {
+    budget.check_work(meter::HANDSHAKE);
+    // The offers of compression, of which each has 18 bytes or more, and of subprotocols; a response
+    // or a connection.
+    budget.check_memory(usize::MAX, 0, 2 * budget.received + 2048);
+}
+
+fn request(pieces: &[&[u8]], config: Config) -> Seen<String, RequestError> {
     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-    let mut handshake = server::Handshake::new(limits(), Origins::SameOrigin);
-    let mut outcome = None;
+    let mut budget = Budget::default();
+    let mut handshake = server::Handshake::new(config, Origins::SameOrigin);
+    let mut outcome = Ok(None);
     for piece in pieces {
-        input.extend_from_slice(piece);
-        if outcome.is_some() {
+        fill(&mut budget, &mut input, piece);
+        if outcome != Ok(None) {
             continue;
         }
-        match handshake.next(&mut input, &mut out) {
+        match budget.call(|| handshake.next(&mut input, &mut out)) {
             Ok(None) => assert!(out.is_empty()),
             Ok(Some((request, pending))) => {
                 assert!(request.path().starts_with('/'));
                 let view = format!(
-                    "{:?} {:?} {:?} {:?} {:?}",
-                    request,
+                    "{request:?} {:?} {:?} {:?} {:?}",
                     request.query(),
                     request.subprotocols().collect::<Vec<_>>(),
                     request.extensions().collect::<Vec<_>>(),
@@ -84,68 +136,261 @@ fn request(pieces: &[&[u8]]) -> Seen {
                 let accept = accept
                     .as_deref()
                     .map_or(Accept::new(), |name| Accept::new().subprotocol(name));
-                pending
+                let ws = pending
                     .accept(accept, &mut out)
                     .expect("an offered subprotocol");
                 assert!(out.starts_with(b"HTTP/1.1 101 "));
-                outcome = Some(view);
+                assert_eq!(ws.deflate().is_some(), find(&out, b"permessage-deflate"));
+                outcome = Ok(Some(view));
             }
             Err(error) => {
                 let status = format!("HTTP/1.1 {} ", error.status().expect("the stream goes on"));
                 assert!(out.starts_with(status.as_bytes()));
                 let before = out.len();
                 assert_eq!(handshake.next(&mut input, &mut out).err(), Some(error));
-                assert_eq!(out.len(), before);
-                outcome = Some(error.to_string());
+                let late = handshake.handle_timeout(Duration::MAX, &mut out);
+                assert_eq!((late, out.len()), (Err(error), before));
+                outcome = Err(error);
             }
         }
     }
-    let leftover = if out.starts_with(b"HTTP/1.1 101 ") {
-        input.unread()
-    } else {
-        b""
+    check(&budget);
+    let left = match out.starts_with(b"HTTP/1.1 101 ") {
+        true => input.unread(),
+        false => b"",
     };
-    (format!("{outcome:?}"), [&out[..], leftover].concat())
+    (outcome, [&out[..], left].concat())
 }
 
-fn start() -> (client::Handshake, BytesMut) {
+fn find(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+fn started(config: Config) -> (client::Handshake, BytesMut) {
     let mut out = BytesMut::new();
-    let request = client::Request::new("ws://example.com/")
-        .expect("a URL")
-        .subprotocol("chat");
-    let handshake = client::Handshake::start(&request, Seed::from([7; 32]), limits(), &mut out);
+    let request = client_request();
+    let handshake = client::Handshake::start(&request, Seed::from([7; 32]), config, &mut out);
     (handshake.expect("a request"), out)
 }
 
-fn response(pieces: &[&[u8]]) -> Seen {
-    let (mut handshake, _) = start();
+fn client_request() -> client::Request<'static> {
+    client::Request::new("ws://example.com/")
+        .expect("a URL")
+        .subprotocol("chat")
+}
+
+/// The seed is fixed, so the key is.
+fn accept_key() -> String {
+    let (_, out) = started(Config::new());
+    let text = String::from_utf8(out.to_vec()).expect("ASCII");
+    let key = text
+        .split("Sec-WebSocket-Key: ")
+        .nth(1)
+        .and_then(|rest| rest.get(..24));
+    let accept = handshake::accept_key(key.expect("a key").as_bytes());
+    String::from_utf8(accept.to_vec()).expect("ASCII")
+}
+
+fn response(pieces: &[&[u8]], config: Config) -> Seen<(u16, String), ResponseError> {
+    let (mut handshake, _) = started(config);
     let mut input = RecvBuf::new();
-    let mut outcome = (String::from("nothing"), Vec::new());
-    let mut open = false;
+    let mut budget = Budget::default();
+    let mut outcome = Ok(None);
+    let (mut rest, mut open) = (Vec::new(), false);
     for piece in pieces {
-        input.extend_from_slice(piece);
+        fill(&mut budget, &mut input, piece);
         if open {
             continue;
         }
-        match handshake.next(&mut input) {
+        match budget.call(|| handshake.next(&mut input)) {
             Ok(None) => {}
             Ok(Some(Outcome::Accepted(_, response))) => {
-                outcome.0 = format!("{response:?} {:?}", response.headers().collect::<Vec<_>>());
+                let headers = response.headers().collect::<Vec<_>>();
+                outcome = Ok(Some((101, format!("{response:?} {headers:?}"))));
                 open = true;
             }
             Ok(Some(Outcome::Refused(response))) => {
                 let headers = response.headers().collect::<Vec<_>>();
-                outcome.0 = format!("{} {:?} {headers:?}", response.status(), response.reason());
-                outcome.1 = response.body().to_vec();
+                let view = format!("{:?} {headers:?}", response.reason());
+                outcome = Ok(Some((response.status(), view)));
+                rest = response.body().to_vec();
             }
             Err(error) => {
                 assert_eq!(handshake.next(&mut input).err(), Some(error));
-                outcome.0 = error.to_string();
+                assert_eq!(handshake.handle_timeout(Duration::MAX), Err(error));
+                outcome = Err(error);
             }
         }
     }
+    check(&budget);
     if open {
-        outcome.1 = input.unread().to_vec();
+        rest = input.unread().to_vec();
     }
-    outcome
+    (outcome, rest)
+}
+
+/// A whole head as text, split in the simplest way.
+struct Head<'h> {
+    start: [&'h str; 3],
+    fields: Vec<(&'h str, &'h str)>,
+}
+
+impl<'h> Head<'h> {
+    /// `None` if the head is not complete, within the limits, and text.
+    fn split(stream: &'h [u8], config: Config) -> Option<Self> {
+        let text = core::str::from_utf8(stream).ok()?;
+        let (head, _) = text.split_once("\r\n\r\n")?;
+        let mut lines = head.split("\r\n");
+        let mut parts = lines.next()?.splitn(3, ' ');
+        let start = [parts.next()?, parts.next()?, parts.next()?];
+        let fields = lines.map(|line| {
+            let (name, value) = line.split_once(':')?;
+            Some((name, value.trim_matches([' ', '\t'])))
+        });
+        let fields = fields.collect::<Option<Vec<_>>>()?;
+        let is_within =
+            head.len() + 4 <= config.max_head_size && fields.len() <= config.max_headers.min(128);
+        is_within.then_some(Self { start, fields })
+    }
+
+    fn headers(&self) -> impl Iterator<Item = Header<'h>> {
+        self.fields.iter().map(|&(name, value)| Header {
+            name,
+            value: value.as_bytes(),
+        })
+    }
+
+    fn version(text: &str) -> Option<(u8, u8)> {
+        match text.strip_prefix("HTTP/")?.as_bytes() {
+            [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => Some((major - b'0', minor - b'0')),
+            _ => None,
+        }
+    }
+
+    /// The values give the same verdict as the bytes, but for the syntax that only bytes have.
+    fn check_values(&self, config: Config, error: Option<RequestError>) {
+        let [method, target, version] = self.start;
+        let Some(version) = Self::version(version) else {
+            return;
+        };
+        let upgrade = Upgrade {
+            method,
+            target,
+            version,
+        };
+        let result = upgrade.check(self.headers(), &Origins::SameOrigin, config);
+        let refused = result.as_ref().err().map(|refusal| refusal.error());
+        if !matches!(error, Some(RequestError::Http(_))) {
+            assert_eq!(refused, error);
+        }
+        match result {
+            Ok(pending) => {
+                let (_, response) = pending.accept(Accept::new()).expect("nothing to refuse");
+                assert_eq!(response.status(), 101);
+            }
+            Err(refusal) => assert!(refusal.response().status() >= 400),
+        }
+    }
+
+    /// The types of the crate `http` give the same verdict, if they can hold the head.
+    fn check_http(&self, config: Config) {
+        let [method, target, _] = self.start;
+        let mut builder = http::Request::builder().method(method).uri(target);
+        for (name, value) in &self.fields {
+            builder = builder.header(*name, *value);
+        }
+        let Ok(request) = builder.body(()) else {
+            return;
+        };
+        let origins = Origins::SameOrigin;
+        let result = handshake::http::check(&request, None, &origins, config);
+        // `http` normalises the target.
+        let uri = request.uri().to_string();
+        if uri == target {
+            let (method, version) = (request.method().as_str(), (1, 1));
+            let upgrade = Upgrade {
+                method,
+                target,
+                version,
+            };
+            let values = upgrade.check(self.headers(), &origins, config);
+            assert_eq!(result.is_ok(), values.is_ok());
+        }
+    }
+
+    /// The same fields with pseudo-header fields in front.
+    fn check_connect(&self, config: Config) {
+        let [method, target, _] = self.start;
+        let field = |name: &str| {
+            let mut fields = self.fields.iter();
+            fields.find_map(|(other, value)| other.eq_ignore_ascii_case(name).then_some(*value))
+        };
+        let fields = self.fields.iter().filter(|(name, _)| {
+            let names = [
+                "upgrade",
+                "connection",
+                "transfer-encoding",
+                "sec-websocket-key",
+            ];
+            !names.contains(&name.to_ascii_lowercase().as_str())
+        });
+        let fields: Vec<_> = fields.copied().collect();
+        for method in [method, "CONNECT"] {
+            let connect = Connect {
+                method,
+                protocol: Some(field("Upgrade").unwrap_or("websocket")),
+                scheme: Some(field("X").unwrap_or("https")),
+                authority: field("Host"),
+                path: Some(target),
+            };
+            let check = || {
+                let headers = fields.iter().map(|&(name, value)| Header {
+                    name,
+                    value: value.as_bytes(),
+                });
+                connect.check(headers, &Origins::SameOrigin, config)
+            };
+            match check() {
+                Ok(pending) => {
+                    let (_, response) = pending.accept(Accept::new()).expect("it is valid");
+                    assert_eq!((method, response.status()), ("CONNECT", 200));
+                }
+                Err(refusal) => {
+                    assert_eq!(
+                        check().err().map(|again| again.error()),
+                        Some(refusal.error())
+                    );
+                    assert!(refusal.response().status() >= 400);
+                }
+            }
+        }
+    }
+
+    /// The values of a response give the same verdict as its bytes.
+    fn check_response(&self, config: Config, seen: &Result<Option<(u16, String)>, ResponseError>) {
+        let [version, status, _] = self.start;
+        let (Some(version), Ok(status)) = (Self::version(version), status.parse::<u16>()) else {
+            return;
+        };
+        // An interim response is not the last one.
+        if (100..200).contains(&status) && status != 101 {
+            return;
+        }
+        let request = client_request();
+        let upgrade = values::Handshake::upgrade(&request, Seed::from([7; 32]), config);
+        let (handshake, sent) = upgrade.expect("a request");
+        assert!(sent.fields().count() >= 4);
+        let result = handshake.finish(version, status, self.headers());
+        match (seen, result) {
+            (Err(ResponseError::Http(_)), _) => {}
+            (Err(error), result) => assert_eq!(Some(*error), result.err()),
+            (Ok(Some((status, _))), result) => {
+                assert_eq!(
+                    result.expect("the bytes are valid").is_some(),
+                    *status == 101
+                );
+            }
+            (Ok(None), _) => unreachable!("the head is complete"),
+        }
+    }
 }

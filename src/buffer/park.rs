@@ -7,6 +7,7 @@ use crate::{deflate::Inflated, meter};
 
 /// Up to this many bytes, and up to this part of the shared memory, are copied out of it. If there are
 /// more, the memory itself goes along: then new memory is made and cleared at the next read.
+/// Otherwise a connection could keep memory that another one has made long.
 const COPIED: usize = 4 << 10;
 const PART: usize = 8;
 
@@ -94,7 +95,9 @@ impl RecvBuf {
 
     /// The reverse of [`take`](Self::take), for an idle buffer.
     fn put(&mut self, parked: Self) {
-        if parked.end <= self.memory.len() && self.is_small(parked.memory.len()) {
+        // A longer one is not copied back, so that it is copied out only once: from now on it goes
+        // along with its memory.
+        if parked.end <= self.memory.len() && parked.memory.len() <= COPIED {
             meter::bytes(parked.end);
             self.memory[..parked.end].copy_from_slice(&parked.memory[..parked.end]);
         } else {

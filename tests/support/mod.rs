@@ -362,7 +362,7 @@ impl Endpoint {
 }
 
 /// Adds an event to the list. Puts the parts of a message together.
-fn take(event: Event<'_>, events: &mut Vec<OwnedEvent>, parts: &mut Vec<u8>) {
+pub fn take(event: Event<'_>, events: &mut Vec<OwnedEvent>, parts: &mut Vec<u8>) {
     match event {
         Event::Progress => {}
         Event::TextPart(text) => {
