@@ -1,0 +1,159 @@
+"""Sums up what tests/coverage.sh measured. Argument: the folder with one JSON file per test program.
+
+A unit test of src/deflate/params.rs has the name deflate::params, an integration test that of its
+file. Unit tests stand at the end of their file, from the line `#[cfg(test)]` on: these lines do not
+count.
+"""
+
+import collections
+import fnmatch
+import json
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+class Reached:
+    """How often each line, region and branch of one file was reached."""
+
+    def __init__(self):
+        self.lines = collections.Counter()
+        self.regions = collections.Counter()
+        self.branches = collections.Counter()
+
+    def add(self, other):
+        # `Counter.update` keeps zeros, `+=` drops them.
+        self.lines.update(other.lines)
+        self.regions.update(other.regions)
+        self.branches.update(other.branches)
+
+    def kinds(self):
+        return self.lines, self.regions, self.branches
+
+
+def read(file, end):
+    """One file of a report of llvm-cov, up to the line `end`."""
+    reached = Reached()
+    count, mapped, line = 0, False, 0  # the region that is open at the beginning of a line
+    by_line = collections.defaultdict(list)
+    for segment in file["segments"]:
+        by_line[segment[0]].append(segment)
+    for line in range(1, end):
+        # As LLVM defines it: a line counts as often as the most frequent region that begins in it
+        # or lasts from the line before.
+        entries = [s for s in by_line[line] if s[3] and s[4] and not s[5]]
+        if mapped or entries:
+            reached.lines[line] = max([count] * mapped + [s[2] for s in entries])
+        for segment in entries:
+            reached.regions[line, segment[1]] += segment[2]
+        if by_line[line]:
+            _, _, count, mapped, _, _ = by_line[line][-1]
+    for line, column, *_, true, false, _, _, _ in file["branches"]:
+        if line < end:
+            reached.branches[line, column, True] += true
+            reached.branches[line, column, False] += false
+    return reached
+
+
+def last_line(path):
+    """The number of the line that begins the unit tests."""
+    lines = path.read_text().splitlines()
+    if path.name == "tests.rs":
+        return 0
+    for number, line in enumerate(lines, 1):
+        if line == "#[cfg(test)]":
+            assert lines[number] in ("mod tests {", "mod tests;"), path
+            assert "}" not in lines[number + 1 : -1], f"{path}: code behind the unit tests"
+            return number
+    return len(lines) + 1
+
+
+def table(text):
+    """Lines `pattern: words`. Others are comments."""
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            pattern, words = line.split(":", 1)
+            yield pattern, words.split()
+
+
+def module(path):
+    return path.removesuffix(".rs").removesuffix("/mod").replace("/", "::")
+
+
+def ranges(numbers):
+    """[1, 2, 3, 7] as 1-3, 7."""
+    out = []
+    for number in sorted(set(numbers)):
+        if out and out[-1][1] == number - 1:
+            out[-1][1] = number
+        else:
+            out.append([number, number])
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in out)
+
+
+def missed(counter):
+    return [key for key, count in counter.items() if count == 0]
+
+
+def describe(path, reached):
+    """What no test reached, as file:line."""
+    lines = missed(reached.lines)
+    if lines:
+        yield f"src/{path}: lines {ranges(lines)}"
+    for line, column in missed(reached.regions):
+        if line not in lines:
+            yield f"src/{path}:{line}:{column}: region"
+    for line, column, way in missed(reached.branches):
+        if line not in lines:
+            yield f"src/{path}:{line}:{column}: never {str(way).lower()}"
+
+
+def main(folder):
+    every, own = collections.defaultdict(Reached), collections.defaultdict(Reached)
+    subjects = list(table((ROOT / "tests/coverage/subjects.txt").read_text()))
+    used = set()
+    for report in sorted(folder.glob("*.json")):
+        name = report.name.split(".")[0]
+        for file in json.loads(report.read_text())["data"][0]["files"]:
+            full = pathlib.Path(file["filename"])
+            if not full.is_relative_to(ROOT / "src") or not last_line(full):
+                continue
+            path = str(full.relative_to(ROOT / "src"))
+            reached = read(file, last_line(full))
+            every[path].add(reached)
+            tests = next((w for p, w in subjects if fnmatch.fnmatch(path, p)), [])
+            is_own = name == module(path) or any(fnmatch.fnmatch(name, t) for t in tests)
+            if is_own:
+                used.add(name)
+                own[path].add(reached)
+
+    heads = ("lines", "regions", "branches")
+    print(f"{'src/':28}" + "".join(f"{h:>14}" for h in heads) + "".join(f"{'own ' + h:>14}" for h in heads))
+    total = [[0, 0] for _ in range(6)]
+    for path in sorted(every):
+        row = f"{path:28}"
+        for column, (counter, all_) in enumerate(
+            zip(every[path].kinds() + own[path].kinds(), every[path].kinds() * 2)
+        ):
+            hit, of = sum(1 for k in all_ if counter[k]), len(all_)
+            total[column][0] += hit
+            total[column][1] += of
+            row += f"{f'{hit}/{of}':>14}"
+        print(row)
+    print(f"{'total':28}" + "".join(f"{f'{hit}/{of}':>14}" for hit, of in total))
+    print(" " * 28 + "".join(f"{f'{100 * hit / max(of, 1):.2f} %':>14}" for hit, of in total))
+
+    print("\nReached, but not by the tests of its own subject:")
+    for path in sorted(every):
+        by_accident = [k for k, n in every[path].lines.items() if n and not own[path].lines[k]]
+        if by_accident:
+            print(f"  src/{path}: lines {ranges(by_accident)}")
+
+    print("\nReached by no test:")
+    for path in sorted(every):
+        for line in describe(path, every[path]):
+            print(f"  {line}")
+
+
+main(pathlib.Path(sys.argv[1]))
