@@ -1,6 +1,8 @@
 //! The grammars of header field values that both handshakes use: tokens and lists (RFC 9110 §5.6),
 //! and extensions (RFC 6455 §9.1). Tokens and values are read 8 bytes at a time.
 
+use crate::meter;
+
 /// The elements of a list (RFC 9110 §5.6.1), without the white space around them. Empty elements
 /// are left out: "A recipient MUST parse and ignore a reasonable number of empty list elements"
 /// (§5.6.1.2).
@@ -8,6 +10,7 @@
 /// A comma always separates. A quoted string cannot contain one, because in the lists of a
 /// handshake it contains a token (RFC 6455 §9.1).
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    meter::bytes(value.len());
     let elements = value.split(|&byte| byte == b',').map(trim);
     elements.filter(|element| !element.is_empty())
 }
@@ -19,9 +22,11 @@ pub(crate) fn sole<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
 
 /// Removes optional white space, which is spaces and tabs (RFC 9110 §5.6.3), from both ends.
 pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
+    let len = bytes.len();
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }
+    meter::bytes(len - bytes.len());
     bytes
 }
 
@@ -60,6 +65,7 @@ impl<'a> Extension<'a> {
     }
 
     fn parts(self) -> impl Iterator<Item = &'a [u8]> {
+        meter::bytes(self.0.len());
         self.0.split(|&byte| byte == b';').map(trim)
     }
 }
@@ -67,6 +73,7 @@ impl<'a> Extension<'a> {
 /// `extension-param = token [ "=" (token | quoted-string) ]` (RFC 6455 §9.1). White space is
 /// allowed around the `=`, because this grammar includes the "implied *LWS rule" of RFC 2616 §2.1.
 fn param(part: &[u8]) -> Option<(&[u8], Option<Value<'_>>)> {
+    meter::bytes(part.len());
     let (name, value) = match part.iter().position(|&byte| byte == b'=') {
         None => (part, None),
         Some(equals) => (
@@ -95,6 +102,7 @@ impl<'a> Value<'a> {
 
     /// The token, without the backslashes that escape its characters.
     pub(crate) fn bytes(self) -> impl Iterator<Item = u8> + use<'a> {
+        meter::bytes(self.0.len());
         let mut escaped = false;
         self.0.iter().copied().filter(move |&byte| {
             escaped = byte == b'\\' && !escaped;
@@ -149,12 +157,15 @@ fn skip(bytes: &[u8], others: fn(u64) -> u64, is_member: fn(u8) -> bool) -> usiz
         }
         at += others.trailing_zeros() as usize / 8;
         if !is_member(bytes[at]) {
+            meter::bytes(at);
             return at;
         }
         at += 1;
     }
     let rest = bytes[at..].iter();
-    at + rest.take_while(|&&byte| is_member(byte)).count()
+    let len = at + rest.take_while(|&&byte| is_member(byte)).count();
+    meter::bytes(len);
+    len
 }
 
 /// Repeats a byte 8 times.

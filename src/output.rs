@@ -199,6 +199,7 @@ pub(crate) mod sealed {
     use bytes::{Bytes, BytesMut};
 
     use super::{OutQueue, Shared};
+    use crate::meter;
 
     pub trait Tail {
         /// The buffer to append to. If a frame was appended last, and no shared bytes since, it ends
@@ -217,6 +218,7 @@ pub(crate) mod sealed {
 
         #[inline]
         fn share(&mut self, bytes: &Bytes) {
+            meter::bytes(bytes.len());
             self.extend_from_slice(bytes);
         }
     }

@@ -1,5 +1,7 @@
 //! Validation of UTF-8 that arrives in pieces (RFC 6455 §8.1).
 
+use crate::meter;
+
 /// The state between two pieces of a text: the first bytes of an incomplete character.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Utf8 {
@@ -52,8 +54,14 @@ impl Utf8 {
 /// its end. Fails if a byte makes the text invalid. Reads the piece only once.
 pub(crate) fn whole_characters(piece: &[u8]) -> Result<(&str, &[u8]), InvalidUtf8> {
     let (whole, incomplete) = piece.split_at(complete_len(piece)?);
-    let text = simdutf8::basic::from_utf8(whole).map_err(|_| InvalidUtf8)?;
-    Ok((text, incomplete))
+    Ok((text(whole)?, incomplete))
+}
+
+/// Returns the bytes as text. Reads them once.
+#[inline(always)]
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
+    meter::bytes(bytes.len());
+    simdutf8::basic::from_utf8(bytes).map_err(|_| InvalidUtf8)
 }
 
 /// The length of a piece without the incomplete character at its end. Looks only at the last three

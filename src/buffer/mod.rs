@@ -14,7 +14,9 @@ use core::{fmt, ops::Range};
 
 use crate::{
     deflate::Inflated,
+    frame::FrameHeader,
     message::{Assembly, MessageKind},
+    meter,
     utf8::{InvalidUtf8, complete_len},
 };
 
@@ -27,6 +29,9 @@ pub(crate) use park::Parked;
 /// memory while a plain one arrives. For plain memory and a text that is collected it is four times
 /// as much. So a peer cannot make more than one of them long.
 const KEPT: usize = 64 << 10;
+
+/// The longest frame header, and the longest incomplete control frame, in bytes.
+const INCOMPLETE: [usize; 2] = [FrameHeader::MAX_LEN, 2 + 4 + 125 - 1];
 
 /// The sizes of reads that [`RecvBuf::read_size`] advises: into a buffer without memory, usually, and
 /// inside a long frame.
@@ -253,6 +258,7 @@ impl RecvBuf {
     /// As [`spare`](Self::spare).
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
+            meter::bytes(bytes.len());
             self.spare(bytes.len()).copy_from_slice(bytes);
             self.filled(bytes.len());
         }
@@ -399,11 +405,13 @@ impl RecvBuf {
             // At most an incomplete character is left of the last piece. It moves to the payload,
             // which is longer.
             let start = self.raw - self.message.len();
+            meter::bytes(self.message.len());
             self.memory.copy_within(self.message.clone(), start);
             self.message = start..self.raw;
         }
         let (from, to) = (self.raw, self.message.end);
         if from != to {
+            meter::bytes(n);
             self.memory.copy_within(from..from + n, to);
         }
         self.raw += n;
@@ -454,10 +462,13 @@ impl RecvBuf {
     fn grow(&mut self, needed: usize) {
         let doubled = self.memory.len().saturating_mul(2);
         let most = match &self.assembly {
-            // Do not grow beyond the maximum size of the message. (256 bytes or more are unread
-            // only if the caller takes no events: a whole control frame has at most 131.)
-            Some(message) if !message.compressed && self.end - self.raw < 256 => {
-                needed.saturating_add(message.limit - self.message.len())
+            // Do not grow beyond the maximum size of the message and what can be incomplete behind
+            // it. Without that, each further byte of a header would move the message again. (More
+            // bytes are unread only if the caller takes no events.)
+            Some(message) if !message.compressed && self.end - self.raw <= INCOMPLETE[1] => {
+                let unread = self.end - self.raw;
+                let rest = INCOMPLETE[usize::from(unread > INCOMPLETE[0])] - unread;
+                needed.saturating_add(message.limit - self.message.len() + rest)
             }
             None if self.waiting.missing > 0 => needed + self.waiting.missing as usize,
             _ => usize::MAX,
@@ -467,6 +478,8 @@ impl RecvBuf {
             // The memory of an earlier text may be long.
             self.text = String::new();
         }
+        // The old bytes move, and the others are cleared.
+        meter::bytes(len);
         self.memory.reserve_exact(len - self.memory.len());
         self.memory.resize(len, 0);
     }
@@ -477,6 +490,7 @@ impl RecvBuf {
         if self.lent == 0 && self.memory.len() > kept.max(2 * (self.end - self.raw)) {
             self.compact();
             self.memory.truncate(self.end);
+            meter::bytes(self.end);
             self.memory.shrink_to_fit();
         }
     }
@@ -499,11 +513,13 @@ impl RecvBuf {
         if self.assembly.is_some() {
             kept = self.message.len();
             if self.message.start > 0 {
+                meter::bytes(kept);
                 self.memory.copy_within(self.message.clone(), 0);
             }
         }
         self.message = 0..kept;
         if self.raw > kept {
+            meter::bytes(self.end - self.raw);
             self.memory.copy_within(self.raw..self.end, kept);
         }
         self.end = kept + self.end - self.raw;

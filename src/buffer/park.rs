@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use super::{RecvBuf, Waiting};
-use crate::deflate::Inflated;
+use crate::{deflate::Inflated, meter};
 
 /// Up to this many bytes, and up to this part of the shared memory, are copied out of it. If there are
 /// more, the memory itself goes along: then new memory is made and cleared at the next read.
@@ -26,7 +26,10 @@ impl RecvBuf {
         let small = self.is_small(self.message.len() + self.unread().len());
         let parked = match &self.assembly {
             None if self.unread().is_empty() => return None,
-            None if small => Parked::Unread(self.unread().into()),
+            None if small => {
+                meter::bytes(self.unread().len());
+                Parked::Unread(self.unread().into())
+            }
             _ => Parked::Message(Box::new(self.take(small))),
         };
         self.clear_bytes();
@@ -50,6 +53,7 @@ impl RecvBuf {
             bytes.extend_from_slice(self.unread());
             taken.message = 0..self.message.len();
             (taken.raw, taken.end) = (self.message.len(), bytes.len());
+            meter::bytes(bytes.len());
             taken.memory = bytes;
         } else {
             taken.memory = core::mem::take(&mut self.memory);
@@ -76,6 +80,7 @@ impl RecvBuf {
             self.assembly.is_none() && self.waiting.missing == 0,
             "a message of another connection is in the shared buffer: call park after its last event"
         );
+        meter::bytes(self.unread().len());
         let arrived = self.unread().to_vec();
         let heard = self.take_heard();
         self.clear_bytes();
@@ -90,6 +95,7 @@ impl RecvBuf {
     /// The reverse of [`take`](Self::take), for an idle buffer.
     fn put(&mut self, parked: Self) {
         if parked.end <= self.memory.len() && self.is_small(parked.memory.len()) {
+            meter::bytes(parked.end);
             self.memory[..parked.end].copy_from_slice(&parked.memory[..parked.end]);
         } else {
             self.memory = parked.memory;

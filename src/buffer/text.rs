@@ -7,7 +7,8 @@ use ascii::AsciiStr;
 use super::{KEPT, RecvBuf};
 use crate::{
     message::Piece,
-    utf8::{InvalidUtf8, whole_characters},
+    meter,
+    utf8::{self, InvalidUtf8, whole_characters},
 };
 
 /// `simdutf8` checks blocks of this many bytes. It is several times slower if the last one is not
@@ -32,6 +33,7 @@ impl RecvBuf {
     pub(crate) fn taken_text(&mut self, len: usize, ascii: bool) -> Result<&str, InvalidUtf8> {
         let start = self.raw - len;
         if ascii {
+            meter::bytes(len);
             let text = AsciiStr::from_ascii(&self.memory[start..self.raw]);
             return text.map(AsciiStr::as_str).map_err(|_| InvalidUtf8);
         }
@@ -43,8 +45,8 @@ impl RecvBuf {
             *unused = [0; BLOCK];
             zeros = len.wrapping_neg() % BLOCK;
         }
-        let text = simdutf8::basic::from_utf8(&self.memory[start - zeros..self.raw]);
-        text.map(|text| &text[zeros..]).map_err(|_| InvalidUtf8)
+        let text = utf8::text(&self.memory[start - zeros..self.raw]);
+        text.map(|text| &text[zeros..])
     }
 
     /// Checks what has arrived of a text that is delivered whole, so that it fails at its first wrong
@@ -86,8 +88,10 @@ impl RecvBuf {
         if self.text.capacity() < needed {
             let doubled = self.text.capacity().saturating_mul(2).min(message.limit);
             let more = needed.max(doubled) - self.text.len();
+            meter::bytes(self.text.len());
             self.text.reserve_exact(more);
         }
+        meter::bytes(text.len());
         self.text.push_str(text);
         self.message.start += text.len();
         if starts {

@@ -3,6 +3,7 @@ use core::fmt;
 use crate::{
     error::ProtocolError,
     frame::{CloseCode, InvalidCloseCode},
+    meter,
 };
 
 /// A received message or control frame. An event borrows the receive buffer, not the connection, so
@@ -156,6 +157,7 @@ impl<'b> CloseFrame<'b> {
             [high, low, reason @ ..] => {
                 let code = CloseCode::try_from(u16::from_be_bytes([*high, *low]))
                     .map_err(|InvalidCloseCode(code)| ProtocolError::InvalidCloseCode(code))?;
+                meter::bytes(reason.len());
                 let reason =
                     core::str::from_utf8(reason).map_err(|_| ProtocolError::InvalidUtf8)?;
                 Ok(Self {

@@ -4,6 +4,8 @@ use core::fmt;
 
 use bytes::{Buf, BytesMut};
 
+use crate::meter;
+
 /// A message, or a piece of one, whose payload is not copied into `out`.
 ///
 /// [`Connection::lend_binary`] and the other `lend` methods return it. Write its two
@@ -108,6 +110,7 @@ impl Drop for Lent<'_> {
     #[inline]
     fn drop(&mut self) {
         if !self.payload.is_empty() {
+            meter::bytes(self.payload.len());
             self.out.extend_from_slice(self.payload);
         }
         *self.closed = false;

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{CloseFrame, heard::Heard};
-use crate::{error::ProtocolError, frame::MAX_CONTROL_PAYLOAD};
+use crate::{error::ProtocolError, frame::MAX_CONTROL_PAYLOAD, meter};
 
 /// What a [`RecvHalf`](super::RecvHalf) has heard and the [`SendHalf`](super::SendHalf) of the same
 /// connection must know: signs of life, pings to answer, the peer's Close frame, an error, the end
@@ -132,6 +132,7 @@ impl Notes {
     }
 
     fn set_control(&mut self, control: Control, parts: [&[u8]; 2]) {
+        meter::bytes(parts[0].len() + parts[1].len());
         self.control = control;
         self.payload_len = 0;
         for byte in parts.into_iter().flatten() {

@@ -14,6 +14,7 @@ use crate::{
     error::ProtocolError,
     frame::{FrameHeader, Opcode, is_ascii, unmask},
     message::{Assembly, MessageKind, Piece, Rules},
+    meter,
     utf8::InvalidUtf8,
 };
 
@@ -119,6 +120,7 @@ impl Receiver {
         if header_len + len > unread.len() || len > usize::from(self.rules.max_whole) {
             return None;
         }
+        meter::bytes(header_len);
         Some(WholeFrame {
             kind,
             header_len,
@@ -160,6 +162,7 @@ impl Receiver {
         }
         let mut work = 0;
         loop {
+            meter::step();
             if let Some(found) = piece(input)? {
                 return Ok(Some(found));
             }

@@ -14,6 +14,7 @@ use crate::{
     error::ProtocolError,
     frame::Opcode,
     message::{MessageKind, Piece},
+    meter, utf8,
 };
 
 #[derive(Debug)]
@@ -60,6 +61,7 @@ impl Receiving {
         input: &'b mut RecvBuf,
         mut sending: impl Heard,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
+        meter::step();
         match self.whole_frame(input) {
             Some(frame) => self.whole_message(&frame, input, &mut sending),
             None => self.next_other(input, sending),
@@ -146,6 +148,7 @@ impl Receiving {
     /// Whether `next_event` will return an event or an error.
     #[inline(always)]
     pub(super) fn poll(&mut self, input: &mut RecvBuf, sending: impl Heard) -> bool {
+        meter::step();
         self.whole_frame(input).is_some() || self.poll_other(input, sending)
     }
 
@@ -217,7 +220,7 @@ impl Receiving {
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         match kind {
             MessageKind::Binary => Ok(Some(binary_event(piece, payload))),
-            MessageKind::Text => match simdutf8::basic::from_utf8(payload) {
+            MessageKind::Text => match utf8::text(payload) {
                 Ok(text) => Ok(Some(text_event(piece, text))),
                 Err(_) => Err(self.fail(ProtocolError::InvalidUtf8, sending)),
             },

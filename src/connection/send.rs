@@ -17,6 +17,7 @@ use crate::{
         apply_mask,
     },
     message::MessageKind,
+    meter,
     output::Output,
     seed::MaskKeys,
     utf8::Utf8,
@@ -312,6 +313,7 @@ impl Sender {
         deflater.deflate(piece, fin, out);
         let len = out.len() - payload;
         if len > self.fragment_size as usize {
+            meter::bytes(len);
             let whole = out[payload..].to_vec();
             out.truncate(start);
             return self.fragments(opcode, rsv1, &whole, fin, out);
@@ -324,6 +326,7 @@ impl Sender {
         };
         let encoded = header.encode_unchecked();
         let encoded = encoded.as_bytes();
+        meter::bytes(len);
         out.copy_within(payload.., start + encoded.len());
         out.truncate(start + encoded.len() + len);
         out[start..][..encoded.len()].copy_from_slice(encoded);
@@ -382,6 +385,7 @@ impl Sender {
     /// Counts the bytes of a frame that was appended.
     #[inline]
     fn count(&mut self, len: usize) {
+        meter::step();
         self.since_ping = self
             .since_ping
             .saturating_add(u32::try_from(len).unwrap_or(u32::MAX));

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use zlib_rs::{Deflate, DeflateFlush};
 
 use super::{ByteCount, Compression, DeflateConfig, History, stage::Stage};
+use crate::meter;
 
 /// The length of the end of every flushed piece. The last piece of a message is sent without it:
 /// "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end" (§7.2.1).
@@ -233,6 +234,7 @@ impl Engine {
         for piece in pieces.filter(|piece| !piece.is_empty()) {
             // This cannot fail: a stream without a zlib header accepts any number of
             // dictionaries between two flushes.
+            meter::bytes(piece.len());
             let result = self.deflate.set_dictionary(piece);
             debug_assert!(result.is_ok(), "{result:?}");
         }
@@ -251,7 +253,10 @@ impl Engine {
             debug_assert!(status.is_ok(), "{status:?}");
             let produced = (self.deflate.total_out() - total_out) as usize;
             out.truncate(start + produced);
-            piece = &piece[(self.deflate.total_in() - total_in) as usize..];
+            let consumed = (self.deflate.total_in() - total_in) as usize;
+            piece = &piece[consumed..];
+            meter::step();
+            meter::bytes(room + consumed + produced);
             // The flush is complete if there is room left: zlib's manual requires further calls
             // "until the flush is complete (deflate returns with non-zero avail_out)". Some of the
             // piece can be left if it is longer than 4 GiB.

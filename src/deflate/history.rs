@@ -4,6 +4,8 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
+use crate::meter;
+
 /// The last bytes of one direction, up to the size of its window.
 ///
 /// zlib has its own copy but gives no access to it. The history outlives a codec: a pool can take
@@ -48,6 +50,7 @@ impl History {
     fn append(&mut self, piece: &[u8]) {
         let window = usize::from(self.window);
         let mut piece = &piece[piece.len().saturating_sub(window)..];
+        meter::bytes(piece.len());
         let free = window - self.bytes.len();
         if free > 0 {
             let new;
@@ -55,6 +58,7 @@ impl History {
             let len = self.bytes.len() + new.len();
             // Doubles the capacity, but does not exceed the window.
             if len > self.bytes.capacity() {
+                meter::bytes(self.bytes.len());
                 let capacity = (2 * len).min(window);
                 self.bytes.reserve_exact(capacity - self.bytes.len());
             }

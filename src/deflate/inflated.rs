@@ -6,7 +6,8 @@ use core::fmt;
 use super::WINDOW;
 use crate::{
     message::{MessageKind, Piece},
-    utf8::{InvalidUtf8, complete_len, whole_characters},
+    meter,
+    utf8::{self, InvalidUtf8, complete_len, whole_characters},
 };
 
 /// Maximum number of bytes that are inflated at once. An unfinished message takes its inflated
@@ -145,6 +146,7 @@ impl Inflated {
             let start = &mut start[..self.filled];
             start.copy_from_slice(&self.fresh[..self.filled]);
             self.fresh = Vec::new();
+            meter::bytes(len);
             self.fresh = vec![0; len];
             self.fresh[..self.filled].copy_from_slice(start);
         }
@@ -170,6 +172,7 @@ impl Inflated {
             let chunk = moved.max(CHUNK).min(limit - self.stored_len);
             self.stored.add_chunk(chunk);
         }
+        meter::bytes(self.filled);
         match (&mut self.stored, text) {
             (Stored::Text(chunks), Some(text)) => chunks.last_mut().map(|it| it.push_str(text)),
             (Stored::Binary(chunks), _) => chunks.last_mut().map(|it| it.extend_from_slice(fresh)),
@@ -210,14 +213,20 @@ impl Inflated {
                 self.stored_len,
                 String::capacity,
                 String::with_capacity,
-                |whole, chunk| whole.push_str(chunk),
+                |whole, chunk| {
+                    meter::bytes(chunk.len());
+                    whole.push_str(chunk);
+                },
             ),
             Stored::Binary(chunks) => join(
                 chunks,
                 self.stored_len,
                 Vec::capacity,
                 Vec::with_capacity,
-                |whole, chunk| whole.extend_from_slice(chunk),
+                |whole, chunk| {
+                    meter::bytes(chunk.len());
+                    whole.extend_from_slice(chunk);
+                },
             ),
         })
     }
@@ -269,6 +278,7 @@ impl Inflated {
             }
             Taken::Fresh(n) => {
                 let was_full = self.is_full();
+                meter::bytes(self.filled - n);
                 self.fresh.copy_within(n..self.filled, 0);
                 self.filled -= n;
                 self.stored_len += n;
@@ -313,13 +323,12 @@ impl Inflated {
                 }
                 None => len,
             };
-            let text = simdutf8::basic::from_utf8(&self.fresh[..padded]);
-            return text.map(|text| &text[..len]).map_err(|_| InvalidUtf8);
+            return utf8::text(&self.fresh[..padded]).map(|text| &text[..len]);
         }
         match (&self.stored, piece, self.taken) {
             (Stored::Text(chunks), Piece::Whole, _) => Ok(&chunks[0]),
             (Stored::Text(chunks), Piece::Part, Taken::Chunk) => Ok(&chunks[self.dropped]),
-            _ => simdutf8::basic::from_utf8(self.bytes(piece)).map_err(|_| InvalidUtf8),
+            _ => utf8::text(self.bytes(piece)),
         }
     }
 }

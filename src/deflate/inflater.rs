@@ -10,7 +10,7 @@ use super::{
     params::{MAX_WINDOW_BITS, PackedParams},
     stage::Stage,
 };
-use crate::{error::ProtocolError, message::Piece};
+use crate::{error::ProtocolError, message::Piece, meter};
 
 /// "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message" (§7.2.2).
 /// They complete the empty block at the end of a message. The fifth octet is a probe: if the
@@ -359,6 +359,7 @@ impl Engine {
             let skipped = skip.min(piece.len());
             skip -= skipped;
             if skipped < piece.len() {
+                meter::bytes(piece.len() - skipped);
                 // This cannot fail: a stream without a zlib header accepts any number of
                 // dictionaries at any time.
                 let _ = self.0.set_dictionary(&piece[skipped..]);
@@ -369,11 +370,14 @@ impl Engine {
     fn run(&mut self, input: &[u8], output: &mut [u8], flush: InflateFlush) -> Run {
         let (total_in, total_out) = (self.0.total_in(), self.0.total_out());
         let status = self.0.decompress(input, output, flush);
-        Run {
+        let run = Run {
             consumed: (self.0.total_in() - total_in) as usize,
             produced: (self.0.total_out() - total_out) as usize,
             status,
-        }
+        };
+        meter::step();
+        meter::bytes(run.consumed + run.produced);
+        run
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     mask_copy::{append_masked, masked},
     raw::{LEN_16, LEN_64, MASKED, MAX_HEADER},
 };
+use crate::meter;
 
 /// Appends a frame of a server: the header, and the payload as it is.
 ///
@@ -16,6 +17,7 @@ use super::{
 #[inline(always)]
 pub(crate) fn append_frame(first: u8, payload: &[u8], out: &mut BytesMut) {
     let len = payload.len();
+    meter::bytes(len);
     match len {
         8..=16 => return two_chunks::<8, 2, 10>([first, len as u8], 0, payload, out),
         17..=32 => return two_chunks::<16, 2, 18>([first, len as u8], 0, payload, out),
@@ -41,6 +43,7 @@ pub(crate) fn append_header(first: u8, len: usize, out: &mut BytesMut) {
 /// Appends a frame of a client: the header, and the payload, masked with `key` (§5.3).
 #[inline]
 pub(crate) fn append_masked_frame(first: u8, key: [u8; 4], payload: &[u8], out: &mut BytesMut) {
+    meter::bytes(payload.len());
     let mask = u32::from_le_bytes(key);
     let [a, b, c, d] = key;
     let header = [first, MASKED | payload.len() as u8, a, b, c, d];

@@ -2,6 +2,7 @@ use super::{
     Opcode,
     raw::{EncodedHeader, LengthForm, MAX_HEADER, RawHeader},
 };
+use crate::meter;
 
 /// The maximum payload of a control frame, in bytes (RFC 6455 §5.5).
 pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
@@ -75,7 +76,10 @@ impl FrameHeader {
     #[inline]
     pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
         match RawHeader::decode(input) {
-            Some((header, len)) => Ok(Some((header.check()?, len))),
+            Some((header, len)) => {
+                meter::bytes(len);
+                Ok(Some((header.check()?, len)))
+            }
             None => check_start(input),
         }
     }
@@ -161,6 +165,7 @@ impl RawHeader {
 /// its next byte, a length has no leading zeros too many, and its top bit is not set.
 #[cold]
 fn check_start<T>(input: &[u8]) -> Result<Option<T>, FrameError> {
+    meter::bytes(input.len());
     if input.len() < 2 {
         return Ok(None);
     }

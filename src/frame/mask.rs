@@ -1,6 +1,8 @@
 #[cfg(feature = "std")]
 use fearless_simd::{Level, Simd, dispatch, prelude::*};
 
+use crate::meter;
+
 /// Masks or unmasks `payload` in place (RFC 6455 §5.3).
 ///
 /// `offset` is the position of `payload[0]` in the whole payload of the frame, in bytes. So a
@@ -42,6 +44,7 @@ const WIDE: usize = 256;
 /// | from 256 | vectors of 32 bytes if the CPU has AVX2, else of 16 | vectors of 64 bytes are not faster |
 #[inline(always)]
 pub(crate) fn unmask(payload: &mut [u8], key: [u8; 4], offset: u64) -> bool {
+    meter::bytes(payload.len());
     let key = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
     let key = u64::from(key) << 32 | u64::from(key);
     match payload.len() {
@@ -129,6 +132,7 @@ fn from(key: u64, offset: usize) -> u64 {
 /// [`unmask`].
 #[inline]
 pub(crate) fn is_ascii(payload: &[u8]) -> bool {
+    meter::bytes(payload.len());
     #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
     if payload.len() >= WIDE
         && let Some(simd) = Level::new().as_avx2()

@@ -67,6 +67,7 @@ use crate::{
     config::Config,
     connection::Connection,
     deflate::{Agreed, Params},
+    meter,
     output::Output,
     seed::{MaskKeys, Seed},
 };
@@ -188,6 +189,7 @@ impl Handshake {
         &mut self,
         input: &'b mut RecvBuf,
     ) -> Result<Option<Outcome<'b>>, ResponseError> {
+        meter::step();
         match self.state {
             State::Receiving => {}
             State::Accepted => return Ok(None),

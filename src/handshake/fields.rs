@@ -6,7 +6,10 @@ use core::fmt::{self, Write as _};
 use bytes::BytesMut;
 
 use super::lines::split_field;
-use crate::grammar::{is_same, is_token, is_value, list};
+use crate::{
+    grammar::{is_same, is_token, is_value, list},
+    meter,
+};
 
 /// One header field of a request or response.
 ///
@@ -276,6 +279,7 @@ impl<'b> Single<'b> {
 
 /// Appends a field line of HTTP/1.1 to `out`.
 pub(super) fn write_field(out: &mut BytesMut, name: &str, value: &str) {
+    meter::bytes(name.len() + value.len());
     for part in [name, ": ", value, "\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }

@@ -1,6 +1,9 @@
 //! What can be wrong with the text of an HTTP/1.1 head, and where the head ends.
 
-use crate::grammar::{is_token_char, value_len};
+use crate::{
+    grammar::{is_token_char, value_len},
+    meter,
+};
 
 /// The bytes are not the head of an HTTP/1.1 request or response, or they exceed a limit.
 ///
@@ -154,6 +157,7 @@ impl HeadScan {
                 }
             }
             self.scanned += 1;
+            meter::bytes(1);
             self.place = match (self.place, byte) {
                 // "a server that is expecting to receive and parse a request-line SHOULD ignore
                 // at least one empty line (CRLF) received prior to the request-line" (RFC 9112

@@ -5,7 +5,7 @@ use super::{
     head::{HttpError, ParseError},
     lines::{split_field, split_line},
 };
-use crate::grammar::token_len;
+use crate::{grammar::token_len, meter};
 
 /// The head of a request, as the lengths of its parts. It borrows nothing, so the receive buffer can
 /// move on before the parts are taken out of it.
@@ -70,6 +70,7 @@ fn request_line(line: &[u8]) -> Option<[&[u8]; 3]> {
     let (method, rest) = line.split_at(token_len(line));
     let (target, version) = rest.strip_prefix(b" ")?.split_last_chunk::<9>()?;
     let version = version.strip_prefix(b" ")?;
+    meter::bytes(target.len());
     let is_target = !target.is_empty() && !target.iter().any(|&byte| matches!(byte, b' ' | b'\t'));
     (!method.is_empty() && is_target).then_some([method, target, version])
 }
@@ -169,6 +170,7 @@ fn parse_fields<'b>(
     let mut room = max_fields.min(MAX_FIELDS);
     let mut rest = lines;
     while !rest.starts_with(b"\r\n") {
+        meter::step();
         let (name, value, after) = split_field(rest).ok_or(ParseError::Http(HttpError::Field))?;
         room = room
             .checked_sub(1)

@@ -69,7 +69,7 @@ use super::{
     parse::RequestHead,
     request_rules::{Facts, Found},
 };
-use crate::{buffer::RecvBuf, config::Config, connection::Connection, output::Output};
+use crate::{buffer::RecvBuf, config::Config, connection::Connection, meter, output::Output};
 
 pub use super::{
     decision::{Accept, Reject},
@@ -150,6 +150,7 @@ impl Handshake {
         input: &'b mut RecvBuf,
         out: &mut dyn Output,
     ) -> Result<Option<(Request<'b>, Pending)>, RequestError> {
+        meter::step();
         match self.state {
             State::Receiving => {}
             State::Requested => return Ok(None),

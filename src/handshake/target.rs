@@ -1,6 +1,7 @@
 //! The request target (RFC 9112 §3.2).
 
 use super::origin::{split_authority, split_scheme};
+use crate::meter;
 
 /// A request target in origin form or in absolute form (RFC 9112 §3.2.1, §3.2.2).
 #[derive(Debug, Clone, Copy, Default)]
@@ -14,6 +15,7 @@ pub(super) struct Target<'b> {
 impl<'b> Target<'b> {
     /// `None` if this is no target of a handshake.
     pub(super) fn parse(target: &'b [u8]) -> Option<Self> {
+        meter::bytes(target.len());
         // Browsers do not encode some characters that RFC 3986 requires to be encoded, such as `|`
         // and `[`.
         // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be

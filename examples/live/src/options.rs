@@ -86,6 +86,11 @@ pub struct Serve {
     #[arg(long, default_value = "3600", value_name = "SECONDS", value_parser = some_seconds)]
     pub history_age: Duration,
 
+    /// Memory of the stored messages of all rooms, in MiB: twice their size, and 256 bytes for each. If it
+    /// is full, the oldest messages of all rooms are forgotten.
+    #[arg(long, default_value_t = 512, value_name = "MIB", value_parser = mebibytes())]
+    pub history_memory: usize,
+
     /// If a client has more unread messages than this in one room, it is closed with 1013, and can resume.
     #[arg(long, default_value_t = 500, value_parser = value_parser!(u64).range(1..))]
     pub max_lag: u64,
@@ -105,6 +110,10 @@ pub struct Serve {
 
 fn at_least_one() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..)
+}
+
+fn mebibytes() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=1 << 20)
 }
 
 fn address(value: &str) -> Result<SocketAddr, &'static str> {

@@ -11,6 +11,7 @@ use crate::{
     frame::{FIN, Opcode, append_header, append_masked_header, apply_mask},
     message::MessageKind,
     output::Output,
+    utf8,
 };
 
 impl Sender {
@@ -21,7 +22,7 @@ impl Sender {
         payload: &Bytes,
         out: &mut dyn Output,
     ) -> Result<(), SendError> {
-        if kind == MessageKind::Text && simdutf8::basic::from_utf8(payload).is_err() {
+        if kind == MessageKind::Text && utf8::text(payload).is_err() {
             return Err(SendError::InvalidUtf8);
         }
         if self.is_client() || !self.is_plain(payload.len()) {

@@ -9,12 +9,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::counts::Counters;
+use super::held::Held;
 use super::memory::Ids;
 use super::ring::Ring;
 use super::types::{
@@ -87,14 +89,15 @@ impl Channel {
         limits: HistoryLimits,
         position: Position,
         counters: Arc<Counters>,
+        held: &Arc<Held>,
     ) -> Self {
         Self {
             name,
             counters,
             state: Mutex::new(State {
-                ring: Ring::new(limits, position),
+                ring: Ring::new(limits, position, held.clone()),
                 delivered: position,
-                ids: Ids::new(limits),
+                ids: Ids::new(limits, held.clone()),
                 subscribers: Arc::default(),
                 queue: VecDeque::new(),
                 next: 0,
@@ -169,6 +172,20 @@ impl Channel {
         let mut state = self.state();
         state.ring.expire(now);
         state.ids.expire(now);
+    }
+
+    /// Forgets messages and ids that are older than this.
+    pub fn keep(&self, age: Duration, now: Instant) {
+        let mut state = self.state();
+        state.ring.keep(age, now);
+        state.ids.keep(age, now);
+    }
+
+    /// The time of its oldest message or id.
+    pub fn oldest(&self) -> Option<Instant> {
+        let state = self.state();
+        let times = [state.ring.oldest(), state.ids.oldest()];
+        times.into_iter().flatten().min()
     }
 
     pub fn history(&self, after: Option<Position>, limit: usize) -> History {

@@ -7,13 +7,17 @@ use tokio::time::Instant;
 
 use super::channel::{Channel, lock};
 use super::counts::Counters;
+use super::held::Held;
 use super::types::{BrokerError, HistoryLimits, Position};
 
 /// The channels of this node, at most `limits.channels`.
 pub(super) struct Channels {
     limits: HistoryLimits,
     counters: Arc<Counters>,
+    held: Arc<Held>,
     open: Mutex<Open>,
+    /// Locked while a thread looks for what can be forgotten.
+    trimming: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -29,7 +33,9 @@ impl Channels {
         Self {
             limits,
             counters,
+            held: Arc::default(),
             open: Mutex::default(),
+            trimming: Mutex::default(),
         }
     }
 
@@ -59,7 +65,7 @@ impl Channels {
             return Err(BrokerError::TooManyChannels);
         }
         let counters = self.counters.clone();
-        let channel = Channel::new(name.into(), self.limits, position(), counters);
+        let channel = Channel::new(name.into(), self.limits, position(), counters, &self.held);
         let channel = Arc::new(channel);
         open.by_name.insert(channel.name.clone(), channel.clone());
         open.idle.push_back((Instant::now(), channel.clone()));
@@ -77,6 +83,36 @@ impl Channels {
         let mut open = lock(&self.open);
         if !channel.listed_as_idle(true) {
             open.idle.push_back((Instant::now(), channel.clone()));
+        }
+    }
+
+    /// The memory of all channels: see [`HistoryLimits::memory`].
+    pub fn memory(&self) -> usize {
+        self.held.bytes()
+    }
+
+    /// Call it after messages were stored. Above the limit of memory, forgets the oldest messages of all
+    /// channels until an eighth of the memory is free: so it looks at the channels seldom.
+    pub fn trim(&self) {
+        let limit = self.limits.memory;
+        if self.memory() <= limit {
+            return;
+        }
+        let Ok(_alone) = self.trimming.try_lock() else {
+            return; // Another thread does it.
+        };
+        // A moment later: of age 0 nothing is kept.
+        let now = Instant::now() + Duration::from_nanos(1);
+        let channels = self.all();
+        let oldest = channels.iter().filter_map(|channel| channel.oldest()).min();
+        let age = now.saturating_duration_since(oldest.unwrap_or(now));
+        for eighths in (0..8).rev() {
+            for channel in &channels {
+                channel.keep(age * eighths / 8, now);
+            }
+            if self.memory() <= limit - limit / 8 {
+                return;
+            }
         }
     }
 

@@ -1,11 +1,16 @@
 //! What the broker counts.
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::channels::Channels;
+
 /// What the broker has counted since its start, on this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Channels that are open now, with subscribers or not.
     pub channels: u64,
+    /// Memory of their messages and ids, in bytes: see
+    /// [`HistoryLimits::memory`](super::HistoryLimits::memory).
+    pub memory: u64,
     /// Messages that this node has published, without duplicates.
     pub published: u64,
     pub duplicates: u64,
@@ -40,10 +45,11 @@ impl Counters {
         counter.fetch_add(n, Ordering::Relaxed);
     }
 
-    pub fn counts(&self, channels: usize) -> Counts {
+    pub fn counts(&self, channels: &Channels) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
-            channels: channels as u64,
+            channels: channels.len() as u64,
+            memory: channels.memory() as u64,
             published: read(&self.published),
             duplicates: read(&self.duplicates),
             notified: read(&self.notified),

@@ -74,6 +74,7 @@ impl Engine {
                 let channel = self.open(channels, name).await?;
                 // Otherwise it was forgotten in this moment.
                 if let Ok((position, duplicate)) = channel.append(id, payload.clone()) {
+                    channels.trim();
                     return Ok(channel.published(position, duplicate).await);
                 }
             },

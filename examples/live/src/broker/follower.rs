@@ -157,6 +157,7 @@ impl<L: Log> Follower<L> {
                     self.compare(log, vec![channel], false).await?;
                     return Ok(());
                 }
+                self.shared.channels.trim();
             }
             Pushed::Signal(signal) => {
                 let id = self.shared.id.to_string();
@@ -187,6 +188,7 @@ impl<L: Log> Follower<L> {
         while let Some(read) = reads.next().await {
             let (channel, tail) = read?;
             channel.catch_up(tail);
+            shared.channels.trim();
             channel.deliver();
         }
         Ok(())
@@ -214,6 +216,7 @@ impl<L: Log> Follower<L> {
                 Ok((name, tail)) => match shared.channels.open(&name, || tail.start()) {
                     Ok(channel) => {
                         channel.catch_up(tail);
+                        shared.channels.trim();
                         channel.deliver();
                     }
                     Err(_) => full = true,

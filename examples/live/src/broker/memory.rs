@@ -4,12 +4,13 @@ use std::cmp::Reverse;
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::hash::BuildHasher;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::channel::lock;
+use super::held::Held;
 use super::types::{BrokerError, HistoryLimits};
 
 /// For how long an id makes a repetition harmless.
@@ -28,17 +29,22 @@ fn digest(text: &str) -> u64 {
     KEYS.get_or_init(RandomState::new).hash_one(text)
 }
 
+/// The memory of an id, in a map and in a queue.
+const ID_COST: usize = 48;
+
 /// The ids of the last messages of a channel.
 pub(super) struct Ids {
     max: usize,
+    held: Arc<Held>,
     offsets: HashMap<u64, u64>,
     /// Oldest first.
     order: VecDeque<(Instant, u64)>,
 }
 
 impl Ids {
-    pub fn new(limits: HistoryLimits) -> Self {
+    pub fn new(limits: HistoryLimits, held: Arc<Held>) -> Self {
         Self {
+            held,
             max: limits.count.saturating_mul(IDS_PER_MESSAGE),
             offsets: HashMap::new(),
             order: VecDeque::new(),
@@ -54,6 +60,7 @@ impl Ids {
             Entry::Vacant(vacant) => vacant.insert(offset),
         };
         self.order.push_back((now, id));
+        self.held.add(ID_COST);
         if self.order.len() > self.max {
             self.forget_oldest();
         }
@@ -61,8 +68,13 @@ impl Ids {
     }
 
     pub fn expire(&mut self, now: Instant) {
+        self.keep(REPEAT, now);
+    }
+
+    /// Forgets ids that are older than this.
+    pub fn keep(&mut self, age: Duration, now: Instant) {
         while let Some((at, _)) = self.order.front()
-            && now.saturating_duration_since(*at) > REPEAT
+            && now.saturating_duration_since(*at) > age
         {
             self.forget_oldest();
         }
@@ -74,7 +86,19 @@ impl Ids {
     fn forget_oldest(&mut self) {
         if let Some((_, id)) = self.order.pop_front() {
             self.offsets.remove(&id);
+            self.held.remove(ID_COST);
         }
+    }
+
+    /// When the oldest id came.
+    pub fn oldest(&self) -> Option<Instant> {
+        self.order.front().map(|(at, _)| *at)
+    }
+}
+
+impl Drop for Ids {
+    fn drop(&mut self) {
+        self.held.remove(ID_COST * self.order.len());
     }
 }
 

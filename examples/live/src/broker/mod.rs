@@ -9,7 +9,8 @@
 //! | `types` | the values that the broker takes and gives |
 //! | `ring` | the last messages of a channel |
 //! | `channel` | a ring with its subscribers, and the order in which they are told |
-//! | `channels` | the channels of this node, and which one is forgotten |
+//! | `channels` | the channels of this node, and what is forgotten if there are too many or too much |
+//! | `held` | how much memory they hold together |
 //! | `engine` | which engine the broker has |
 //! | `memory` | what only the engine in process needs: ids and claims |
 //! | `log` | what Redis and NATS have in common |
@@ -31,6 +32,7 @@ mod channels;
 mod counts;
 mod engine;
 mod follower;
+mod held;
 mod log;
 mod memory;
 mod nats;
@@ -203,7 +205,7 @@ impl MessageBroker {
 
     /// What the broker has counted.
     pub fn counts(&self) -> Counts {
-        self.counters.counts(self.channels.len())
+        self.counters.counts(&self.channels)
     }
 }
 

@@ -1,9 +1,11 @@
 //! The last messages of a channel.
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::held::Held;
 use super::types::{History, HistoryLimits, Message, Position};
 
 #[cfg(test)]
@@ -12,6 +14,7 @@ mod tests;
 /// The last messages of a channel, without gaps, bounded by count, bytes and age.
 pub(super) struct Ring {
     limits: HistoryLimits,
+    held: Arc<Held>,
     position: Position,
     /// With the time of storing. The last one has the offset of `position`.
     messages: VecDeque<(Instant, Arc<Message>)>,
@@ -19,9 +22,10 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    pub fn new(limits: HistoryLimits, position: Position) -> Self {
+    pub fn new(limits: HistoryLimits, position: Position, held: Arc<Held>) -> Self {
         Self {
             limits,
+            held,
             position,
             messages: VecDeque::new(),
             bytes: 0,
@@ -35,7 +39,7 @@ impl Ring {
 
     /// Forgets everything. The next message comes after `position`.
     pub fn reset(&mut self, position: Position) {
-        *self = Self::new(self.limits, position);
+        *self = Self::new(self.limits, position, self.held.clone());
     }
 
     /// Adds a message of this epoch, with a higher offset. If offsets were skipped, the messages before
@@ -48,6 +52,7 @@ impl Ring {
         }
         self.position = message.position;
         self.bytes += message.payload.len();
+        self.held.add(cost(&message));
         self.messages.push_back((at, message));
         while self.messages.len() > self.limits.count || self.bytes > self.limits.bytes {
             self.forget_oldest();
@@ -56,8 +61,13 @@ impl Ring {
 
     /// Forgets messages that are too old.
     pub fn expire(&mut self, now: Instant) {
+        self.keep(self.limits.age, now);
+    }
+
+    /// Forgets messages that are older than this.
+    pub fn keep(&mut self, age: Duration, now: Instant) {
         while let Some((at, _)) = self.messages.front()
-            && now.saturating_duration_since(*at) > self.limits.age
+            && now.saturating_duration_since(*at) > age
         {
             self.forget_oldest();
         }
@@ -69,7 +79,13 @@ impl Ring {
     fn forget_oldest(&mut self) {
         if let Some((_, message)) = self.messages.pop_front() {
             self.bytes -= message.payload.len();
+            self.held.remove(cost(&message));
         }
+    }
+
+    /// The time of storing of the oldest message.
+    pub fn oldest(&self) -> Option<Instant> {
+        self.messages.front().map(|(at, _)| *at)
     }
 
     pub fn get(&self, offset: u64) -> Option<&Arc<Message>> {
@@ -104,4 +120,17 @@ impl Ring {
             .ok()
             .filter(|n| *n <= self.messages.len())
     }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        for (_, message) in &self.messages {
+            self.held.remove(cost(message));
+        }
+    }
+}
+
+/// The memory of a message: see [`HistoryLimits::memory`].
+fn cost(message: &Message) -> usize {
+    2 * message.payload.len() + 256
 }

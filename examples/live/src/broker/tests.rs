@@ -391,3 +391,58 @@ async fn the_broker_ends_with_its_last_user() {
     drop(broker);
     assert!(weak.upgrade().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_memory_of_all_channels_has_a_limit() {
+    const MEMORY: usize = 200_000;
+    let limits = HistoryLimits {
+        memory: MEMORY,
+        ..HistoryLimits::default()
+    };
+    let broker = start(limits).await;
+    let (callback, _) = recorder();
+    broker.subscribe("old", callback.clone()).await.unwrap();
+    let first = broker.publish("old", "1", "m".into()).await.unwrap();
+    let payload = Bytes::from(vec![b'x'; 1000]);
+    let cost = 2 * payload.len() + 256 + 48;
+    let stored = |broker: &MessageBroker| -> usize {
+        let channels = (0..50).map(|i| broker.history(&i.to_string(), None, 99));
+        channels.map(|history| history.messages.len()).sum()
+    };
+    let mut least = usize::MAX;
+    for i in 0..1000 {
+        tokio::time::advance(Duration::from_millis(100)).await;
+        let name = (i % 50).to_string();
+        let id = i.to_string();
+        broker.publish(&name, &id, payload.clone()).await.unwrap();
+        let memory = usize::try_from(broker.counts().memory).unwrap();
+        assert!(memory <= MEMORY, "{memory}");
+        let newest = broker.history(&name, None, 1);
+        assert_eq!(newest.messages.len(), 1, "the newest message is there");
+        if i >= 100 {
+            least = least.min(stored(&broker));
+        }
+    }
+    // Not much more is forgotten than must be.
+    assert!(least * cost > MEMORY / 2, "{least} messages");
+    assert!(
+        broker
+            .history("old", Some(first.position), 9)
+            .messages
+            .is_empty()
+    );
+    let before = Position {
+        offset: 0,
+        ..first.position
+    };
+    assert!(broker.history("old", Some(before), 9).lost);
+    // Repetitions of what is still remembered are found.
+    let again = broker.publish("49", "999", payload.clone()).await.unwrap();
+    assert!(again.duplicate);
+    // A burst within one instant leaves nothing behind that could be kept.
+    for i in 0..200 {
+        let id = format!("burst {i}");
+        broker.publish("burst", &id, payload.clone()).await.unwrap();
+        assert!(broker.counts().memory <= MEMORY as u64);
+    }
+}

@@ -236,6 +236,9 @@ pub struct HistoryLimits {
     pub age: Duration,
     /// Channels of this node. If all of them have subscribers, more are refused.
     pub channels: usize,
+    /// Memory of all channels of this node together, in bytes. A message counts with twice its payload
+    /// (once as a frame) and 256 bytes, an id with 48 bytes.
+    pub memory: usize,
 }
 
 impl Default for HistoryLimits {
@@ -245,6 +248,7 @@ impl Default for HistoryLimits {
             bytes: 1 << 20,
             age: Duration::from_secs(3600),
             channels: 10_000,
+            memory: 512 << 20,
         }
     }
 }

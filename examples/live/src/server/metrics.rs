@@ -7,7 +7,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
@@ -154,7 +154,11 @@ impl Collector for Broker {
             let metric = encoder.encode_descriptor(&name, help, None, counter.metric_type())?;
             counter.encode(metric)?;
         }
-        Ok(())
+        let held = ConstGauge::new(counts.memory as i64);
+        let help = "Memory of stored messages, as --history-memory counts it.";
+        let name = "live_history_bytes";
+        let metric = encoder.encode_descriptor(name, help, None, held.metric_type())?;
+        held.encode(metric)
     }
 }
 

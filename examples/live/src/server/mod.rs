@@ -118,6 +118,7 @@ impl Server {
         let limits = HistoryLimits {
             count: options.history,
             age: options.history_age,
+            memory: options.history_memory << 20,
             ..HistoryLimits::default()
         };
         let broker = MessageBroker::start(&engine, &node, limits).await?;
@@ -184,6 +185,7 @@ pub async fn run(options: Serve) -> Result<(), Failure> {
         burst = options.burst,
         history = options.history,
         history_seconds = options.history_age.as_secs(),
+        history_mib = options.history_memory,
         max_lag = options.max_lag,
         drain_seconds = options.drain.as_secs(),
         "started"

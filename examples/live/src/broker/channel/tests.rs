@@ -37,7 +37,13 @@ type Heard = Arc<Mutex<Vec<(u64, i64)>>>;
 /// A channel after message 5 of epoch 1, with a subscriber.
 fn channel() -> (Arc<Channel>, Heard) {
     let limits = HistoryLimits::default();
-    let channel = Channel::new("c".into(), limits, at(1, 0), Arc::default());
+    let channel = Channel::new(
+        "c".into(),
+        limits,
+        at(1, 0),
+        Arc::default(),
+        &Arc::default(),
+    );
     let channel = Arc::new(channel);
     channel.catch_up(tail(at(1, 5), None, &[1, 2, 3, 4, 5]));
     channel.deliver();

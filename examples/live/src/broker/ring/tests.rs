@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
+use crate::broker::held::Held;
 use crate::broker::ring::Ring;
 use crate::broker::types::{Epoch, HistoryLimits, Message, Position};
 
@@ -65,10 +66,11 @@ proptest! {
         bytes in 40..120_usize,
         age in 0..60_u64,
     ) {
-        let limits = HistoryLimits { count, bytes, age: Duration::from_secs(age), channels: 1 };
+        let limits = HistoryLimits { count, bytes, age: Duration::from_secs(age), ..HistoryLimits::default() };
+        let held = Arc::<Held>::default();
         let begin = Instant::now();
         let mut position = Position { epoch: Epoch(1), offset: 0 };
-        let mut ring = Ring::new(limits, position);
+        let mut ring = Ring::new(limits, position, held.clone());
         let (mut all, mut now) = (Vec::<Stored>::new(), 0);
         for step in steps {
             let (after, limit) = match step {
@@ -121,11 +123,15 @@ proptest! {
             prop_assert_eq!(read, offsets);
             prop_assert_eq!(history.lost, lost);
             prop_assert_eq!(history.position, position);
+            let memory: usize = kept.iter().map(|m| 2 * m.2 + 256).sum();
+            prop_assert_eq!(held.bytes(), memory);
             for offset in 0..position.offset + 2 {
                 let there = kept.iter().any(|m| m.0 == offset);
                 prop_assert_eq!(ring.get(offset).is_some(), there);
             }
         }
+        drop(ring);
+        prop_assert_eq!(held.bytes(), 0);
     }
 }
 

@@ -1,0 +1,295 @@
+//! Proves that the meter counts what is done, and that a peer cannot cause more work per byte than
+//! `src/meter.rs` says: the most expensive input of each kind, in reads of several sizes.
+#![cfg(all(feature = "__meter", feature = "deflate"))]
+
+use bytes::BytesMut;
+use websocket_proto::{
+    Config, Connection, RecvBuf,
+    deflate::DeflateConfig,
+    handshake::{
+        client,
+        server::{self, Origins},
+    },
+    meter::{self, Work, work},
+};
+
+mod support;
+
+use support::{
+    Frame, SIDES, Side,
+    deflate::{Blocks, Literal, Peer, compressed, params, rsv1},
+    frame,
+    wire::{self, BINARY, CONTINUATION, TEXT},
+};
+
+/// The messages are as long as they may be.
+const LIMIT: usize = 128 << 10;
+const SIZES: [usize; 4] = [1, 100, 16 << 10, 4 << 20];
+
+fn limited() -> Config {
+    support::config(|c| c.max_message_size = LIMIT)
+}
+
+/// The work of receiving a stream, and the most that it may be.
+fn receive(ws: &mut Connection, stream: &[u8], size: usize, per_byte: u64) -> (Work, Work) {
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    let (mut room, mut calls) = (0, 0);
+    let before = work();
+    for read in stream.chunks(size) {
+        let lent = read.len() + 64;
+        input.spare(lent)[..read.len()].copy_from_slice(read);
+        input.filled(read.len());
+        (room, calls) = (room + lent as u64, calls + 2);
+        while ws
+            .next_event(&mut input, &mut out)
+            .expect("valid")
+            .is_some()
+        {
+            calls += 1;
+            out.clear();
+        }
+    }
+    let most = meter::most(per_byte, stream.len() as u64, calls, room);
+    (work() - before, most)
+}
+
+fn wire(frames: &[Frame], side: Side) -> Vec<u8> {
+    let frames = frames.iter().cloned();
+    frames.flat_map(|frame| frame.to(side).bytes()).collect()
+}
+
+fn fragments(kind: u8, payload: &[u8], size: usize) -> Vec<Frame> {
+    let middle = payload.chunks(size);
+    let middle = middle.map(|piece| frame(false, CONTINUATION, piece));
+    let first = [frame(false, kind, "")].into_iter();
+    first
+        .chain(middle)
+        .chain([frame(true, CONTINUATION, "")])
+        .collect()
+}
+
+#[test]
+fn the_numbers_are_right() {
+    let run = |side: Side, frames: &[Frame]| {
+        let mut ws = Connection::assume_opened(side.role(), Config::new());
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        input.extend_from_slice(&wire(frames, side));
+        let before = work();
+        let event = ws.next_event(&mut input, &mut out);
+        assert!(event.is_ok_and(|event| event.is_some()));
+        work() - before
+    };
+    let work = |bytes, steps| Work { bytes, steps };
+    // The mask, and the check, which is in blocks of 64 bytes. The header is read twice: the first
+    // look finds that bytes have arrived, which must be noted before.
+    let text = [frame(true, TEXT, [b'a'; 1000])];
+    assert_eq!(run(Side::Server, &text), work(1000 + 1000 + 8, 1));
+    assert_eq!(run(Side::Client, &text), work(1000 + 4, 1));
+    let binary = [frame(true, BINARY, [b'a'; 1000])];
+    assert_eq!(run(Side::Server, &binary), work(1000 + 8, 1));
+    assert_eq!(run(Side::Client, &binary), work(4, 1));
+    // A round that finds the frame; the frame of the pong.
+    assert_eq!(run(Side::Server, &[wire::ping("abc")]), work(6 + 3 + 3, 3));
+    assert_eq!(run(Side::Client, &[wire::ping("abc")]), work(2 + 3, 3));
+}
+
+#[test]
+fn a_compressed_message_counts_what_is_inflated() {
+    let (takeover, bits) = (false, 15);
+    let mut ws = Connection::assume_opened(Side::Client.role(), Config::new())
+        .with_deflate(params(takeover, bits), DeflateConfig::new());
+    let payload = Peer::new(9).message(&[b'a'; 1000]);
+    let len = payload.len() as u64;
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    input.extend_from_slice(&compressed(payload).to(Side::Client).bytes());
+    input.spare(100);
+    let before = work();
+    let event = ws.next_event(&mut input, &mut out).unwrap().unwrap();
+    let done = work() - before;
+    assert!(matches!(event, websocket_proto::Event::Binary(bytes) if bytes.len() == 1000));
+    // 2 bytes of header, new room of 4 KiB, the payload and its tail of 4 bytes, and the message.
+    let bytes = 2 + 4096 + len + 4 + 1000;
+    // The call, and two of the codec: for the block, and for the empty one that ends the message.
+    assert_eq!(done, Work { bytes, steps: 3 });
+}
+
+#[test]
+fn no_plain_bytes_cause_more_work_than_is_documented() {
+    let ascii = "a".repeat(LIMIT);
+    let mixed = "aé€😀".repeat(LIMIT / 10);
+    let late = ["a".repeat(70 << 10), "€".repeat(19_000)].concat();
+    let cases = [
+        vec![frame(true, BINARY, &ascii)],
+        vec![frame(true, TEXT, &ascii)],
+        vec![frame(true, TEXT, &mixed)],
+        vec![frame(true, TEXT, &late)],
+        vec![frame(true, TEXT, &mixed[..1000]); 100],
+        vec![frame(true, BINARY, &mixed[..1000]); 100],
+        fragments(TEXT, &mixed.as_bytes()[..10_000], 1),
+        fragments(TEXT, &ascii.as_bytes()[..10_000], 1),
+        fragments(TEXT, ascii.as_bytes(), 50),
+        fragments(TEXT, mixed.as_bytes(), 1000),
+        fragments(BINARY, ascii.as_bytes(), 50),
+        vec![frame(true, BINARY, ""); 1000],
+        [
+            vec![frame(false, BINARY, "")],
+            vec![frame(false, CONTINUATION, ""); 1000],
+        ]
+        .concat(),
+        vec![wire::ping(""); 1000],
+        vec![wire::ping([b'a'; 125]); 100],
+        // The message is as long as it may be, so the ping has no room.
+        vec![
+            frame(false, BINARY, &ascii[..LIMIT - 1]),
+            wire::ping([b'a'; 125]),
+        ],
+    ];
+    let mut worst = 0;
+    for (n, frames) in cases.iter().enumerate() {
+        for (side, size) in SIDES
+            .into_iter()
+            .flat_map(|side| SIZES.map(|size| (side, size)))
+        {
+            let mut ws = Connection::assume_opened(side.role(), limited());
+            let stream = wire(frames, side);
+            let (done, most) = receive(&mut ws, &stream, size, meter::PLAIN);
+            if size > 1 {
+                worst = worst.max(100 * done.bytes / (meter::PLAIN * stream.len() as u64));
+            }
+            assert!(
+                done.is_within(most),
+                "case {n}, {side:?}, {size}: {done:?}, {most:?}"
+            );
+        }
+    }
+    assert!(worst > 75, "{worst} % of the documented bound");
+}
+
+#[test]
+fn no_compressed_bytes_cause_more_work_than_is_documented() {
+    let best = |plain: &[u8]| Peer::new(9).message(plain);
+    let bomb = |character: &str| {
+        let text = character.repeat(LIMIT / character.len());
+        rsv1(frame(true, TEXT, best(text.as_bytes())))
+    };
+    let finals = [[3, 0].repeat(500), vec![1]].concat();
+    let behind = |len: usize| [Peer::new(9).flushed(&vec![0; len]), finals.clone()].concat();
+    let mut small = fragments(TEXT, &best(&[b'a'; LIMIT]), 1);
+    small[0] = rsv1(small[0].clone());
+    let literal = Blocks::new().fixed(false, &[Literal(b'a')]).message();
+    let cases = [
+        vec![bomb("a"), frame(true, BINARY, "")],
+        vec![bomb("é")],
+        vec![bomb("😀")],
+        small,
+        vec![compressed(&finals)],
+        vec![compressed(behind(32 << 10))],
+        vec![compressed(behind(LIMIT))],
+        vec![compressed([1]); 100],
+        vec![compressed([]); 100],
+        vec![compressed([0]); 100],
+        vec![compressed(literal); 100],
+    ];
+    let mut worst = 0;
+    for (n, frames) in cases.iter().enumerate() {
+        for (side, takeover) in support::deflate::all() {
+            for size in SIZES {
+                // The default limit would end the worst of them early.
+                let mut deflate = DeflateConfig::new();
+                deflate.max_final_blocks = u32::MAX;
+                let mut ws = Connection::assume_opened(side.role(), limited())
+                    .with_deflate(params(takeover, 15), deflate);
+                let window = compressed(best(&[0; 32 << 10])).to(side).bytes();
+                receive(&mut ws, &window, LIMIT, meter::DEFLATE);
+                let stream = wire(frames, side);
+                let (done, most) = receive(&mut ws, &stream, size, meter::DEFLATE);
+                assert!(
+                    done.is_within(most),
+                    "case {n}, {side:?}, {size}: {done:?}, {most:?}"
+                );
+                worst = worst.max(100 * done.bytes / (meter::DEFLATE * stream.len() as u64));
+            }
+        }
+    }
+    assert!(worst > 90, "{worst} % of the documented bound");
+}
+
+#[test]
+fn a_handshake_in_single_bytes_is_linear() {
+    let most_of = |len: usize, calls: usize| {
+        let room = (len + 64 * calls) as u64;
+        meter::most(meter::HANDSHAKE, len as u64, 2 * calls as u64, room)
+    };
+    let request = "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Version: 13\r\n";
+    let fields = [
+        "X: a\r\n".to_string(),
+        format!("X: {}\r\n", "a".repeat(15_000)),
+        format!("Sec-WebSocket-Protocol: {}\r\n", "a,".repeat(7000)),
+        format!("Sec-WebSocket-Protocol: a{}b\r\n", " ".repeat(15_000)),
+        format!("Sec-WebSocket-Extensions: {}\r\n", "a,".repeat(7000)),
+        format!("Sec-WebSocket-Extensions: a{}\r\n", ";a=1".repeat(3700)),
+        format!(
+            "Sec-WebSocket-Extensions: a;b=\"{}\"\r\n",
+            "\\a".repeat(7000)
+        ),
+        format!("Connection: {}\r\n", "a,".repeat(7000)),
+        format!("Content-Length: {}\r\n", "0,".repeat(7000)),
+        format!("Origin: http://{}\r\n", "a".repeat(15_000)),
+        "X: a\r\n".repeat(58),
+        format!("A{}", "a".repeat(16_000)),
+    ];
+    for field in &fields {
+        for size in [1, 100, 20_000] {
+            let stream = [request, field, "\r\n"].concat();
+            let stream = stream.as_bytes();
+            let mut handshake = server::Handshake::new(Config::new(), Origins::SameOrigin);
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            let before = work();
+            for read in stream.chunks(size) {
+                input.spare(read.len() + 64)[..read.len()].copy_from_slice(read);
+                input.filled(read.len());
+                let _ = handshake.next(&mut input, &mut out);
+            }
+            let (done, most) = (
+                work() - before,
+                most_of(stream.len(), stream.len().div_ceil(size)),
+            );
+            assert!(
+                done.is_within(most),
+                "{size}, {field:.50}: {done:?}, {most:?}"
+            );
+        }
+    }
+
+    let response = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n";
+    let interim = "HTTP/1.1 103 Early Hints\r\nX: a\r\n\r\n".repeat(400);
+    for head in fields
+        .map(|field| [response, &field, "\r\n"].concat())
+        .iter()
+        .chain([&interim])
+    {
+        for size in [1, 100, 20_000] {
+            let request = client::Request::new("ws://example.com/").unwrap();
+            let seed = websocket_proto::Seed::from([7; 32]);
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            let mut handshake =
+                client::Handshake::start(&request, seed, Config::new(), &mut out).unwrap();
+            let before = work();
+            for read in head.as_bytes().chunks(size) {
+                input.spare(read.len() + 64)[..read.len()].copy_from_slice(read);
+                input.filled(read.len());
+                let _ = handshake.next(&mut input);
+            }
+            let (done, most) = (
+                work() - before,
+                most_of(head.len(), head.len().div_ceil(size)),
+            );
+            assert!(
+                done.is_within(most),
+                "{size}, {head:.50}: {done:?}, {most:?}"
+            );
+        }
+    }
+}
