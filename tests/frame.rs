@@ -225,11 +225,10 @@ fn lengths_have_exactly_one_form() {
     for (len, size) in lengths {
         let header = FrameHeader::new(Opcode::Binary, len);
         let shortest = wire::frame(true, wire::BINARY, []).claiming(len);
-        assert_eq!(
-            header.encode().expect("legal").as_bytes(),
-            shortest.bytes(),
-            "{len}"
-        );
+        let encoded = header.encode().expect("legal");
+        assert_eq!(encoded.as_bytes(), shortest.bytes(), "{len}");
+        assert_eq!(encoded.as_ref(), encoded.as_bytes());
+        assert_eq!(format!("{encoded:?}"), format!("{:?}", encoded.as_bytes()));
         assert_eq!(
             FrameHeader::decode(&shortest.bytes()),
             Ok(Some((header, size))),

@@ -66,7 +66,8 @@ fn the_defaults_are_those_of_the_code() {
         pong_timeout,
         close_timeout,
         ..
-    } = Config::new();
+    } = Config::default();
+    assert_eq!(Config::default(), Config::new());
     let seconds = |time: Option<core::time::Duration>| time.expect("a limit").as_secs();
     let gone = seconds(ping_interval) + pong_timeout.as_secs();
     for row in [
