@@ -93,6 +93,21 @@ fn the_defaults_are_those_of_the_code() {
 }
 
 #[test]
+#[cfg(feature = "__meter")]
+fn the_bounds_of_work_are_those_of_the_meter() {
+    use websocket_proto::meter::{DEFLATE, HANDSHAKE, PLAIN};
+
+    let deflate = format!("{},{:03}", DEFLATE / 1000, DEFLATE % 1000);
+    for row in [
+        format!("without compression | {PLAIN} bytes of work"),
+        format!("with compression | {deflate} bytes of work"),
+        format!("of a handshake | {HANDSHAKE} bytes of work"),
+    ] {
+        assert!(PAGE.contains(&row), "{row}");
+    }
+}
+
+#[test]
 fn a_refusal_is_short() {
     let long = "x".repeat(15_000);
     let requests = [

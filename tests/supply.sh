@@ -50,20 +50,24 @@ same() {
   fi
 }
 
-# Licences, duplicates and sources of all dependencies, for each lock file of the repository.
-# Known vulnerabilities are checked if their database can be fetched.
+# Licences, duplicates and sources of dependencies: of the library, which must not need two versions
+# of anything, and of each lock file of the repository. Known vulnerabilities are looked up if their
+# database can be fetched.
 deny() {
   tool cargo-deny || return
-  local manifest result=0 config=$PWD/tests/supply/deny.toml
-  for manifest in Cargo.toml fuzz/Cargo.toml examples/live/Cargo.toml benches/peers/Cargo.toml tests/no_std/Cargo.toml; do
+  local manifest result=0 rules=$PWD/tests/supply
+  echo 'the library:'
+  cargo deny --all-features --exclude-dev --config "$rules/deny.toml" check licenses bans sources || result=1
+  local -a tools=(cargo deny --all-features --workspace --config "$rules/deny_tools.toml")
+  for manifest in Cargo.toml */Cargo.toml */*/Cargo.toml; do
+    [ -f "${manifest%toml}lock" ] || continue
     echo "$manifest:"
-    cargo deny --log-level warn --all-features --manifest-path "$manifest" check --config "$config" \
-      --hide-inclusion-graph licenses bans sources || result=1
+    "${tools[@]}" --manifest-path "$manifest" check licenses bans sources || result=1
   done
-  if timeout 60 cargo deny --all-features fetch --config "$config" db >"$scratch/fetch" 2>&1; then
-    cargo deny --all-features check --config "$config" --disable-fetch advisories || result=1
+  if timeout 60 "${tools[@]}" fetch db >"$scratch/fetch" 2>&1; then
+    "${tools[@]}" check --disable-fetch advisories || result=1
   else
-    echo 'advisories: NOT CHECKED, the database cannot be fetched'
+    echo 'advisories: NOT CHECKED, because the database cannot be fetched'
   fi
   return $result
 }
