@@ -70,11 +70,11 @@ def last_line(path):
 
 
 def table(text):
-    """Lines `pattern: words`. Others are comments."""
+    """Lines `file: words`. Others are comments."""
     for line in text.splitlines():
         if line and not line.startswith("#"):
             pattern, words = line.split(":", 1)
-            yield pattern, words.split()
+            yield pattern, words.strip()
 
 
 def module(path):
@@ -96,23 +96,33 @@ def missed(counter):
     return [key for key, count in counter.items() if count == 0]
 
 
-def describe(path, reached):
-    """What no test reached, as file:line."""
-    lines = missed(reached.lines)
-    if lines:
-        yield f"src/{path}: lines {ranges(lines)}"
-    for line, column in missed(reached.regions):
-        if line not in lines:
-            yield f"src/{path}:{line}:{column}: region"
+def describe(path, reached, excused):
+    """What no test reached: (line, text), without what tests/coverage/unreached.txt excuses."""
+    source = (ROOT / "src" / path).read_text().splitlines()
+    reasons = dict.fromkeys(excused.get(path, ()), 0)
+    bad = [(line, "not reached") for line in missed(reached.lines)]
+    lines = {line for line, _ in bad}
     for line, column, way in missed(reached.branches):
         if line not in lines:
-            yield f"src/{path}:{line}:{column}: never {str(way).lower()}"
+            bad.append((line, f"column {column}: never {str(way).lower()}"))
+    below = None  # the line below what is excused
+    for line, what in sorted(bad):
+        text = source[line - 1].strip()
+        if text in reasons:
+            reasons[text] += 1
+            below = line + 1
+        elif what == "not reached" and line == below:
+            below += 1
+        else:
+            yield f"src/{path}:{line}: {what}: {text}"
+    for text, used in reasons.items():
+        if not used:
+            yield f"tests/coverage/unreached.txt: not needed: {path}: {text}"
 
 
 def main(folder):
     every, own = collections.defaultdict(Reached), collections.defaultdict(Reached)
     subjects = list(table((ROOT / "tests/coverage/subjects.txt").read_text()))
-    used = set()
     for report in sorted(folder.glob("*.json")):
         name = report.name.split(".")[0]
         for file in json.loads(report.read_text())["data"][0]["files"]:
@@ -122,10 +132,8 @@ def main(folder):
             path = str(full.relative_to(ROOT / "src"))
             reached = read(file, last_line(full))
             every[path].add(reached)
-            tests = next((w for p, w in subjects if fnmatch.fnmatch(path, p)), [])
-            is_own = name == module(path) or any(fnmatch.fnmatch(name, t) for t in tests)
-            if is_own:
-                used.add(name)
+            tests = next((w.split() for p, w in subjects if fnmatch.fnmatch(path, p)), [])
+            if name == module(path) or any(fnmatch.fnmatch(name, t) for t in tests):
                 own[path].add(reached)
 
     heads = ("lines", "regions", "branches")
@@ -150,10 +158,15 @@ def main(folder):
         if by_accident:
             print(f"  src/{path}: lines {ranges(by_accident)}")
 
-    print("\nReached by no test:")
-    for path in sorted(every):
-        for line in describe(path, every[path]):
-            print(f"  {line}")
+    excused = collections.defaultdict(list)
+    for path, words in table((ROOT / "tests/coverage/unreached.txt").read_text()):
+        excused[path].append(words)
+    bad = [line for path in sorted(every) for line in describe(path, every[path], excused)]
+    count = sum(map(len, excused.values()))
+    print(f"\nReached by no test, besides the {count} places of tests/coverage/unreached.txt: {len(bad)}")
+    for line in bad:
+        print(f"  {line}")
+    sys.exit(bool(bad))
 
 
 main(pathlib.Path(sys.argv[1]))
