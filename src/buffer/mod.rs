@@ -468,7 +468,8 @@ impl RecvBuf {
             Some(message) if !message.compressed && self.end - self.raw <= INCOMPLETE[1] => {
                 let unread = self.end - self.raw;
                 let rest = INCOMPLETE[usize::from(unread > INCOMPLETE[0])] - unread;
-                needed.saturating_add(message.limit - self.message.len() + rest)
+                let left = message.limit - self.message.len();
+                left.saturating_add(rest).saturating_add(needed)
             }
             None if self.waiting.missing > 0 => needed + self.waiting.missing as usize,
             _ => usize::MAX,
