@@ -42,6 +42,7 @@ measure() {
 for features in --all-features --no-default-features; do
   cargo +nightly test $features --lib --tests --no-run --message-format=json -Z profile-rustflags \
     --config 'profile.dev.package.websocket-proto.opt-level = 1' \
+    --config 'profile.dev.package.websocket-proto.debug = false' \
     --config 'profile.dev.package.websocket-proto.rustflags = ["-Cinstrument-coverage", "-Zcoverage-options=branch"]' |
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' >"$work/programs"
   while read -r program; do
