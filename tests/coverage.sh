@@ -51,7 +51,7 @@ for features in --all-features --no-default-features; do
       measure "$name.$features" "$program"
     else # unit tests: each module alone
       for module in $("$program" --list --format terse | sed -n 's/::tests::.*//p' | sort -u); do
-        measure "$module.$features" "$program" "$module::tests::"
+        measure "$module::tests.$features" "$program" "$module::tests::"
       done
     fi
   done <"$work/programs"

@@ -9,7 +9,7 @@ use websocket_proto::{Config, Connection, Event, ReadyState, RecvBuf};
 mod support;
 
 use support::{
-    Endpoint, OwnedEvent, Random, SIDES, Side, config, frame, secs,
+    Endpoint, Frame, OwnedEvent, Random, SIDES, Side, config, frame, secs,
     wire::{self, BINARY, CONTINUATION, TEXT},
 };
 
@@ -318,7 +318,18 @@ fn owned_buffers_in_parts_are_not_copied_either() {
 #[test]
 #[should_panic(expected = "call park after its last event")]
 fn a_message_of_another_connection_is_not_overwritten() {
-    let half = frame(true, BINARY, vec![1; 100]).to(Side::Server).bytes();
+    // A short binary frame waits until it is whole.
+    half_a_message_of_another(frame(true, BINARY, vec![1; 100]));
+}
+
+#[test]
+#[should_panic(expected = "call park after its last event")]
+fn a_text_of_another_connection_is_not_overwritten() {
+    half_a_message_of_another(wire::text(&"x".repeat(100)));
+}
+
+fn half_a_message_of_another(frame: Frame) {
+    let half = frame.to(Side::Server).bytes();
     let mut shared = RecvBuf::new();
     let mut first = open(Side::Server);
     turn(&mut first, &mut shared, &half[..50]);

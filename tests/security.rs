@@ -95,7 +95,14 @@ fn the_defaults_are_those_of_the_code() {
 #[test]
 #[cfg(feature = "__meter")]
 fn the_bounds_of_work_are_those_of_the_meter() {
-    use websocket_proto::meter::{DEFLATE, HANDSHAKE, PLAIN};
+    use websocket_proto::meter::{self, DEFLATE, HANDSHAKE, PLAIN, Work};
+
+    let most = meter::most(PLAIN, 100, 1, 0);
+    let (bytes, steps) = (most.bytes, most.steps);
+    assert!(most.is_within(most));
+    let [bytes, steps] = [(bytes + 1, steps), (bytes, steps + 1)]
+        .map(|(bytes, steps)| Work { bytes, steps }.is_within(most));
+    assert!(!bytes && !steps);
 
     let deflate = format!("{},{:03}", DEFLATE / 1000, DEFLATE % 1000);
     for row in [

@@ -1,8 +1,8 @@
 """Sums up what tests/coverage.sh measured. Argument: the folder with one JSON file per test program.
 
-A unit test of src/deflate/params.rs has the name deflate::params, an integration test that of its
-file. Unit tests stand at the end of their file, from the line `#[cfg(test)]` on: these lines do not
-count.
+The unit tests of src/deflate/params.rs have the name deflate::params::tests, an integration test
+that of its file. Unit tests stand at the end of their file, from the line `#[cfg(test)]` on: these
+lines do not count.
 """
 
 import collections
@@ -33,7 +33,8 @@ class Reached:
 
 
 def read(file, end):
-    """One file of a report of llvm-cov, up to the line `end`."""
+    """One file of a report of llvm-cov, up to the line `end`. A closing brace is no line."""
+    source = pathlib.Path(file["filename"]).read_text().splitlines()
     reached = Reached()
     count, mapped, line = 0, False, 0  # the region that is open at the beginning of a line
     by_line = collections.defaultdict(list)
@@ -43,7 +44,7 @@ def read(file, end):
         # As LLVM defines it: a line counts as often as the most frequent region that begins in it
         # or lasts from the line before.
         entries = [s for s in by_line[line] if s[3] and s[4] and not s[5]]
-        if mapped or entries:
+        if (mapped or entries) and source[line - 1].strip() != "}":
             reached.lines[line] = max([count] * mapped + [s[2] for s in entries])
         for segment in entries:
             reached.regions[line, segment[1]] += segment[2]
@@ -133,7 +134,7 @@ def main(folder):
             reached = read(file, last_line(full))
             every[path].add(reached)
             tests = next((w.split() for p, w in subjects if fnmatch.fnmatch(path, p)), [])
-            if name == module(path) or any(fnmatch.fnmatch(name, t) for t in tests):
+            if name == module(path) + "::tests" or any(fnmatch.fnmatch(name, t) for t in tests):
                 own[path].add(reached)
 
     heads = ("lines", "regions", "branches")
