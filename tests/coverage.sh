@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 work=$target/coverage
+export LLVM_PROFILE_FILE=/dev/null
 rm -rf "$work" && mkdir -p "$work"
 
 llvm=$(rustc +nightly -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
