@@ -3,8 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use websocket_proto::{
-    Config, Connection, Event, Lent, MessageKind, Notes, Prepared, RecvBuf, RecvHalf, SendError,
-    SendHalf,
+    Config, Connection, Lent, MessageKind, Notes, Prepared, RecvBuf, RecvHalf, SendError, SendHalf,
 };
 
 mod support;
@@ -110,7 +109,7 @@ fn lending_is_that_of_a_connection() {
 #[test]
 #[cfg(feature = "deflate")]
 fn compression_is_that_of_a_connection() {
-    use websocket_proto::deflate::Compression;
+    use websocket_proto::{Event, deflate::Compression};
 
     for side in SIDES {
         let (mut whole, mut recv, mut half) = both(side);
