@@ -101,6 +101,8 @@ def describe(path, reached, excused):
     """What no test reached: (line, text), without what tests/coverage/unreached.txt excuses."""
     source = (ROOT / "src" / path).read_text().splitlines()
     reasons = dict.fromkeys(excused.get(path, ()), 0)
+    if "*" in reasons:
+        return
     bad = [(line, "not reached") for line in missed(reached.lines)]
     lines = {line for line, _ in bad}
     for line, column, way in missed(reached.branches):
