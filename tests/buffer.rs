@@ -4,7 +4,11 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use websocket_proto::{Config, Connection, RecvBuf, Role};
+use websocket_proto::{Config, Connection, Event, RecvBuf, Role};
+
+mod support;
+
+use support::{Side, wire};
 
 #[test]
 fn there_is_room_as_asked_for_and_never_none() {
@@ -15,6 +19,34 @@ fn there_is_room_as_asked_for_and_never_none() {
         input.filled(min / 2);
     }
     assert_eq!(input.unread().len(), 50 + 2048 + 50_000);
+}
+
+#[test]
+fn the_default_is_an_empty_buffer() {
+    let input = RecvBuf::default();
+    assert!(input.is_idle());
+    assert_eq!(input.capacity(), RecvBuf::new().capacity());
+}
+
+#[test]
+fn a_large_read_inside_of_a_text_keeps_its_beginning() {
+    let text = "é€😀".repeat(100_000);
+    for (side, first) in [
+        (Side::Server, 3000),
+        (Side::Client, 3001),
+        (Side::Server, 100_000),
+    ] {
+        let wire = wire::text(&text).to(side).bytes();
+        let mut ws = Connection::assume_opened(side.role(), Config::new());
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        let (first, rest) = wire.split_at(first);
+        input.extend_from_slice(first);
+        assert_eq!(ws.next_event(&mut input, &mut out), Ok(None));
+        input.spare(rest.len())[..rest.len()].copy_from_slice(rest);
+        input.filled(rest.len());
+        let event = ws.next_event(&mut input, &mut out);
+        assert_eq!(event, Ok(Some(Event::Text(&text))));
+    }
 }
 
 #[test]

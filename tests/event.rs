@@ -15,6 +15,10 @@ fn fixed_13_debug_shows_kind_and_length() {
         (Event::Binary(long.as_bytes()), "Binary(1050000 bytes)"),
         (Event::Ping(b"secret"), "Ping(6 bytes)"),
         (Event::Pong(b""), "Pong(0 bytes)"),
+        (Event::TextPart("secret"), "TextPart(6 bytes)"),
+        (Event::TextEnd("secret"), "TextEnd(6 bytes)"),
+        (Event::BinaryPart(b"secret"), "BinaryPart(6 bytes)"),
+        (Event::BinaryEnd(b"secret"), "BinaryEnd(6 bytes)"),
         (Event::Progress, "Progress"),
     ] {
         assert_eq!(format!("{event:?}"), shown);

@@ -182,6 +182,17 @@ fn masked_naively(payload: &[u8], key: [u8; 4], offset: u64) -> Vec<u8> {
         .collect()
 }
 
+#[test]
+fn an_encoded_header_is_its_bytes() {
+    for len in [0, 125, 126, 65_536] {
+        let encoded = FrameHeader::new(Opcode::Binary, len)
+            .encode()
+            .expect("legal");
+        assert_eq!(encoded.as_ref(), encoded.as_bytes());
+        assert_eq!(format!("{encoded:?}"), format!("{:?}", encoded.as_bytes()));
+    }
+}
+
 /// An incomplete header is refused exactly if no bytes can make it legal.
 #[test]
 fn an_error_is_told_by_the_first_byte_that_shows_it() {

@@ -60,6 +60,18 @@ fn every_seed_has_its_key() {
 }
 
 #[test]
+#[cfg(feature = "getrandom")]
+fn every_seed_of_the_system_is_another() {
+    let keys = [(); 2].map(|()| {
+        let mut out = BytesMut::new();
+        let seed = Seed::from_os().expect("entropy");
+        Handshake::start(&Request::new(URL).unwrap(), seed, Config::new(), &mut out).unwrap();
+        out
+    });
+    assert_ne!(keys[0], keys[1]);
+}
+
+#[test]
 fn urls() {
     let see = |url: &str, connect: (&str, u16, bool), target: &str, host: &str| {
         let request = Request::new(url).unwrap();

@@ -1,13 +1,13 @@
 //! Proves that the handshake by an extended CONNECT keeps to RFC 8441 (HTTP/2) and RFC 9220 (HTTP/3),
 //! for both roles.
 
-use websocket_proto::Config;
 use websocket_proto::handshake::{
     Header, HttpError,
-    client::ResponseError,
+    client::{Request, ResponseError},
     server::{Accept, Origins, RequestError},
-    values::Connect,
+    values::{Connect, Handshake},
 };
+use websocket_proto::{Config, Seed};
 
 mod support;
 
@@ -365,6 +365,9 @@ fn the_connect_of_a_client_has_no_fields_of_http_1() {
         (sent.scheme(), sent.authority(), sent.target()),
         ("http", "example.com", "/chat?room=7")
     );
+    let wss = Request::new("wss://example.com/chat").unwrap();
+    let (_, secure) = Handshake::connect(&wss, Seed::from([7; 32]), Config::new()).unwrap();
+    assert_eq!(secure.scheme(), "https");
     let fields: Vec<_> = sent.fields().collect();
     let expected = [
         field("sec-websocket-version", "13"),

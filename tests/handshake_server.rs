@@ -97,6 +97,62 @@ fn a_decision_can_be_put_aside() {
 }
 
 #[test]
+fn a_rejection_has_the_phrase_of_its_status() {
+    // RFC 9110 §15, RFC 6585. An uncommon status has none.
+    for (status, phrase) in [
+        (301, "Moved Permanently"),
+        (302, "Found"),
+        (303, "See Other"),
+        (304, "Not Modified"),
+        (307, "Temporary Redirect"),
+        (308, "Permanent Redirect"),
+        (400, "Bad Request"),
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (404, "Not Found"),
+        (405, "Method Not Allowed"),
+        (408, "Request Timeout"),
+        (410, "Gone"),
+        (413, "Content Too Large"),
+        (426, "Upgrade Required"),
+        (429, "Too Many Requests"),
+        (431, "Request Header Fields Too Large"),
+        (500, "Internal Server Error"),
+        (501, "Not Implemented"),
+        (502, "Bad Gateway"),
+        (503, "Service Unavailable"),
+        (504, "Gateway Timeout"),
+        (505, "HTTP Version Not Supported"),
+        (599, ""),
+    ] {
+        let mut out = BytesMut::new();
+        let rejection = Reject::new(status);
+        pending(&with(&[])).reject(rejection, &mut out).unwrap();
+        let line = format!("HTTP/1.1 {status} {phrase}\r\n");
+        assert!(out.starts_with(line.as_bytes()), "{out:?}");
+    }
+}
+
+#[test]
+fn a_request_can_be_logged_without_its_values() {
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    // The second name has the length of `Sec-WebSocket-Extensions`.
+    input.extend_from_slice(&with(&["Cookie: secret", "X-Sec-WebSocket-Trackers: x"]));
+    let mut handshake = Handshake::new(Config::new(), Origins::SameOrigin);
+    let (request, _) = handshake.next(&mut input, &mut out).unwrap().unwrap();
+    let shown = format!("{:?}", request.headers());
+    assert!(
+        shown.contains("\"Cookie\"") && shown.contains("Trackers") && !shown.contains("secret"),
+        "{shown}"
+    );
+    let shown = format!("{:?}", Accept::new().header("Set-Cookie", "secret"));
+    assert!(
+        shown.contains("Set-Cookie") && !shown.contains("secret"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn empty_lines_before_the_request_are_ignored() {
     let request = [b"\r\n\r\n".to_vec(), with(&[])].concat();
     let seen = accepts(&request).result.unwrap().unwrap();

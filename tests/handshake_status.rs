@@ -36,6 +36,7 @@ fn status_400_for_what_is_malformed() {
     );
     let start_lines = [
         "GET  / HTTP/1.1",
+        "GET  HTTP/1.1",
         "GET / HTTP/1.1 ",
         "GET /a b HTTP/1.1",
         "GET / http/1.1",

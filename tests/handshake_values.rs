@@ -49,6 +49,31 @@ fn requests_get_the_same_verdict_and_response_as_from_the_parser() {
 }
 
 #[test]
+fn a_target_that_cannot_be_on_a_request_line_is_malformed() {
+    let malformed = RequestError::Http(HttpError::StartLine);
+    for (method, target) in [
+        ("GET", ""),
+        ("GET", "/a b"),
+        ("GET", "/a\r\nX: y"),
+        ("G T", "/"),
+        ("", "/"),
+    ] {
+        let version = (1, 1);
+        let upgrade = Upgrade {
+            method,
+            target,
+            version,
+        };
+        let refusal = upgrade.check([], &Origins::Any, Config::new()).unwrap_err();
+        assert_eq!(refusal.error(), malformed, "{method} {target}");
+        assert_eq!(RequestError::from(refusal), malformed);
+        let error = websocket_proto::Error::from(refusal);
+        assert!(matches!(error, websocket_proto::Error::Request(it) if it == malformed));
+        assert_eq!(refusal.response().status(), 400);
+    }
+}
+
+#[test]
 fn responses_get_the_same_verdict_as_from_the_parser() {
     let (mut accepted, mut refused, mut errors) = (0, 0, Vec::new());
     for response in responses() {

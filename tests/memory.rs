@@ -13,6 +13,7 @@ use bytes::BytesMut;
 use websocket_proto::{
     CloseFrame, Config, Connection, Event, MessageKind, ProtocolError, RecvBuf, Seed, SendError,
     frame::{CloseCode, FrameHeader},
+    handshake::server::{Accept, Handshake, Origins},
 };
 
 mod support;
@@ -354,6 +355,47 @@ fn long_texts_allocate_nothing_once_warm() {
             (0..3).for_each(|_| round());
             let info = measure(|| (0..10).for_each(|_| round()));
             assert_eq!(info.count_total, 0, "{side:?} {read}: {info:?}");
+        }
+    }
+}
+
+#[test]
+fn a_handshake_costs_four_times_its_limit_at_most() {
+    const READ: usize = 16 << 10;
+    let start = "GET / HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let limited = config(|c| c.max_headers = 128);
+    for (name, element) in [
+        ("Sec-WebSocket-Protocol", "a,"),
+        ("Sec-WebSocket-Protocol", ","),
+        ("Sec-WebSocket-Extensions", "permessage-deflate,"),
+        ("Sec-WebSocket-Extensions", "a;b=c;d=\"e\","),
+        ("X", "x"),
+    ] {
+        let room = limited.max_head_size - start.len() - name.len() - ": \r\n\r\n".len();
+        let list = element.repeat(room / element.len());
+        let complete = format!("{start}{name}: {list}\r\n\r\n");
+        let endless = format!("{start}{name}: {}", element.repeat(100_000));
+        for (request, valid) in [(complete, true), (endless, false)] {
+            for read in [100, READ] {
+                let info = measure(|| {
+                    let mut handshake = Handshake::new(limited, Origins::SameOrigin);
+                    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+                    let mut accepted = false;
+                    for bytes in request.as_bytes().chunks(read) {
+                        input.spare(READ)[..bytes.len()].copy_from_slice(bytes);
+                        input.filled(bytes.len());
+                        if let Ok(Some((_, pending))) = handshake.next(&mut input, &mut out) {
+                            let response = Accept::new();
+                            accepted = pending.accept(response, &mut out).is_ok();
+                        }
+                    }
+                    assert_eq!(accepted, valid, "{name}: {element}");
+                });
+                let most = 4 * limited.max_head_size as u64;
+                assert!(info.bytes_max <= most, "{name}: {element} {read}: {info:?}");
+            }
         }
     }
 }

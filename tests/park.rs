@@ -9,7 +9,7 @@ use websocket_proto::{Config, Connection, Event, ReadyState, RecvBuf};
 mod support;
 
 use support::{
-    Endpoint, OwnedEvent, Random, SIDES, Side, config, frame, secs,
+    Endpoint, Frame, OwnedEvent, Random, SIDES, Side, config, frame, secs,
     wire::{self, BINARY, CONTINUATION, TEXT},
 };
 
@@ -312,5 +312,47 @@ fn owned_buffers_in_parts_are_not_copied_either() {
             }
         }
         assert_eq!(delivered, 3 * READ);
+    }
+}
+
+#[test]
+#[should_panic(expected = "call park after its last event")]
+fn a_message_of_another_connection_is_not_overwritten() {
+    // A short binary frame waits until it is whole.
+    half_a_message_of_another(frame(true, BINARY, vec![1; 100]));
+}
+
+#[test]
+#[should_panic(expected = "call park after its last event")]
+fn a_text_of_another_connection_is_not_overwritten() {
+    half_a_message_of_another(wire::text(&"x".repeat(100)));
+}
+
+fn half_a_message_of_another(frame: Frame) {
+    let half = frame.to(Side::Server).bytes();
+    let mut shared = RecvBuf::new();
+    let mut first = open(Side::Server);
+    turn(&mut first, &mut shared, &half[..50]);
+    let (mut second, mut out) = (open(Side::Server), BytesMut::new());
+    shared.extend_from_slice(&half[..50]);
+    assert_eq!(second.next_event(&mut shared, &mut out), Ok(None));
+    // `second` was not parked.
+    first.resume(&mut shared);
+}
+
+#[test]
+fn a_connection_is_parked_once() {
+    for side in SIDES {
+        let message = wire::text("a text").to(side).bytes();
+        let (mut shared, mut out) = (RecvBuf::new(), BytesMut::new());
+        let mut ws = open(side);
+        shared.extend_from_slice(&message[..4]);
+        assert_eq!(ws.next_event(&mut shared, &mut out), Ok(None));
+        ws.park(&mut shared);
+        ws.park(&mut shared);
+        ws.resume(&mut shared);
+        shared.extend_from_slice(&message[4..]);
+        let event = ws.next_event(&mut shared, &mut out);
+        assert_eq!(event, Ok(Some(Event::Text("a text"))));
     }
 }

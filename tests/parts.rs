@@ -122,6 +122,28 @@ fn fragments_are_assembled_up_to_the_threshold() {
 }
 
 #[test]
+fn a_text_that_was_assembled_from_reads_is_the_first_part() {
+    // The first fragment is not ASCII and arrives in reads. It ends inside a character.
+    let text = "é€😀".repeat(1000);
+    let at = text.len() - 2;
+    for side in SIDES {
+        let first = frame(false, TEXT, &text.as_bytes()[..at]).to(side).bytes();
+        let last = frame(true, CONTINUATION, &text.as_bytes()[at..])
+            .to(side)
+            .bytes();
+        let mut receiver = Receiver::new(side, in_parts(text.len() - 1));
+        for read in first.chunks(700) {
+            receiver.read(read).expect("legal");
+        }
+        assert_eq!(receiver.pieces, []);
+        receiver.read(&last).expect("legal");
+        let at = text.len() - 4;
+        let (part, end) = text.as_bytes().split_at(at);
+        assert_eq!(receiver.pieces, [Part(part.to_vec()), End(end.to_vec())]);
+    }
+}
+
+#[test]
 fn a_part_comes_with_the_read_that_brings_it() {
     for side in SIDES {
         let wire = frame(true, TEXT, "aé€😀").to(side).bytes();

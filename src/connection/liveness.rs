@@ -121,8 +121,8 @@ impl Liveness {
 
     /// When the message under way must be complete.
     fn message_due(&self) -> Nanos {
-        let is_limited = self.message_timeout > 0 && self.message_since != NEVER;
-        if !is_limited || self.unfinished == NONE {
+        // `message_since` is set only while a message is under way.
+        if self.message_timeout == 0 || self.message_since == NEVER {
             return NEVER;
         }
         let received = u64::from(self.unfinished) * 1_000_000_000;

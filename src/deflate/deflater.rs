@@ -118,8 +118,8 @@ impl Deflater {
             if fin {
                 out.truncate(out.len() - TAIL_LEN);
             }
-        } else if fin {
-            // The header of an empty block. The peer appends the tail, which is the rest of the
+        } else {
+            // An empty piece is the last one. This is the header of an empty block. The peer appends the tail, which is the rest of the
             // block (§7.2.3.6).
             out.extend_from_slice(&[0]);
         }

@@ -1,7 +1,6 @@
 //! The memory that messages are inflated into.
 
 use alloc::{string::String, vec, vec::Vec};
-use core::fmt;
 
 use super::WINDOW;
 use crate::{
@@ -477,16 +476,6 @@ fn join<C>(
 impl Default for Stored {
     fn default() -> Self {
         Self::Binary(Vec::new())
-    }
-}
-
-/// Shows sizes only: messages are private and must not appear in logs.
-impl fmt::Debug for Inflated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inflated")
-            .field("len", &(self.stored_len + self.filled))
-            .field("capacity", &self.capacity())
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,145 @@
+//! Proves that SECURITY.md is true where no other test does: each test that it names exists, its
+//! defaults are those of the code, and a refused handshake costs little output.
+
+use std::{collections::HashSet, fs, path::Path};
+
+use websocket_proto::{Config, handshake::server::Origins};
+
+mod support;
+
+use support::server::{edited, outcome, replaced, with};
+
+const PAGE: &str = include_str!("../SECURITY.md");
+
+/// The names of the tests in a file.
+fn tests_of(file: &str) -> HashSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = fs::read_to_string(path).expect(file);
+    let name = |line: &str| {
+        let line = line.trim().strip_prefix("fn ")?;
+        line.split(['(', '<']).next().map(str::to_owned)
+    };
+    // Attributes such as `cfg` can stand between `#[test]` and the function.
+    text.split("#[test]")
+        .skip(1)
+        .filter_map(|rest| rest.lines().find_map(name))
+        .collect()
+}
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let names: Vec<_> = PAGE
+        .split('`')
+        .filter_map(|name| name.split_once(".rs::"))
+        .collect();
+    assert!(names.len() > 30, "{}", names.len());
+    for (file, test) in names {
+        let file = format!("{file}.rs");
+        assert!(tests_of(&file).contains(test), "{file}::{test}");
+    }
+}
+
+#[test]
+fn every_row_has_a_test() {
+    let (_, table) = PAGE.split_once("| resource |").expect("a table");
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    for row in rows.filter(|row| !row.starts_with("| **")) {
+        assert!(row.contains(".rs::"), "{row}");
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_code() {
+    let Config {
+        max_message_size,
+        max_fragments,
+        pong_backlog,
+        max_head_size,
+        max_headers,
+        handshake_timeout,
+        message_timeout,
+        min_message_rate,
+        ping_interval,
+        pong_timeout,
+        close_timeout,
+        ..
+    } = Config::default();
+    assert_eq!(Config::default(), Config::new());
+    let seconds = |time: Option<core::time::Duration>| time.expect("a limit").as_secs();
+    let gone = seconds(ping_interval) + pong_timeout.as_secs();
+    for row in [
+        format!("`max_message_size`, {} MiB", max_message_size >> 20),
+        format!(
+            "`max_fragments`, {},{:03}",
+            max_fragments / 1000,
+            max_fragments % 1000
+        ),
+        format!("`pong_backlog`, {} KiB", pong_backlog >> 10),
+        format!("`max_head_size`, {} KiB", max_head_size >> 10),
+        format!("| {max_headers} | `max_headers`"),
+        format!("| a handshake | {} s,", handshake_timeout.as_secs()),
+        format!(
+            "| {} s, and 1 s more for each {min_message_rate} bytes",
+            seconds(message_timeout)
+        ),
+        format!("| {gone} s | `ping_interval`"),
+        format!("| {} s | `close_timeout`", close_timeout.as_secs()),
+    ] {
+        assert!(PAGE.contains(&row), "{row}");
+    }
+}
+
+#[test]
+#[cfg(feature = "__meter")]
+fn the_bounds_of_work_are_those_of_the_meter() {
+    use websocket_proto::meter::{self, DEFLATE, HANDSHAKE, PLAIN, Work};
+
+    let most = meter::most(PLAIN, 100, 1, 0);
+    let (bytes, steps) = (most.bytes, most.steps);
+    assert!(most.is_within(most));
+    let [bytes, steps] = [(bytes + 1, steps), (bytes, steps + 1)]
+        .map(|(bytes, steps)| Work { bytes, steps }.is_within(most));
+    assert!(!bytes && !steps);
+
+    let deflate = format!("{},{:03}", DEFLATE / 1000, DEFLATE % 1000);
+    for row in [
+        format!("without compression | {PLAIN} bytes of work"),
+        format!("with compression | {deflate} bytes of work"),
+        format!("of a handshake | {HANDSHAKE} bytes of work"),
+    ] {
+        assert!(PAGE.contains(&row), "{row}");
+    }
+}
+
+#[test]
+fn a_refusal_is_short() {
+    let long = "x".repeat(15_000);
+    let requests = [
+        b"\x16\x03".to_vec(),
+        format!("GET /{long}").repeat(2).into_bytes(),
+        format!("{long} / HTTP/1.1\r\n\r\n").into_bytes(),
+        b"GET / HTTP/2.0\r\n\r\n".to_vec(),
+        edited(|lines| lines[0] = "POST / HTTP/1.1".into()),
+        with(&vec!["X: y"; 100]),
+        with(&[&format!("Sec-WebSocket-Protocol: {long}\u{e9}")]),
+        with(&[&format!("Origin: https://{long}.example")]),
+        with(&["Content-Length: 1"]),
+        replaced("Host", None),
+        replaced("Sec-WebSocket-Key", Some("Sec-WebSocket-Key: x")),
+        replaced("Sec-WebSocket-Version", Some("Sec-WebSocket-Version: 8")),
+        replaced("Upgrade", None),
+    ];
+    for request in requests {
+        let outcome = outcome([&request[..]], Config::new(), Origins::SameOrigin);
+        let start = String::from_utf8_lossy(&request[..request.len().min(50)]);
+        assert!(outcome.result.is_err(), "{start}");
+        assert!(
+            (50..=256).contains(&outcome.out.len()),
+            "{start}: {}",
+            outcome.out
+        );
+    }
+}
