@@ -148,7 +148,7 @@ fn an_error_of_the_sending_half_ends_the_joined_connection() {
 }
 
 #[test]
-fn a_failure_of_the_reader_does_not_replace_an_earlier_error() {
+fn fixed_22_a_failure_of_the_reader_does_not_replace_an_earlier_error() {
     for side in SIDES {
         let (recv, mut send) = split(side);
         let mut reader = Reader::new(recv);
