@@ -290,7 +290,7 @@
 //! | memory of the codecs | 48 kB to inflate, 280 kB to compress | [`deflate`](Config#structfield.deflate), off |
 //! | output | a pong for each ping; above the backlog, one pong | [`pong_backlog`](Config::pong_backlog), 16 KiB |
 //! | CPU for 1 MiB of received bytes | 10 ms, each byte is read or moved up to 8 times; with compression 1 s, up to 16,392 times: see `deflate` | [`max_fragments`](Config::max_fragments), `max_final_blocks` |
-//! | CPU of one call | the received bytes, and little more than 1 MiB of inflated bytes | [`Event::Progress`] |
+//! | CPU of one call | the received bytes, and little more than 1 MiB of inflated bytes and loaded windows | [`Event::Progress`] |
 //! | time of an unfinished message | 20 s, and 1 s more for each 500 bytes | [`message_timeout`](Config::message_timeout) |
 //! | time until a peer that is gone is detected | 40 s | [`ping_interval`](Config::ping_interval), [`pong_timeout`](Config::pong_timeout) |
 //! | time of the handshake | 10 s | [`handshake_timeout`](Config::handshake_timeout) |

@@ -4,7 +4,7 @@
 
 use bytes::BytesMut;
 use websocket_proto::{
-    Config, Connection, RecvBuf,
+    Config, Connection, Event, RecvBuf,
     deflate::DeflateConfig,
     handshake::{
         client,
@@ -242,6 +242,35 @@ fn no_compressed_bytes_cause_more_work_than_is_documented() {
         }
     }
     assert!(worst > 90, "{worst} % of the documented bound");
+}
+
+/// Each final block of two bytes makes the inflater load a window, and all of them are in the buffer.
+#[test]
+fn fixed_28_one_call_loads_few_windows() {
+    let window = Peer::new(9).flushed(&vec![0; 32 << 10]);
+    let payload = [window, [3, 0].repeat(8000), vec![1]].concat();
+    for (side, takeover) in support::deflate::all() {
+        let mut deflate = DeflateConfig::new();
+        deflate.max_final_blocks = u32::MAX;
+        let mut ws = Connection::assume_opened(side.role(), limited())
+            .with_deflate(params(takeover, 15), deflate);
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        input.extend_from_slice(&wire(&[compressed(&payload)], side));
+        let mut calls = 0;
+        loop {
+            let before = work();
+            let event = ws.next_event(&mut input, &mut out).expect("valid");
+            let done = work() - before;
+            assert!(done.bytes < 2 << 20, "{side:?}, call {calls}: {done:?}");
+            calls += 1;
+            match event {
+                Some(Event::Progress) => {}
+                Some(Event::Binary(bytes)) => break assert_eq!(bytes.len(), 32 << 10),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(calls > 200, "{calls} calls");
+    }
 }
 
 #[test]

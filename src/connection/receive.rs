@@ -22,8 +22,8 @@ use crate::{
 /// is slow, and it copies its window.
 const SLICE: usize = 16 << 10;
 
-/// After how many inflated bytes a call returns [`Found::Progress`]. It is about a millisecond
-/// of work. What is inflated at once comes on top, 64 KiB at most.
+/// After how many inflated bytes a call returns [`Found::Progress`]. A window that a final block makes
+/// it load counts as well. It is about a millisecond of work. What is inflated at once comes on top, 64 KiB at most.
 const WORK: usize = 1 << 20;
 
 /// Up to this many bytes a text is looked at for ASCII alone, which is then the cheapest check.
@@ -260,7 +260,7 @@ impl Receiver {
         }
     }
 
-    /// Inflates a slice of the received payload. Returns the number of inflated bytes.
+    /// Inflates a slice of the received payload. Returns the work, as [`inflate`] counts it.
     #[inline(never)]
     fn inflate(&mut self, input: &mut RecvBuf) -> Result<usize, ProtocolError> {
         // It is missing only if the caller passed the buffer of another connection.
@@ -271,7 +271,7 @@ impl Receiver {
         let arrived = payload.len();
         let slice = &mut payload[..arrived.min(SLICE)];
         message.unmask(&mut slice[usize::from(message.unmasked)..]);
-        let (consumed, produced) = inflate(
+        let (consumed, work) = inflate(
             inflater,
             slice,
             arrived,
@@ -294,7 +294,7 @@ impl Receiver {
                 .check_inflated()
                 .map_err(|_| ProtocolError::InvalidUtf8)?;
         }
-        Ok(produced)
+        Ok(work)
     }
 }
 
@@ -353,9 +353,9 @@ fn piece(input: &mut RecvBuf) -> Result<Option<Found>, ProtocolError> {
     Ok(ready.then_some(Found::Inflated(Piece::Part, complete)))
 }
 
-/// Inflates a piece of the payload, in full or until a part must be taken or the work is enough. Returns the number of
-/// bytes that were consumed and produced. `arrived` tells how many bytes of the frame are here, with
-/// this piece.
+/// Inflates a piece of the payload, in full or until a part must be taken or the work is enough.
+/// Returns the number of bytes that were consumed, and the work: the bytes that were produced and the
+/// windows that were loaded. `arrived` tells how many bytes of the frame are here, with this piece.
 ///
 /// If several things are wrong, the error is the one that comes first in the inflated bytes, so that
 /// it does not depend on how the input is split.
@@ -367,9 +367,9 @@ fn inflate(
     message: &mut Assembly,
     inflated: &mut Inflated,
 ) -> Result<(usize, usize), ProtocolError> {
-    let (mut rest, mut produced) = (piece, 0);
+    let (mut rest, mut work) = (piece, 0);
     while !rest.is_empty() || message.more {
-        if produced > WORK || message.in_parts && inflated.is_full() {
+        if work > WORK || message.in_parts && inflated.is_full() {
             break;
         }
         let lent = inflated.lend(message.limit, arrived);
@@ -389,10 +389,10 @@ fn inflate(
         if let Some(error) = step.error {
             return Err(first(inflated, error));
         }
-        produced += step.produced;
+        work += step.work;
         message.in_parts |= inflated.len() > parts_above;
     }
-    Ok((piece.len() - rest.len(), produced))
+    Ok((piece.len() - rest.len(), work))
 }
 
 /// Returns the error that comes first in the inflated bytes: invalid text, or the error after it.

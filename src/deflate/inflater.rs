@@ -60,6 +60,8 @@ pub(crate) struct Step {
     pub(crate) consumed: usize,
     /// Number of bytes written into the room.
     pub(crate) produced: usize,
+    /// The same, and a window if the next step must load one.
+    pub(crate) work: usize,
     /// Whether another step can produce bytes without more input.
     pub(crate) more: bool,
     /// An error in the input. It comes after the bytes that were produced.
@@ -124,12 +126,14 @@ impl Inflater {
         let mut step = Step {
             consumed,
             produced,
+            work: produced,
             more: produced == room.len(),
             error: None,
         };
         match status {
             Ok(Status::StreamEnd) => {
                 state.stage = Stage::AfterFinalBlock;
+                step.work += 1 << self.window_bits;
                 state.final_blocks += 1;
                 // The output of this block is complete, even if the room is full.
                 step.more = false;

@@ -118,7 +118,8 @@
 //! last 32 KiB. If a smaller window was negotiated, a reference beyond it is accepted until the
 //! inflater starts again: after a final block, or after a [`Pool`] has taken it.
 //!
-//! One call of [`Connection::next_event`] inflates about 1 MiB. If more of the message is in the
+//! One call of [`Connection::next_event`] inflates about 1 MiB. A window that the inflater loads after a
+//! final block counts as well. If more of the message is in the
 //! buffer, the call then returns [`Event::Progress`].
 //!
 //! # Worst-case CPU

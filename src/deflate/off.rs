@@ -18,6 +18,7 @@ pub(crate) enum Inflater {}
 pub(crate) struct Step {
     pub(crate) consumed: usize,
     pub(crate) produced: usize,
+    pub(crate) work: usize,
     pub(crate) more: bool,
     pub(crate) error: Option<ProtocolError>,
 }
