@@ -1,5 +1,5 @@
 //! A chat on axum: a handler with shared state and a parameter of its path, for HTTP/1.1 and HTTP/2.
-use std::env;
+use std::{env, time::Duration};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
@@ -10,10 +10,15 @@ use futures_util::{SinkExt, StreamExt, TryFutureExt};
 use hyper::{ext::Protocol, upgrade};
 use hyper_util::rt::TokioIo;
 use tokio::sync::broadcast::{Receiver, Sender};
+use tokio::time::{Instant, sleep_until};
 use tokio::{net::TcpListener, select};
 use websocket_proto::handshake::http::check;
 use websocket_proto::handshake::server::{Accept, Origins};
 use websocket_proto::{CloseCode, Config, Connection, RecvBuf};
+
+/// Time between two lines of a client. One that sends faster waits, because its lines could make all
+/// others too slow.
+const PACE: Duration = Duration::from_millis(10);
 
 /// What all requests share.
 #[derive(Clone)]
@@ -85,10 +90,18 @@ async fn talk(
 ) -> Result<(), Failure> {
     let stream = TokioIo::new(upgrade::on(request).await?);
     let mut socket = Messages::new(Socket::new(stream, ws, RecvBuf::new()));
+    let mut next_line = Instant::now();
     let (code, reason) = loop {
+        let received = async {
+            sleep_until(next_line).await;
+            socket.next().await
+        };
         select! {
-            message = socket.next() => match message.transpose()? {
-                Some(Message::Text(text)) => _ = lines.send(format!("{name}: {text}")),
+            message = received => match message.transpose()? {
+                Some(Message::Text(text)) => {
+                    next_line = Instant::now() + PACE;
+                    let _ = lines.send(format!("{name}: {text}"));
+                }
                 Some(Message::Close(..)) | None => break (CloseCode::NORMAL, ""),
                 Some(_) => {}
             },
