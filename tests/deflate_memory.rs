@@ -425,8 +425,12 @@ fn no_allocations_once_warm() {
                 };
                 wire[..10].iter().for_each(|wire| round(wire));
                 let info = measure(|| wire[10..].iter().for_each(|wire| round(wire)));
+                // A stream of several pieces gets a compressor that nothing else has used: the message in
+                // pieces without context takeover, and the connection that comes back with it.
+                let compressors = if takeover && !pooled { 0 } else { 50 };
                 assert_eq!(
-                    info.count_total, 0,
+                    (info.count_total, info.count_current),
+                    (2 * compressors, 0),
                     "{side:?} {takeover} {pooled} {lens:?}: {info:?}"
                 );
             }
@@ -614,7 +618,7 @@ fn a_connection_that_is_done_gives_back_everything() {
         };
         let first = measure(&mut spoilt);
         let second = measure(&mut spoilt);
-        assert!(first.bytes_total > INFLATER, "{first:?}");
-        assert!(second.bytes_total < INFLATER, "{second:?}");
+        assert!(first.bytes_current > INFLATER as i64, "{first:?}");
+        assert_eq!(second.bytes_current, 0, "{second:?}");
     }
 }

@@ -585,3 +585,43 @@ fn a_compressor_that_comes_back_knows_the_messages_before() {
         assert!(sent(&mut Pool::new()) < 50);
     }
 }
+
+/// What a message is compressed to is a function of what its own connection has sent, or of the message
+/// alone. Otherwise the length of one message could tell something about another connection.
+#[test]
+fn fixed_30_no_length_depends_on_other_connections() {
+    let mut random = Random(30);
+    let mut text = |max: usize| -> Vec<u8> {
+        let len = random.below(max);
+        (0..len)
+            .map(|_| b"etaoin shrdlu"[random.below(13)])
+            .collect()
+    };
+    for takeover in [true, false] {
+        let deflate = always(|c| c.level = 8);
+        let new =
+            || Endpoint::with_deflate(Side::Server, Config::new(), params(takeover, 15), deflate);
+        for round in 0..30 {
+            let (mut shared, mut own) = (Pool::new(), Pool::new());
+            let (mut one, mut same, mut other) = (new(), new(), new());
+            for _ in 0..4 {
+                shared.lend(&mut other.ws);
+                other.ws.send_binary(&text(10_000), &mut other.out).unwrap();
+                shared.hibernate(&mut other.ws);
+                let message = text(600);
+                let pieces: Vec<_> = (0..10).map(|_| text(200)).collect();
+                for (end, pool) in [(&mut one, &mut shared), (&mut same, &mut own)] {
+                    pool.lend(&mut end.ws);
+                    end.ws.send_binary(&message, &mut end.out).unwrap();
+                    end.ws.start_message(MessageKind::Binary).unwrap();
+                    for piece in &pieces {
+                        end.ws.send_fragment(piece, &mut end.out).unwrap();
+                    }
+                    end.ws.finish_message(b"", &mut end.out).unwrap();
+                    pool.hibernate(&mut end.ws);
+                }
+                assert!(one.out == same.out, "round {round}, takeover {takeover}");
+            }
+        }
+    }
+}

@@ -114,7 +114,7 @@ impl Deflater {
     pub(crate) fn deflate(&mut self, piece: &[u8], fin: bool, out: &mut BytesMut) {
         let start = out.len();
         if !piece.is_empty() {
-            self.append(piece, out);
+            self.append(piece, fin, out);
             if fin {
                 out.truncate(out.len() - TAIL_LEN);
             }
@@ -145,18 +145,27 @@ impl Deflater {
         }
     }
 
-    fn append(&mut self, piece: &[u8], out: &mut BytesMut) {
+    fn append(&mut self, piece: &[u8], fin: bool, out: &mut BytesMut) {
         let state = self.state.get_or_insert_default();
+        let history = state.history.as_deref();
+        let continues = state.stage.can_continue(self.takeover);
+        if !continues {
+            // A stream that goes on after this piece gets a new engine. After a reset, zlib-rs hashes
+            // the last bytes of a piece together with bytes of the stream before, so the lengths of
+            // later pieces would depend on what another message, or another connection, has sent.
+            let ends = fin && !self.takeover;
+            match state.engine.as_mut().filter(|_| ends) {
+                Some(engine) => engine.restart(),
+                None => state.engine = None,
+            }
+        }
         let engine = state
             .engine
             .get_or_insert_with(|| Box::new(Engine::new(self.setup)));
-        let history = state.history.as_deref();
-        if state.stage.can_continue(self.takeover) {
-            engine.see(history.map(History::unseen));
-        } else {
-            engine.restart();
-            engine.see(history.map(History::slices));
-        }
+        engine.see(history.map(match continues {
+            true => History::unseen,
+            false => History::slices,
+        }));
         state.stage = Stage::Inside;
         engine.run(piece, out);
         if self.takeover {

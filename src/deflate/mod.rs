@@ -95,7 +95,7 @@
 //! secret byte by byte. These attacks are known as CRIME and BREACH.
 //!
 //! "Together" means in one message. With context takeover it means in one direction of one
-//! connection.
+//! connection. What is sent on other connections never matters, also not if they share a [`Pool`].
 //!
 //! Send messages with secrets uncompressed: [`Connection::set_compression`] switches between two
 //! messages, and later messages cannot refer to an uncompressed one. Or leave compression off.

@@ -45,7 +45,9 @@ use super::{deflater, inflater};
 ///
 /// - **Without context takeover**, `reclaim` takes both codecs back after each message.
 /// - **With context takeover**, the next message needs the context, so `reclaim` leaves used codecs
-///   with the connection. Call [`hibernate`](Self::hibernate) before a long wait.
+///   with the connection. Call [`hibernate`](Self::hibernate) before a long wait. The next message
+///   that is sent then allocates a new compressor and loads the history, so that nothing of
+///   another connection is left in it.
 ///
 /// The two directions of a connection can differ in this.
 ///
