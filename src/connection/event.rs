@@ -68,8 +68,8 @@ pub enum Event<'b> {
     /// `next_event` again, at once or after serving other connections.
     ///
     /// This event bounds the work of one call. It is returned only if a message inflates to more
-    /// than 1 MiB and is delivered whole, so never with the default
-    /// [`Config::max_message_size`](crate::Config).
+    /// than 1 MiB and is delivered whole, or if it has more than 31 final DEFLATE blocks, so never
+    /// with the default limits of [`Config`](crate::Config).
     Progress,
 }
 
