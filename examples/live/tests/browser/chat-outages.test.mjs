@@ -174,6 +174,8 @@ test("a refused handshake: the page says why, and comes in when it may", limit, 
 test("a server that does not answer counts as lost after 10 s", limit, async () => {
   const server = await live();
   const ann = await Person.enter(server, "Ann");
+  // Otherwise the first pause, and with it the notice, may last too short a time to be seen.
+  await ann.withoutJitter();
   await server.suspend();
   await ann.say("slow");
   await ann.reads("#notice-text", "Not connected: the server does not answer.");
