@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Mutation testing: changes one operator, value or function body of src/ after the other, and runs
-# the tests. A mutant that no test notices shows a gap in the tests, or code that nothing needs.
+# Mutation testing: changes one operator, value or function body of src/ at a time, and runs the tests. A mutant that no test notices shows a gap in the tests, or code that nothing needs.
 #
 #   tests/mutants.sh [--list] [--first] [--shard K/N] [FILE...]
 #
@@ -11,11 +10,12 @@
 # There are two passes: the unit tests and the tests whose subject is the file, then all tests for
 # the mutants that survived. A run can be stopped at any time. The next one skips the mutants that
 # were caught, if their lines are still the same, and tests the others again. All of src/ takes many
-# hours: start with the files that you have changed.
+# hours: start with the files that you have changed. For a figure of all of src/, start with an empty
+# folder of results, because tests may have become weaker since a mutant was caught.
 #
 # Needs cargo-mutants 27. The results are in mutants/results of the target folder; two runs with the
 # same target folder must not overlap. The exit status is 1 if a mutant has survived. A mutant that
-# makes a test endless has not.
+# makes a test run for ever counts as caught.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

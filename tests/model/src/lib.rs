@@ -1,5 +1,5 @@
-//! A model checker over the real code. It explores every behaviour of two connections within bounds,
-//! and checks properties in each state.
+//! A model checker over the real code. It explores the behaviours of two connections within bounds,
+//! and checks properties in each state. Handshakes, compression and long messages are not explored.
 //!
 //! ```text
 //! application ──▶ client ──▶ out ──▶ bytes under way ──▶ server ──▶ application
@@ -21,11 +21,12 @@
 //!
 //! # What can happen
 //!
-//! In every state the network can deliver one byte or all of them in one read, lose what is under way
-//! and everything after it, or end the stream. It takes only so many bytes at once, so output waits,
-//! and frames are cut anywhere. The clock moves to the next deadline or half the way, and timers fire
-//! then or late. Applications send, ping, close, stop taking events, take them one by one, or are
-//! gone. The notes of halves are late, and are merged. [`Bounds`] limit how often.
+//! In every state the network can deliver one byte, or all bytes in one read. It can drop all bytes
+//! from now on, or end the stream. It accepts a limited number of bytes, so output must wait, and
+//! frames are cut anywhere. The clock moves to the next deadline or half the way, and timers fire then
+//! or late. Applications send, ping, close, stop taking events, take them one by one, or end without
+//! closing. If a connection is split, the notes of its receiving half reach the sending half late, or
+//! merged. [`Bounds`] limit how often each of these happens.
 //!
 //! # What is checked
 //!
@@ -40,7 +41,8 @@
 //! Two paths lead to the same state if their fingerprints, of 128 bits, are equal. A fingerprint
 //! covers everything that decides what the two sides do later:
 //!
-//! - `{:?}` of the connection or of its halves, which shows all their fields, deadlines included.
+//! - `{:?}` of the connection or of its halves, which shows all fields that decide later behaviour, deadlines
+//!   included.
 //!   `{:?}` of notes leaves out the payload of a ping or Close frame. The observer has it.
 //! - The receive buffer, whose `{:?}` does not show its content. It is a function of what happened
 //!   since it was idle: the bytes of each read, and the calls. That is what is hashed. An idle buffer

@@ -14,7 +14,8 @@
 //! - `network`: delay, splitting, loss, windows
 //! - `peer`: honest clients, and a table of attacks
 //! - `server`: the program under test
-//! - `checks`, `budget`: what must hold for a connection, and what all may cost
+//! - `checks`, `budget`: what must hold for a connection, and the limits of memory and work of
+//!   the whole server
 //! - `world`, `state`, `kernel`: clock, scheduler, and the operating system of the server
 //! - `run`, `report`, `shrink`: runs, what is printed of them, and failures made small
 

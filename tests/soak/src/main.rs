@@ -1,4 +1,5 @@
-//! The program: rounds, progress, report. `--help` lists its options.
+//! Runs simulations, shows the progress, and prints a report. Ends with 1 after a failure, which it
+//! makes small. `--help` lists the options.
 
 use std::{
     env,
