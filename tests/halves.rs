@@ -163,6 +163,15 @@ fn fixed_22_a_failure_of_the_reader_does_not_replace_an_earlier_error() {
         send.hear(merged(&mut reader.notes), &mut out);
         assert_eq!(send.error(), timeout.err());
         assert_eq!(send.handle_timeout(due, &mut out), timeout);
+        // The reader still has its own error. That of the writer is the error of the connection.
+        assert_eq!(reader.half.error(), Some(ProtocolError::EndOfStream));
+        let mut ws = Connection::join(reader.half, send).expect("all was heard");
+        assert_eq!(ws.error(), timeout.err());
+        let error = ws.next_event(&mut reader.input, &mut out);
+        assert_eq!(
+            error.map(|event| event.is_none()),
+            Err(ProtocolError::CloseTimeout)
+        );
     }
 }
 

@@ -55,7 +55,7 @@ impl Budget {
         self.most_room = self.most_room.max(room);
     }
 
-    /// The connection was parked and is resumed.
+    /// The connection is parked. What it keeps is moved back later.
     pub(crate) fn parks(&mut self) {
         self.room += meter::PARK;
     }
@@ -91,7 +91,9 @@ impl Budget {
             // Room of up to 64 KiB, a chunk that is not full, and twice the message.
             inflated => (64 << 10) + (16 << 10) + 2 * inflated + HISTORIES,
         };
-        let output = 3 * self.most_unsent + 1024;
+        // Memory with room for less than twice what is unsent is left for memory of twice the size, if
+        // what was written in front of the rest is too short to be used again.
+        let output = 6 * self.most_unsent + 1024;
         let most = plain + text + inflated + output + extra;
         assert!(self.peak <= most as i64, "{most} bytes: {self:?}");
     }

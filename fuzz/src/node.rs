@@ -125,13 +125,18 @@ impl Node {
         if how.parks() {
             self.park();
         } else if how.waits() {
-            self.budget.call(|| self.input.release());
+            self.release();
         }
+    }
+
+    /// Gives the memory of the buffer back, if it is idle.
+    pub(crate) fn release(&mut self) {
+        let input = &mut self.input;
+        self.budget.call(|| input.release());
     }
 
     fn resume(&mut self) {
         let Self { ends, input, .. } = self;
-        self.budget.parks();
         self.budget.call(|| match ends {
             Ends::Whole(ws) => ws.resume(input),
             Ends::Halves(recv, _) => recv.resume(input),
@@ -141,6 +146,7 @@ impl Node {
 
     fn park(&mut self) {
         let Self { ends, input, .. } = self;
+        self.budget.parks();
         self.budget.call(|| match ends {
             Ends::Whole(ws) => ws.park(input),
             Ends::Halves(recv, _) => recv.park(input),
@@ -259,7 +265,10 @@ impl Node {
         self.ends = match core::mem::replace(&mut self.ends, Ends::Nothing) {
             Ends::Halves(recv, send) => {
                 let ws = self.budget.own(|| Connection::join(recv, send));
-                Ends::Whole(ws.expect("a pair that has heard everything"))
+                let ws = ws.expect("a pair that has heard everything");
+                // The error of the sending half is that of the connection.
+                self.error = self.error.and(ws.error());
+                Ends::Whole(ws)
             }
             other => other,
         };

@@ -128,7 +128,7 @@ fn operation(
             (1, Ends::Whole(ws)) => pool.reclaim(ws),
             (_, _) => side.node.hibernate(),
         },
-        16 => side.node.input.release(),
+        16 => side.node.release(),
         17 => match &side.node.ends {
             Ends::Whole(_) => side.node.split(),
             _ => side.node.join(),

@@ -81,29 +81,28 @@ impl RecvBuf {
             self.assembly.is_none() && self.waiting.missing == 0,
             "a message of another connection is in the shared buffer: call park after its last event"
         );
-        meter::bytes(self.unread().len());
-        let arrived = self.unread().to_vec();
         let heard = self.take_heard();
-        self.clear_bytes();
         match parked {
-            Parked::Unread(bytes) => self.extend_from_slice(&bytes),
+            Parked::Unread(bytes) => self.put_in_front(&bytes),
             Parked::Message(parked) => self.put(*parked),
         }
-        self.extend_from_slice(&arrived);
         self.heard = heard;
     }
 
-    /// The reverse of [`take`](Self::take), for an idle buffer.
+    /// The reverse of [`take`](Self::take), for a buffer without a message.
     fn put(&mut self, parked: Self) {
         // A longer one is not copied back, so that it is copied out only once: from now on it goes
         // along with its memory.
-        if parked.end <= self.memory.len() && parked.memory.len() <= COPIED {
-            meter::bytes(parked.end);
-            self.memory[..parked.end].copy_from_slice(&parked.memory[..parked.end]);
+        let small = parked.end <= self.memory.len() && parked.memory.len() <= COPIED;
+        let (arrived, mut shared) = (self.raw..self.end, Vec::new());
+        if small {
+            self.put_in_front(&parked.memory[..parked.end]);
         } else {
-            self.memory = parked.memory;
+            shared = core::mem::replace(&mut self.memory, parked.memory);
+            self.clear_bytes();
+            self.end = parked.end;
         }
-        (self.raw, self.end, self.message) = (parked.raw, parked.end, parked.message);
+        (self.raw, self.message) = (parked.raw, parked.message);
         if parked.assembly.as_ref().is_some_and(|it| it.compressed) {
             self.inflated = parked.inflated;
         }
@@ -111,6 +110,22 @@ impl RecvBuf {
             self.text = parked.text;
         }
         self.assembly = parked.assembly;
+        // Nothing is left to copy if it follows what was put in front.
+        self.extend_from_slice(shared.get(arrived).unwrap_or_default());
+    }
+
+    /// Puts bytes in front of the unread ones.
+    fn put_in_front(&mut self, bytes: &[u8]) {
+        let arrived = self.raw..self.end;
+        let end = bytes.len() + arrived.len();
+        if self.memory.len() < end {
+            self.grow(end);
+        }
+        meter::bytes(end);
+        self.memory.copy_within(arrived, bytes.len());
+        self.memory[..bytes.len()].copy_from_slice(bytes);
+        self.clear_bytes();
+        self.end = end;
     }
 
     /// Drops the bytes, but keeps the memory and the last inflated message.

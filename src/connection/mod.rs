@@ -785,7 +785,8 @@ impl Connection {
         halves::split(self)
     }
 
-    /// Joins the halves of a connection.
+    /// Joins the halves of a connection. If they have failed with different errors, the connection has
+    /// the error of the sending half: it decided what was sent.
     ///
     /// # Errors
     ///
