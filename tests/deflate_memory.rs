@@ -59,17 +59,21 @@ impl Ends {
 
     /// Receives bytes, some KiB at a time. Returns the number of message bytes in them.
     fn receive(&mut self, wire: &[u8]) -> usize {
+        let reads = wire.chunks(3000);
+        reads.map(|read| self.read(read, 4096)).sum()
+    }
+
+    /// Receives bytes in one read with this room.
+    fn read(&mut self, read: &[u8], room: usize) -> usize {
+        self.input.spare(room)[..read.len()].copy_from_slice(read);
+        self.input.filled(read.len());
         let mut total = 0;
-        for piece in wire.chunks(3000) {
-            self.input.spare(4096)[..piece.len()].copy_from_slice(piece);
-            self.input.filled(piece.len());
-            while let Some(event) = self.ws.next_event(&mut self.input, &mut self.out).unwrap() {
-                total += match event {
-                    Event::Text(text) => text.len(),
-                    Event::Binary(bytes) => bytes.len(),
-                    _ => 0,
-                };
-            }
+        while let Some(event) = self.ws.next_event(&mut self.input, &mut self.out).unwrap() {
+            total += match event {
+                Event::Text(text) => text.len(),
+                Event::Binary(bytes) => bytes.len(),
+                _ => 0,
+            };
         }
         total
     }
@@ -448,10 +452,9 @@ fn bomb() -> Vec<u8> {
 
 #[test]
 fn field_08_a_mebibyte_of_compressed_zeros() {
-    const READ: usize = 16 << 10;
     let payload = bomb();
-    for side in SIDES {
-        for takeover in [true, false] {
+    for (side, takeover) in all() {
+        for read in [1000, 16 << 10, 64 << 10] {
             for limit in [1, 1000, 16 << 10, 64 << 10, 1 << 20, 3 << 20] {
                 let wire = compressed(&payload[..payload.len().min(limit + limit / 4 + 64)]);
                 // The maximum compressed size. A longer frame would be refused at its header.
@@ -463,8 +466,8 @@ fn field_08_a_mebibyte_of_compressed_zeros() {
                     let mut ws = ws.with_deflate(params(takeover, 15), DeflateConfig::new());
                     let mut input = RecvBuf::new();
                     let mut out = BytesMut::with_capacity(100);
-                    for piece in wire.chunks(READ) {
-                        input.spare(READ)[..piece.len()].copy_from_slice(piece);
+                    for piece in wire.chunks(read) {
+                        input.spare(read)[..piece.len()].copy_from_slice(piece);
                         input.filled(piece.len());
                         let last = loop {
                             match ws.next_event(&mut input, &mut out) {
@@ -479,11 +482,9 @@ fn field_08_a_mebibyte_of_compressed_zeros() {
                     }
                 });
                 assert_eq!(error, Some(ProtocolError::MessageTooBig), "{limit}");
-                // The list of chunks doubles. While it grows, the old and the new list exist.
-                let list = 3 * 24 * limit.div_ceil(READ).next_power_of_two().max(4) / 2;
-                // 256 bytes are for the record of the Close frame.
-                let boxes = (STATES.1 + KEYS.1) as u64;
-                let most = limit as u64 + INFLATER + boxes + (READ + list + 256) as u64;
+                // The memory of the codec, of the connection, and of the record of the Close frame.
+                let others = INFLATER + (STATES.1 + KEYS.1) as u64 + 300;
+                let most = (limit + read + (64 << 10)) as u64 + others;
                 assert!(
                     info.bytes_max <= most,
                     "{limit}: {info:?}, more than {most}"
@@ -495,18 +496,25 @@ fn field_08_a_mebibyte_of_compressed_zeros() {
 
 #[test]
 fn a_message_costs_twice_its_length_at_most() {
-    let plain = vec![0; 1 << 20];
-    let wire = compressed(Peer::new(6).message(&plain))
-        .to(Side::Server)
-        .bytes();
-    let mut ends = Ends::new(Side::Server, params(false, 15), DeflateConfig::new());
-    let info = measure(|| assert_eq!(ends.receive(&wire), 1 << 20));
-    let most = 2 * plain.len() as u64 + INFLATER + (16 << 10) + (8 << 10);
-    assert!(info.bytes_max <= most, "{info:?}");
-    // `capacity` includes the inflated message.
-    let held = info.bytes_current as usize - (STATE + INFLATER) as usize;
-    assert_eq!(ends.input.capacity(), held);
-    ends.release();
+    for plain in [vec![0; 1 << 20], noise(1 << 20)] {
+        for read in [1000, 16 << 10, 64 << 10] {
+            let wire = compressed(Peer::new(6).message(&plain))
+                .to(Side::Server)
+                .bytes();
+            let mut ends = Ends::new(Side::Server, params(false, 15), DeflateConfig::new());
+            let info = measure(|| {
+                let reads = wire.chunks(read);
+                let received: usize = reads.map(|bytes| ends.read(bytes, read)).sum();
+                assert_eq!(received, plain.len());
+            });
+            let most = 2 * plain.len() + read + (64 << 10);
+            let codec = (STATE + INFLATER) as usize;
+            assert!(info.bytes_max as usize <= most + codec, "{info:?}");
+            // `capacity` includes the inflated message.
+            assert_eq!(ends.input.capacity(), info.bytes_current as usize - codec);
+            ends.release();
+        }
+    }
 }
 
 #[test]
@@ -515,6 +523,7 @@ fn fixed_10_plain_and_inflated_messages_are_not_held_together() {
     // The limit, a read, the chunk of 16 KiB, and 64 KiB that the other kind may keep.
     const MOST: usize = LIMIT + (16 << 10) + (16 << 10) + (64 << 10);
     let message = vec![0; LIMIT];
+    let text = "é".repeat(LIMIT / 2);
     for (side, takeover) in all() {
         let plain: Vec<u8> = (0..64)
             .flat_map(|n| {
@@ -550,6 +559,16 @@ fn fixed_10_plain_and_inflated_messages_are_not_held_together() {
             held <= MOST,
             "{side:?} {takeover}: {held}, more than {MOST}"
         );
+        // A text that is not ASCII has memory of its own.
+        let text = frame(true, 1, &text).to(side).bytes();
+        for (wire, most) in [(text, MOST + (256 << 10)), (inflated(), MOST)] {
+            let mut held = 0;
+            for read in wire.chunks(3000) {
+                ends.receive(read);
+                held = held.max(ends.input.capacity());
+            }
+            assert!((LIMIT..=most).contains(&held), "{held}, more than {most}");
+        }
     }
 }
 

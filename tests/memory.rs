@@ -13,7 +13,10 @@ use bytes::BytesMut;
 use websocket_proto::{
     CloseFrame, Config, Connection, Event, MessageKind, ProtocolError, RecvBuf, Seed, SendError,
     frame::{CloseCode, FrameHeader},
-    handshake::server::{Accept, Handshake, Origins},
+    handshake::{
+        client::{Outcome, Request},
+        server::{Accept, Handshake, Origins},
+    },
 };
 
 mod support;
@@ -152,19 +155,26 @@ fn unlimited() -> Config {
     })
 }
 
+/// What the peer announces makes no difference, neither in a whole message nor in a fragment, alone
+/// and behind some bytes.
 #[test]
 #[cfg(target_pointer_width = "64")]
 fn field_05_a_declared_terabyte_reserves_nothing() {
     for side in SIDES {
-        for opcode in [TEXT, BINARY] {
-            let claim = |opcode, payload: &[u8]| {
-                let lie = frame(true, opcode, payload).claiming(1 << 40);
-                lie.to(side).bytes()
-            };
-            let start = frame(false, opcode, "abc").to(side).bytes();
-            let second = [start, claim(CONTINUATION, b"")].concat();
-            for wire in [claim(opcode, b""), claim(opcode, &[b'x'; 100]), second] {
-                let info = measure(|| {
+        for (opcode, payload, in_message) in [TEXT, BINARY]
+            .into_iter()
+            .flat_map(|opcode| [0, 100].map(|len| (opcode, vec![b'x'; len])))
+            .flat_map(|(opcode, payload)| [false, true].map(|it| (opcode, payload.clone(), it)))
+        {
+            let cost = |len: u64| {
+                let start = frame(false, opcode, "abc").to(side).bytes();
+                let (start, opcode) = match in_message {
+                    true => (&start[..], CONTINUATION),
+                    false => (&[][..], opcode),
+                };
+                let claim = frame(true, opcode, &payload).claiming(len);
+                let wire = [start, &claim.to(side).bytes()].concat();
+                measure(|| {
                     let mut ws = Connection::assume_opened(side.role(), unlimited());
                     let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
                     for byte in &wire {
@@ -173,8 +183,12 @@ fn field_05_a_declared_terabyte_reserves_nothing() {
                         drain(&mut ws, &mut input, &mut out);
                     }
                     assert!(!input.is_idle());
-                });
-                assert!(info.bytes_total <= 64 << 10, "{side:?}: {info:?}");
+                })
+            };
+            // The shortest length whose header is as long.
+            let least = cost(65_536);
+            for len in [65_537, 1 << 20, 1 << 32, 1 << 40, (1 << 63) - 1 - 3] {
+                assert_eq!(cost(len), least, "{side:?}, {opcode}, {len}");
             }
         }
     }
@@ -401,47 +415,110 @@ fn a_handshake_costs_four_times_its_limit_at_most() {
 }
 
 #[test]
+fn a_handshake_of_a_client_costs_four_times_its_limit_at_most() {
+    const READ: usize = 16 << 10;
+    let limit = Config::new().max_head_size;
+    let start = support::client::with(&[]);
+    let start = start.strip_suffix(b"\r\n").expect("an empty line");
+    let field = |line: &str| [start, line.as_bytes(), b"\r\n\r\n"].concat();
+    let room = limit - start.len() - "X: \r\n\r\n".len();
+    let interim = b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n";
+    let cases = [
+        (field(&format!("X: {}", "x".repeat(room))), Some(true)),
+        (field(&"X: y\r\n".repeat(60)), Some(true)),
+        (field(&format!("X: {}", "x".repeat(1 << 20))), Some(false)),
+        (field(&"X: y\r\n".repeat(1 << 16)), Some(false)),
+        (interim.repeat(1 << 15), Some(false)),
+        (
+            [b"HTTP/1.1 403 ", &[b'x'; 1 << 20][..]].concat(),
+            Some(false),
+        ),
+        // The application drops the connection after a refusal. Until then it can read the body.
+        (
+            [&b"HTTP/1.1 403 No\r\n\r\n"[..], &[b'x'; 1 << 20]].concat(),
+            None,
+        ),
+    ];
+    for (n, (response, accepted)) in cases.iter().enumerate() {
+        for read in [100, READ] {
+            let info = measure(|| {
+                let request = Request::new(support::client::URL).expect("valid");
+                let (mut handshake, _) = support::client::started(&request, Config::new());
+                let mut input = RecvBuf::new();
+                let mut outcome = None;
+                for bytes in response.chunks(read) {
+                    input.spare(READ)[..bytes.len()].copy_from_slice(bytes);
+                    input.filled(bytes.len());
+                    match handshake.next(&mut input) {
+                        Ok(None) => {}
+                        Ok(Some(Outcome::Accepted(..))) => outcome = Some(true),
+                        Ok(Some(Outcome::Refused(_))) => outcome = None,
+                        Err(_) => outcome = Some(false),
+                    }
+                }
+                assert_eq!(outcome, *accepted, "case {n}");
+            });
+            let most = 4 * limit as u64;
+            assert!(info.bytes_max <= most, "case {n}, {read}: {info:?}");
+        }
+    }
+}
+
+#[test]
 fn a_silent_peer_costs_no_more_than_it_sent() {
     // A message of 64 KiB that never ends, then a flood of pings. Every read ends inside a ping, so
     // the buffer is never empty. It must reuse the memory of the pings that were taken.
-    let side = Side::Server;
-    let ping = wire::ping("").to(side).bytes();
-    let shifted = [&ping[3..], &ping[..3]].concat();
-    let start = frame(false, BINARY, vec![1; 64 << 10]).to(side).bytes();
-    let mut ws = Connection::assume_opened(side.role(), Config::new());
-    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-    for piece in [&start[..], &ping[..3]] {
-        input.extend_from_slice(piece);
-        drain(&mut ws, &mut input, &mut out);
-    }
-    let before = input.capacity();
-    let info = measure(|| {
-        for _ in 0..200_000 {
-            input.spare(4096)[..6].copy_from_slice(&shifted);
-            input.filled(6);
+    for side in SIDES {
+        let ping = wire::ping("").to(side).bytes();
+        let shifted = [&ping[1..], &ping[..1]].concat();
+        let start = frame(false, BINARY, vec![1; 64 << 10]).to(side).bytes();
+        let mut ws = Connection::assume_opened(side.role(), Config::new());
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        for piece in [&start[..], &ping[..1]] {
+            input.extend_from_slice(piece);
             drain(&mut ws, &mut input, &mut out);
-            out.clear();
         }
-    });
-    assert!(
-        input.capacity() <= 2 * (before + 4096),
-        "{before} {}",
-        input.capacity()
-    );
-    assert!(info.count_total <= 4, "{info:?}");
+        let mut flood = |pings: usize| {
+            for _ in 0..pings {
+                input.spare(4096)[..ping.len()].copy_from_slice(&shifted);
+                input.filled(ping.len());
+                drain(&mut ws, &mut input, &mut out);
+                out.clear();
+            }
+            input.capacity()
+        };
+        // The first one makes room for a read.
+        let before = flood(1);
+        let mut after = 0;
+        let info = measure(|| after = flood(200_000));
+        assert_eq!((after, info.count_total), (before, 0), "{side:?}: {info:?}");
+    }
 }
 
 #[test]
 fn the_record_of_a_close_is_all_that_is_allocated_at_the_end() {
+    let reason = "x".repeat(123);
     for side in SIDES {
-        let close = wire::close(1000, "a reason").to(side).bytes();
-        let mut ws = Connection::assume_opened(side.role(), Config::new());
-        let (mut input, mut out) = (RecvBuf::new(), BytesMut::with_capacity(200));
-        input.extend_from_slice(&close);
-        let info = measure(|| {
-            drain(&mut ws, &mut input, &mut out);
-        });
-        assert!(info.bytes_total <= 256, "{info:?}");
+        for closes_first in [false, true] {
+            let close = wire::close(1000, &reason).to(side).bytes();
+            let mut ws = Connection::assume_opened(side.role(), Config::new());
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::with_capacity(200));
+            input.extend_from_slice(&close);
+            let info = measure(|| {
+                if closes_first {
+                    ws.close(CloseCode::NORMAL, &reason, &mut out)
+                        .expect("open");
+                }
+                drain(&mut ws, &mut input, &mut out);
+            });
+            let [sent, received] = [ws.close_sent(), ws.close_received()];
+            assert_eq!(received.expect("received").reason, reason);
+            // The answer to a Close frame has no reason.
+            let sent = sent.expect("sent").reason;
+            assert_eq!(sent, if closes_first { &*reason } else { "" });
+            // The reasons, and a record of them.
+            assert!(info.bytes_max <= 300, "{info:?}");
+        }
     }
 }
 

@@ -379,6 +379,9 @@ impl RecvBuf {
     /// Prepares for a compressed message.
     pub(crate) fn begin_inflating(&mut self, kind: MessageKind) {
         self.shrink(KEPT);
+        if self.text.capacity() > KEPT {
+            self.text = String::new();
+        }
         self.inflated.begin(kind);
     }
 
