@@ -14,7 +14,7 @@ mod support;
 
 use support::{
     Endpoint, Frame, Random, SIDES, Side, config, frame, frames, secs,
-    wire::{self, CONTINUATION, PONG, TEXT},
+    wire::{self, CLOSE, CONTINUATION, PING, PONG, TEXT},
 };
 
 /// The longest pong: header, mask, 125 bytes.
@@ -161,6 +161,9 @@ fn field_14_every_call_makes_progress() {
         peer.drain();
         assert_eq!(peer.events.len(), 2000);
         assert!(peer.input.unread().is_empty());
+        // A thousand empty pongs, which are below the backlog. A client masks them.
+        let pong = if side == Side::Server { 2 } else { 6 };
+        assert_eq!(peer.out.len(), 1000 * pong);
 
         // A deadline is not due again after `handle_timeout`.
         let mut now = secs(0);
@@ -176,5 +179,10 @@ fn field_14_every_call_makes_progress() {
             (2, true),
             "a ping, then the timeout"
         );
+        let sent = peer.flush();
+        let [ping, close] = &sent[1000..] else {
+            panic!("{} frames", sent.len())
+        };
+        assert_eq!((ping.opcode, close.opcode), (PING, CLOSE));
     }
 }

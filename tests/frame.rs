@@ -4,6 +4,8 @@
 //! its rule. The small spaces are covered by `exhaustive_headers.rs`, `exhaustive_masks.rs` and
 //! `exhaustive_closes.rs`.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use rand_chacha::{
     ChaCha12Rng,
@@ -18,7 +20,7 @@ use websocket_proto::{
 
 mod support;
 
-use support::wire::Form;
+use support::{variants, wire::Form};
 
 const OPCODES: [Opcode; 6] = [
     Opcode::Continuation,
@@ -306,6 +308,10 @@ fn every_error_names_its_rule_and_fits_into_a_close_frame() {
         FrameError::FragmentedControl,
         FrameError::ControlTooLong,
     ];
+    let names = frame_errors.each_ref().map(support::variant);
+    let all = variants(include_str!("../src/frame/header.rs"), "FrameError");
+    assert_eq!(BTreeSet::from(names.each_ref().map(|it| &**it)), all);
+
     let errors = [
         (ProtocolError::ReservedBit, 1002),
         (ProtocolError::UnmaskedFrame, 1002),
@@ -315,21 +321,34 @@ fn every_error_names_its_rule_and_fits_into_a_close_frame() {
         (ProtocolError::TruncatedCloseCode, 1002),
         (ProtocolError::InvalidCloseCode(65_535), 1002),
         (ProtocolError::InvalidUtf8, 1007),
+        (ProtocolError::InvalidDeflate, 1007),
         (ProtocolError::FrameTooBig, 1009),
         (ProtocolError::MessageTooBig, 1009),
         (ProtocolError::TooManyFragments, 1009),
+        (ProtocolError::TooManyFinalBlocks, 1009),
+        (ProtocolError::MessageTimeout, 1008),
         (ProtocolError::PongTimeout, 1011),
         (ProtocolError::CloseTimeout, 0),
         (ProtocolError::EndOfStream, 0),
     ];
     let frame_errors = frame_errors.map(|error| (ProtocolError::from(error), 1002));
-    let mut texts = Vec::new();
-    for (error, code) in frame_errors.into_iter().chain(errors) {
+    let errors: Vec<_> = frame_errors.into_iter().chain(errors).collect();
+    let names: Vec<_> = errors
+        .iter()
+        .map(|(error, _)| support::variant(error))
+        .collect();
+    let all = variants(include_str!("../src/error.rs"), "ProtocolError");
+    assert_eq!(names.iter().map(|it| &**it).collect::<BTreeSet<_>>(), all);
+
+    let mut texts = BTreeSet::new();
+    for (error, code) in errors {
         assert_eq!(error.close_code().map_or(0, u16::from), code, "{error:?}");
         let text = error.to_string();
         assert!(text.len() <= 123, "{} bytes: {text}", text.len());
-        assert!(text.contains("RFC 6455 §"), "{text}");
-        assert!(!texts.contains(&text), "two errors have the text {text}");
-        texts.push(text);
+        let names_a_rule = ["RFC 6455 §", "RFC 7692 §"]
+            .iter()
+            .any(|it| text.contains(it));
+        assert!(names_a_rule, "{text}");
+        assert!(texts.insert(text), "two errors have the text of {error:?}");
     }
 }

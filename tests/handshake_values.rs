@@ -1,6 +1,7 @@
 //! Proves that a handshake over values (`handshake::values`) keeps to the same rules as the parser:
 //! a table of requests and responses goes through both.
 
+use allocation_counter::measure;
 use bytes::BytesMut;
 use proptest::{collection::vec, prelude::*};
 use websocket_proto::handshake::{
@@ -201,6 +202,44 @@ fn fields_without_end_are_not_read_for_ever() {
     assert_eq!(refusal.error(), HttpError::HeadTooLong.into());
     assert_eq!(refusal.response().status(), 431);
     assert!(read < 16_384 / 28 + 2, "{read}");
+}
+
+/// The fields beyond `max_headers` are read up to `max_head_size`, because a head that is too long is
+/// the first error. They cost no memory.
+#[test]
+fn field_02_too_many_headers() {
+    let lines = |further: usize| vec!["Sec-WebSocket-Protocol: chat"; further];
+    let too_many = HttpError::TooManyFields;
+    for (further, error) in [(64 - 5, None), (65 - 5, Some(too_many.into()))] {
+        let request = server::request().with(&lines(further));
+        let verdict = by_values(&request, &Origins::Any, Config::new());
+        assert_eq!(verdict.error, error);
+    }
+    for (further, error) in [(64 - 3, None), (65 - 3, Some(too_many.into()))] {
+        let response = support::client::response().with(&vec!["X: y"; further]);
+        let answer = answer_by_values(&response, Config::new());
+        assert_eq!(answer.err(), error);
+    }
+    let cost = |further: usize| {
+        let request = server::request().with(&lines(further));
+        let parsed = Parsed::new(&request);
+        let [method, target, _] = parsed.start;
+        let version = (1, 1);
+        let upgrade = Upgrade {
+            method,
+            target,
+            version,
+        };
+        let mut read = 0;
+        let info = measure(|| {
+            let fields = parsed.headers().inspect(|_| read += 1);
+            let result = upgrade.check(fields, &Origins::Any, Config::new());
+            assert_eq!(result.unwrap_err().error(), too_many.into());
+        });
+        assert_eq!(read, 5 + further, "all are read");
+        info.bytes_total
+    };
+    assert_eq!(cost(500), cost(65 - 5));
 }
 
 #[test]

@@ -301,6 +301,40 @@ fn a_client_waits_for_the_end_of_the_stream_but_not_for_ever() {
     );
 }
 
+/// The numbers of the documentation: 40 s for a silent peer, 10 s for the closing handshake, and for a
+/// message of the maximum size, that arrives as slowly as it may, 20 s and 1 s for each 500 bytes.
+#[test]
+fn the_defaults() {
+    let tick = Duration::from_nanos(1);
+    for side in SIDES {
+        let mut peer = Endpoint::new(side, Config::new());
+        assert_eq!(peer.ws.deadline(secs(0)), Some(secs(20)));
+        assert_eq!(timeout(&mut peer, secs(20)), Ok(()));
+        assert_eq!(peer.ws.deadline(secs(20)), Some(secs(40)));
+        assert_eq!(timeout(&mut peer, secs(40) - tick), Ok(()));
+        let error = ProtocolError::PongTimeout;
+        assert_eq!(timeout(&mut peer, secs(40)), Err(error));
+
+        let mut peer = Endpoint::new(side, Config::new());
+        peer.ws.close(code(1000), "", &mut peer.out).expect("open");
+        assert_eq!(peer.ws.deadline(secs(0)), Some(secs(10)));
+        assert_eq!(timeout(&mut peer, secs(10) - tick), Ok(()));
+        let error = ProtocolError::CloseTimeout;
+        assert_eq!(timeout(&mut peer, secs(10)), Err(error));
+
+        let mut peer = Endpoint::new(side, slow_messages());
+        peer.ws.deadline(secs(0));
+        let largest = Config::new().max_message_size;
+        peer.feed(&frame(false, BINARY, vec![0; largest]).to(side).bytes());
+        let last = Duration::from_millis(20_000 + 2 * largest as u64);
+        assert_eq!(last, Duration::from_millis(2_117_152));
+        assert_eq!(peer.ws.deadline(secs(0)), Some(last));
+        assert_eq!(timeout(&mut peer, last - tick), Ok(()));
+        let error = ProtocolError::MessageTimeout;
+        assert_eq!(timeout(&mut peer, last), Err(error));
+    }
+}
+
 #[test]
 fn no_pings_where_they_are_switched_off() {
     for side in SIDES {

@@ -52,9 +52,28 @@ fn every_row_has_a_test() {
 }
 
 #[test]
+fn what_the_crate_stops_has_a_test() {
+    let (_, table) = PAGE.split_once("| attacker |").expect("a table");
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let (mut by_the_crate, mut by_others) = (0, 0);
+    for row in rows {
+        match row.contains("the crate:") {
+            true => by_the_crate += 1,
+            false => by_others += 1,
+        }
+        assert_eq!(row.contains("the crate:"), row.contains(".rs::"), "{row}");
+    }
+    assert_eq!((by_the_crate, by_others), (4, 1));
+}
+
+#[test]
 fn the_defaults_are_those_of_the_code() {
     let Config {
         max_message_size,
+        parts_above,
         max_fragments,
         pong_backlog,
         max_head_size,
@@ -70,6 +89,9 @@ fn the_defaults_are_those_of_the_code() {
     assert_eq!(Config::default(), Config::new());
     let seconds = |time: Option<core::time::Duration>| time.expect("a limit").as_secs();
     let gone = seconds(ping_interval) + pong_timeout.as_secs();
+    // A message of the maximum size at the minimum rate, in minutes.
+    let slowest = seconds(message_timeout) + max_message_size as u64 / u64::from(min_message_rate);
+    assert_eq!(parts_above, usize::MAX, "off");
     for row in [
         format!("`max_message_size`, {} MiB", max_message_size >> 20),
         format!(
@@ -82,11 +104,30 @@ fn the_defaults_are_those_of_the_code() {
         format!("| {max_headers} | `max_headers`"),
         format!("| a handshake | {} s,", handshake_timeout.as_secs()),
         format!(
-            "| {} s, and 1 s more for each {min_message_rate} bytes",
-            seconds(message_timeout)
+            "| {} s, and 1 s more for each {min_message_rate} bytes: {} minutes for {} MiB",
+            seconds(message_timeout),
+            slowest / 60,
+            max_message_size >> 20
         ),
+        "`parts_above`, off".into(),
         format!("| {gone} s | `ping_interval`"),
         format!("| {} s | `close_timeout`", close_timeout.as_secs()),
+    ] {
+        assert!(PAGE.contains(&row), "{row}");
+    }
+}
+
+#[test]
+#[cfg(feature = "deflate")]
+fn the_defaults_of_compression_are_those_of_the_code() {
+    use websocket_proto::deflate::DeflateConfig;
+
+    assert_eq!(Config::new().deflate, None, "off");
+    let finals = DeflateConfig::new().max_final_blocks;
+    for row in [
+        "`deflate`, off".into(),
+        format!("`deflate.max_final_blocks`, {finals}"),
+        format!("With the default of {finals}"),
     ] {
         assert!(PAGE.contains(&row), "{row}");
     }

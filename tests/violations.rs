@@ -5,12 +5,14 @@
 //! `field_NN` in the name of a test is a defect that other WebSocket libraries had: lengths (4),
 //! endless messages (6, 7), events after an error (10), and the rules of RFC 6455 one by one (18).
 
+use std::collections::BTreeSet;
+
 use websocket_proto::{Config, ProtocolError, SendError, frame::FrameError};
 
 mod support;
 
 use support::{
-    Endpoint, Frame, OwnedEvent, Random, SIDES, Side, code, config, frame, frames, secs,
+    Endpoint, Frame, OwnedEvent, Random, SIDES, Side, code, config, frame, frames, secs, variants,
     wire::{self, BINARY, CLOSE, CONTINUATION, Form, PING, PONG, TEXT},
 };
 
@@ -212,31 +214,116 @@ fn field_07_endless_tiny_fragments() {
     }
 }
 
+/// An endpoint with compression, if the crate has it.
+fn negotiated(side: Side, config: Config) -> Endpoint {
+    #[cfg(feature = "deflate")]
+    {
+        use support::deflate::{always, params};
+        Endpoint::with_deflate(side, config, params(true, 15), always(|_| {}))
+    }
+    #[cfg(not(feature = "deflate"))]
+    Endpoint::new(side, config)
+}
+
+/// The frames by which a peer causes each error. The last one causes it.
+fn ways_to_fail(side: Side) -> Vec<Vec<Frame>> {
+    let start = || frame(false, TEXT, "");
+    let more = || frame(false, CONTINUATION, "");
+    let long = || frame(false, BINARY, [0; 1000]);
+    let mut ways = vec![
+        vec![frame(true, 0x3, "")],
+        vec![frame(true, BINARY, "").form(Form::Bits16)],
+        vec![frame(true, BINARY, "").claiming(1 << 63)],
+        vec![frame(false, PING, "")],
+        vec![frame(true, PING, [0; 126])],
+        vec![frame(true, TEXT, "").rsv(2)],
+        vec![more()],
+        vec![start(), start()],
+        vec![frame(true, CLOSE, [3])],
+        vec![wire::close(1005, "")],
+        vec![frame(true, TEXT, b"\xFF")],
+        vec![frame(true, BINARY, "").claiming(1001)],
+        vec![long(), frame(true, CONTINUATION, [0; 501])],
+        vec![start(), more(), more()],
+    ];
+    if cfg!(feature = "deflate") {
+        // A block of a type that does not exist, and nine final blocks.
+        ways.push(vec![frame(true, BINARY, [7]).rsv(4)]);
+        ways.push(vec![frame(true, BINARY, [3, 0].repeat(9)).rsv(4)]);
+    }
+    for frame in ways.iter_mut().flatten() {
+        *frame = frame.clone().to(side);
+    }
+    ways.push(vec![wire::text("").to(side.peer())]);
+    ways
+}
+
 #[test]
 fn field_10_silence_after_any_error() {
-    // The errors of frames are tested in the same way by their own tests.
+    let limited = config(|c| {
+        c.max_frame_size = 1000;
+        c.max_message_size = 1500;
+        c.max_fragments = 2;
+    });
+    let mut seen = Vec::new();
     for side in SIDES {
+        for frames in ways_to_fail(side) {
+            let mut peer = negotiated(side, limited);
+            let (last, before) = frames.split_last().expect("frames");
+            for frame in before {
+                peer.feed(&frame.bytes());
+            }
+            assert_eq!((peer.error, peer.out.len()), (None, 0), "{before:?}");
+            peer.feed(&last.bytes());
+            let error = peer.error.expect("an error");
+            seen.push(error);
+            is_over(peer, error);
+        }
+
         let mut peer = Endpoint::new(side, Config::new());
         peer.feed(&frame(false, TEXT, "half a mess").to(side).bytes());
         peer.end();
+        seen.push(ProtocolError::EndOfStream);
         is_over(peer, ProtocolError::EndOfStream);
 
+        let mut late = |mut peer: Endpoint, at: u64, error| {
+            let due = peer.ws.handle_timeout(secs(at), &mut peer.out);
+            assert_eq!(due, Err(error));
+            peer.error = peer.ws.error();
+            seen.push(error);
+            is_over(peer, error);
+        };
         let mut peer = Endpoint::new(side, Config::new());
         peer.ws.deadline(secs(0));
         assert_eq!(peer.ws.handle_timeout(secs(20), &mut peer.out), Ok(()));
-        let due = peer.ws.handle_timeout(secs(40), &mut peer.out);
-        assert_eq!(due, Err(ProtocolError::PongTimeout));
-        peer.error = peer.ws.error();
-        is_over(peer, ProtocolError::PongTimeout);
+        late(peer, 40, ProtocolError::PongTimeout);
 
         let mut peer = Endpoint::new(side, Config::new());
         peer.ws.close(code(1000), "", &mut peer.out).expect("open");
         peer.ws.deadline(secs(0));
-        let due = peer.ws.handle_timeout(secs(10), &mut peer.out);
-        assert_eq!(due, Err(ProtocolError::CloseTimeout));
-        peer.error = peer.ws.error();
-        is_over(peer, ProtocolError::CloseTimeout);
+        late(peer, 10, ProtocolError::CloseTimeout);
+
+        let mut peer = Endpoint::new(side, config(|c| c.ping_interval = None));
+        peer.feed(&frame(false, TEXT, "").to(side).bytes());
+        peer.ws.deadline(secs(0));
+        late(peer, 20, ProtocolError::MessageTimeout);
     }
+    let frame_errors = seen.iter().filter_map(|error| match error {
+        ProtocolError::Frame(error) => Some(support::variant(error)),
+        _ => None,
+    });
+    let frame_errors: BTreeSet<_> = frame_errors.collect();
+    let errors: BTreeSet<_> = seen.iter().map(support::variant).collect();
+    let all = variants(include_str!("../src/frame/header.rs"), "FrameError");
+    assert!(
+        frame_errors.iter().eq(&all),
+        "{frame_errors:?}, not {all:?}"
+    );
+    let mut all = variants(include_str!("../src/error.rs"), "ProtocolError");
+    if !cfg!(feature = "deflate") {
+        all.retain(|name| !["InvalidDeflate", "TooManyFinalBlocks"].contains(name));
+    }
+    assert!(errors.iter().eq(&all), "{errors:?}, not {all:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use bytes::{Buf, BytesMut};
 use websocket_proto::{
@@ -63,6 +64,25 @@ pub fn config(change: impl FnOnce(&mut Config)) -> Config {
 
 pub fn code(code: u16) -> CloseCode {
     CloseCode::try_from(code).expect("a code that may be sent")
+}
+
+/// The names of the variants of an enum, from its source. Outside of the crate a match needs a wildcard,
+/// so it does not tell that a variant is new.
+pub fn variants<'s>(source: &'s str, name: &str) -> BTreeSet<&'s str> {
+    let start = format!("pub enum {name} {{\n");
+    let (_, body) = source.split_once(&start).expect("the enum");
+    let (body, _) = body.split_once("\n}").expect("its end");
+    let lines = body.lines().filter_map(|line| line.strip_prefix("    "));
+    lines
+        .filter(|line| line.starts_with(|it: char| it.is_ascii_uppercase()))
+        .filter_map(|line| line.split([',', '(']).next())
+        .collect()
+}
+
+/// The name of the variant of a value.
+pub fn variant(value: &impl core::fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    text.split('(').next().unwrap_or_default().into()
 }
 
 pub fn secs(secs: u64) -> Duration {
