@@ -175,7 +175,7 @@ pub(crate) struct Assembly {
     payload_len: usize,
     /// Bytes of the current frame that were not taken; 0 between two frames.
     remaining: usize,
-    /// The maximum size of the message, in bytes.
+    /// The maximum size of the message, or of the part of it that is assembled, in bytes.
     pub(crate) limit: usize,
 }
 
@@ -199,7 +199,10 @@ impl Assembly {
             fragments: 0,
             payload_len: 0,
             remaining: 0,
-            limit: rules.max_message_size,
+            limit: match header.rsv1 {
+                true => rules.max_message_size,
+                false => rules.max_message_size.min(rules.parts_above),
+            },
         };
         message.next_frame(header, rules);
         message

@@ -325,6 +325,44 @@ fn a_message_of_any_length_takes_the_memory_of_one_read() {
     }
 }
 
+/// Fragments are assembled up to the threshold. A text that is not ASCII is collected apart from them.
+#[test]
+fn fragments_take_the_memory_of_the_threshold_and_one_read() {
+    let cases = [0, 64 << 10, 300_000].map(|above| [(above, BINARY, 0), (above, TEXT, 256 << 10)]);
+    for (side, (above, opcode, extra)) in SIDES
+        .into_iter()
+        .flat_map(|side| cases.as_flattened().iter().map(move |case| (side, *case)))
+    {
+        let start = frame(false, opcode, "").to(side).bytes();
+        let more = frame(false, CONTINUATION, "é".repeat(500)).to(side).bytes();
+        let wire = [start, more.repeat(2000)].concat();
+        let endless = config(|c| {
+            c.parts_above = above;
+            c.max_message_size = usize::MAX;
+        });
+        let (mut held, mut delivered) = (0, 0);
+        let info = measure(|| {
+            let mut ws = Connection::assume_opened(side.role(), endless);
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            for read in wire.chunks(READ) {
+                input.spare(READ)[..read.len()].copy_from_slice(read);
+                input.filled(read.len());
+                while let Some(event) = ws.next_event(&mut input, &mut out).expect("legal") {
+                    delivered += event.payload().len();
+                }
+                held = held.max(input.capacity());
+            }
+        });
+        assert!(delivered >= 1_900_000, "{delivered}");
+        let most = above + READ + 14 + extra;
+        assert!(held <= most, "{side:?}, {above}: {held}, more than {most}");
+        assert!(
+            info.bytes_max as usize <= 2 * most + 260,
+            "{above}: {info:?}"
+        );
+    }
+}
+
 #[cfg(feature = "deflate")]
 mod deflate {
     use super::*;

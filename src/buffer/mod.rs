@@ -471,7 +471,8 @@ impl RecvBuf {
             Some(message) if !message.compressed && self.end - self.raw <= INCOMPLETE[1] => {
                 let unread = self.end - self.raw;
                 let rest = INCOMPLETE[usize::from(unread > INCOMPLETE[0])] - unread;
-                let left = message.limit - self.message.len();
+                // In parts, an incomplete character can be more than the limit.
+                let left = message.limit.saturating_sub(self.message.len());
                 left.saturating_add(rest).saturating_add(needed)
             }
             None if self.waiting.missing > 0 => needed + self.waiting.missing as usize,
