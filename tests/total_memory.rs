@@ -76,7 +76,7 @@ fn a_connection_without_compression_takes_2_2_mib_at_most() {
     const MOST: u64 = (22 << 20) / 10;
     for side in SIDES {
         let open = || Connection::assume_opened(side.role(), Config::new());
-        let messages = [plain(1000), plain(LIMIT)].concat();
+        let messages = [plain(1000), plain(LIMIT)[..1].to_vec()].concat();
         let most = most(side, open, &messages);
         assert!((MOST * 9 / 10..=MOST).contains(&most), "{side:?}: {most}");
     }
