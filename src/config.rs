@@ -36,8 +36,8 @@ pub struct Config {
     ///   [`RecvBuf::spare`](crate::RecvBuf::spare)), and an incomplete header (14 bytes) or control
     ///   frame (130 bytes). While the memory grows, the old and the new memory exist for a moment:
     ///   up to twice as much.
-    /// - A compressed message under way holds its inflated size and 64 KiB. If it is longer than
-    ///   64 KiB, its chunks are joined at the end, and it holds twice its size for a moment.
+    /// - A compressed message under way holds its inflated size, one read and 64 KiB. If it is longer
+    ///   than 64 KiB, its chunks are joined at the end, and it holds twice its size for a moment.
     /// - The memory of an earlier plain message is given back when a compressed message begins, and
     ///   the other way round, if it exceeds 64 KiB.
     pub max_message_size: usize,

@@ -221,7 +221,7 @@
 //!
 //! Messages are inflated into memory of the [`RecvBuf`](crate::RecvBuf), which
 //! [`RecvBuf::release`](crate::RecvBuf::release) frees. An unfinished message takes its inflated
-//! length and 64 KiB, so at most [`Config::max_message_size`] and 64 KiB. A finished
+//! length and 64 KiB, so at most [`Config::max_message_size`] and 64 KiB, besides one read. A finished
 //! message that is longer than 64 KiB takes twice its length for a moment, while its chunks are
 //! joined.
 //!
