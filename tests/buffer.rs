@@ -99,12 +99,19 @@ fn fixed_02_spare_lends_what_was_asked_for() {
 }
 
 #[test]
-fn a_cleared_buffer_is_no_sign_of_life() {
-    // The bytes of another connection, which nothing has taken.
+fn a_buffer_that_was_filled_elsewhere_follows_the_unread_bytes() {
     let mut input = RecvBuf::new();
-    input.extend_from_slice(b"x");
-    input.clear();
+    let empty = input.swap(Vec::new(), 10);
+    assert!(empty.is_empty() && empty.capacity() >= 10);
+    for (bytes, unread) in [("ab", "ab"), ("cd", "abcd"), ("", "abcd")] {
+        let next = input.swap(bytes.into(), 100);
+        assert!(next.is_empty() && next.capacity() >= 100);
+        assert_eq!(input.unread(), unread.as_bytes());
+    }
+}
 
+/// Whether the connection has heard of its peer, after it was asked for a sign of life.
+fn hears(input: &mut RecvBuf) -> bool {
     let mut config = Config::new();
     config.pong_timeout = Duration::from_secs(5);
     let (mut ws, mut out) = (
@@ -113,8 +120,36 @@ fn a_cleared_buffer_is_no_sign_of_life() {
     );
     let ping_at = ws.deadline(Duration::ZERO).unwrap();
     ws.handle_timeout(ping_at, &mut out).unwrap();
-    assert_eq!(ws.next_event(&mut input, &mut out), Ok(None));
+    assert_eq!(ws.next_event(input, &mut out), Ok(None));
     let due = ping_at + config.pong_timeout;
-    assert_eq!(ws.deadline(ping_at), Some(due));
-    assert!(ws.handle_timeout(due, &mut out).is_err());
+    ws.deadline(ping_at);
+    ws.handle_timeout(due, &mut out).is_ok()
+}
+
+#[test]
+fn received_bytes_are_a_sign_of_life_in_every_way() {
+    let ways: [fn(&mut RecvBuf, &[u8]); 3] = [
+        |input, bytes| input.extend_from_slice(bytes),
+        |input, bytes| {
+            input.spare(10)[..bytes.len()].copy_from_slice(bytes);
+            input.filled(bytes.len());
+        },
+        |input, bytes| drop(input.swap(bytes.to_vec(), 10)),
+    ];
+    for read in ways {
+        // The second byte follows the first, which is not taken: a header has two bytes at least.
+        let mut input = RecvBuf::new();
+        read(&mut input, b"");
+        assert!(!hears(&mut input));
+        for _ in 0..2 {
+            read(&mut input, &[0x81]);
+            assert!(hears(&mut input));
+            read(&mut input, b"");
+            assert!(!hears(&mut input));
+        }
+        // The bytes of another connection, which nothing has taken.
+        read(&mut input, b"x");
+        input.clear();
+        assert!(!hears(&mut input));
+    }
 }

@@ -20,19 +20,15 @@ impl Process {
         Some(Duration::from_millis((user + system) * 1000 / TICKS))
     }
 
-    /// Resident memory in bytes.
-    pub fn memory(self) -> Option<u64> {
-        self.status("VmRSS:")
-    }
-
-    /// The most since [`forget`](Self::forget).
-    pub fn peak(self) -> Option<u64> {
-        self.status("VmHWM:")
-    }
-
-    /// Starts the peak again. Without the right to do so, the peak is that of the whole life.
-    pub fn forget(self) -> bool {
-        fs::write(format!("/proc/{}/clear_refs", self.0), "5").is_ok()
+    /// Starts to measure.
+    pub fn measure(self) -> Measured {
+        // The peak starts again. Without the right to do so, it is that of the whole life.
+        let _ = fs::write(format!("/proc/{}/clear_refs", self.0), "5");
+        Measured {
+            process: self,
+            cpu: self.cpu(),
+            memory: self.status("VmRSS:"),
+        }
     }
 
     fn status(self, name: &str) -> Option<u64> {
@@ -40,5 +36,24 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
         Some(kib << 10)
+    }
+}
+
+/// What a process had used when the measurement started.
+pub struct Measured {
+    process: Process,
+    cpu: Option<Duration>,
+    memory: Option<u64>,
+}
+
+impl Measured {
+    /// The CPU time since then. If the process has ended, there is nothing to read.
+    pub fn cpu(&self) -> Option<Duration> {
+        Some(self.process.cpu()?.saturating_sub(self.cpu?))
+    }
+
+    /// By how many bytes the resident memory has grown at most.
+    pub fn memory(&self) -> Option<u64> {
+        Some(self.process.status("VmHWM:")?.saturating_sub(self.memory?))
     }
 }

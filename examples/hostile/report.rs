@@ -3,12 +3,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::attack::Attack;
+use crate::process::Measured;
 use crate::verdict::Verdict;
 
 /// What is printed of one attack.
 pub struct Row<'a> {
-    pub name: &'a str,
-    pub rule: &'a str,
+    pub attack: &'a Attack,
     pub outcome: String,
     pub verdict: Verdict,
     pub cost: Cost,
@@ -24,6 +25,29 @@ pub struct Cost {
     pub memory: Option<u64>,
     /// The longest echo of the witness meanwhile.
     pub echo: Option<Duration>,
+}
+
+impl Cost {
+    pub fn new(sent: u64, wall: Duration, used: Option<&Measured>) -> Self {
+        Self {
+            sent,
+            wall,
+            cpu: used.and_then(Measured::cpu),
+            memory: used.and_then(Measured::memory),
+            echo: None,
+        }
+    }
+
+    /// The verdict, which is a failure if the memory has grown by more bytes than `most`.
+    pub fn limit(&self, most: u64, (verdict, outcome): (Verdict, String)) -> (Verdict, String) {
+        match self.memory {
+            Some(bytes) if bytes > most => {
+                let outcome = format!("{outcome}, and took {} MiB", bytes >> 20);
+                (Verdict::Fail, outcome)
+            }
+            _ => (verdict, outcome),
+        }
+    }
 }
 
 pub struct Report {
@@ -50,7 +74,7 @@ impl Report {
     pub fn row(&mut self, row: &Row<'_>) {
         *self.counts.entry(row.verdict).or_default() += 1;
         if row.verdict == Verdict::Fail {
-            self.failed.push(row.name.into());
+            self.failed.push(row.attack.name.to_string());
         }
         println!("{}", if self.json { json(row) } else { line(row) });
     }
@@ -87,7 +111,7 @@ fn line(row: &Row<'_>) -> String {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     format!(
         "{:<35} {:<10} {:>9} {:>8} {:>7} {:>7} {:>8}  {} ({})",
-        row.name,
+        row.attack.name,
         row.verdict,
         bytes(sent),
         ms(wall),
@@ -95,7 +119,7 @@ fn line(row: &Row<'_>) -> String {
         or_dash(memory.map(|it| format!("{:.1}", it as f64 / f64::from(1 << 20)))),
         or_dash(echo.map(|it| format!("{:.2}", it.as_secs_f64() * 1e3))),
         row.outcome,
-        row.rule,
+        row.attack.rule,
     )
 }
 
@@ -121,8 +145,8 @@ fn json(row: &Row<'_>) -> String {
     format!(
         "{{\"attack\":{},\"rule\":{},\"verdict\":\"{}\",\"outcome\":{},\"sent_bytes\":{sent},\
          \"wall_ms\":{},\"cpu_ms\":{},\"memory_bytes\":{},\"echo_ms\":{}}}",
-        quoted(row.name),
-        quoted(row.rule),
+        quoted(&row.attack.name),
+        quoted(row.attack.rule),
         row.verdict,
         quoted(&row.outcome),
         ms(wall),

@@ -37,10 +37,8 @@ pub fn run(options: &Options) -> Result<bool, String> {
     let mut report = Report::start(options.json);
     for attack in attacks(options.count).iter().filter(|it| is_chosen(it)) {
         let (verdict, outcome, cost) = one(attack, &listener, &url, options)?;
-        let (name, rule) = (&*attack.name, attack.rule);
         report.row(&Row {
-            name,
-            rule,
+            attack,
             outcome,
             verdict,
             cost,
@@ -73,35 +71,17 @@ fn one(
     };
     let process = child.as_ref().map(Child::id).or(options.pid).map(Process);
     let result = accept(listener, child.as_mut()).and_then(|stream| {
-        let before = process.map(|it| (it.cpu(), it.memory()));
+        let used = process.map(Process::measure);
         let start = Instant::now();
         let played = play(&stream, attack, options.times)?;
-        let mut cost = Cost {
-            wall: start.elapsed(),
-            sent: played.seen.sent,
-            ..Cost::default()
-        };
-        if let (Some(process), Some((cpu, memory))) = (process, before) {
-            // If the process has ended, there is nothing to read.
-            cost.cpu = process
-                .cpu()
-                .zip(cpu)
-                .map(|(now, then)| now.saturating_sub(then));
-            let peak = process.peak().zip(memory);
-            cost.memory = peak.map(|(now, then)| now.saturating_sub(then));
-        }
-        let (verdict, outcome) = judge(attack, &played.seen);
-        Ok(match cost.memory {
-            Some(bytes) if bytes > options.memory => (
-                Verdict::Fail,
-                format!("{outcome}, and took {} MiB", bytes >> 20),
-                cost,
-            ),
-            _ => (verdict, outcome, cost),
-        })
+        let cost = Cost::new(played.seen.sent, start.elapsed(), used.as_ref());
+        Ok((
+            cost.limit(options.memory, judge(attack, &played.seen)),
+            cost,
+        ))
     });
-    let (mut verdict, mut outcome, cost) =
-        result.unwrap_or_else(|error| (Verdict::Fail, error, Cost::default()));
+    let ((mut verdict, mut outcome), cost) =
+        result.unwrap_or_else(|error| ((Verdict::Fail, error), Cost::default()));
     if let Some(child) = &mut child {
         if let Some(crash) = ended(child, CRASH).and_then(crash) {
             (verdict, outcome) = (Verdict::Fail, format!("{outcome}; {crash}"));

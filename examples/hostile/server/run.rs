@@ -1,4 +1,5 @@
 //! Plays all attacks on one server.
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use crate::args::Options;
 use crate::attack::Attack;
 use crate::exchange::Times;
 use crate::hear::Seen;
-use crate::process::Process;
+use crate::process::{Measured, Process};
 use crate::report::{Cost, Report, Row};
 use crate::verdict::{Verdict, judge};
 
@@ -59,35 +60,31 @@ impl All<'_> {
     /// Returns whether the server serves others afterwards.
     fn one(&mut self, attack: &Attack, report: &mut Report) -> bool {
         let _ = self.resident.ask();
-        let before = self.process.map(|it| {
-            it.forget();
-            (it.cpu(), it.memory())
-        });
+        let used = self.process.map(Process::measure);
         let start = Instant::now();
         let played = play(self.server, attack, self.options.times);
         let wall = start.elapsed();
-        let mut cost = Cost {
-            wall,
-            ..Cost::default()
-        };
-        if let (Some(process), Some((cpu, memory))) = (self.process, before) {
-            let cpu = process.cpu().zip(cpu);
-            let memory = process.peak().zip(memory);
-            cost.cpu = cpu.map(|(now, then)| now.saturating_sub(then));
-            cost.memory = memory.map(|(now, then)| now.saturating_sub(then));
-        }
-        let (verdict, outcome) = match played {
-            Ok(seen) => {
-                cost.sent = seen.sent;
-                self.judge(attack, &seen, cost)
-            }
+        self.finish(attack, played, wall, used.as_ref(), report)
+    }
+
+    /// Judges, asks the witnesses, and prints the row. Returns whether the server serves others.
+    fn finish(
+        &mut self,
+        attack: &Attack,
+        played: io::Result<Seen>,
+        wall: Duration,
+        used: Option<&Measured>,
+        report: &mut Report,
+    ) -> bool {
+        let sent = played.as_ref().map_or(0, |seen| seen.sent);
+        let mut cost = Cost::new(sent, wall, used);
+        let judged = match played {
+            Ok(seen) => cost.limit(self.options.memory, judge(attack, &seen)),
             Err(error) => (Verdict::Fail, format!("cannot connect: {error}")),
         };
-        let (verdict, outcome, serves) = self.witnesses(verdict, outcome, &mut cost);
-        let (name, rule) = (&*attack.name, attack.rule);
+        let (verdict, outcome, serves) = self.witnesses(judged, &mut cost);
         report.row(&Row {
-            name,
-            rule,
+            attack,
             outcome,
             verdict,
             cost,
@@ -95,21 +92,9 @@ impl All<'_> {
         serves
     }
 
-    fn judge(&self, attack: &Attack, seen: &Seen, cost: Cost) -> (Verdict, String) {
-        let (verdict, outcome) = judge(attack, seen);
-        match cost.memory {
-            Some(bytes) if bytes > self.options.memory => (
-                Verdict::Fail,
-                format!("{outcome}, and took {} MiB", bytes >> 20),
-            ),
-            _ => (verdict, outcome),
-        }
-    }
-
     fn witnesses(
         &mut self,
-        verdict: Verdict,
-        outcome: String,
+        (verdict, outcome): (Verdict, String),
         cost: &mut Cost,
     ) -> (Verdict, String, bool) {
         let visit = || {
@@ -170,26 +155,7 @@ impl All<'_> {
                 .collect()
         });
         for (attack, (played, wall)) in attacks.iter().zip(played) {
-            let mut cost = Cost {
-                wall,
-                ..Cost::default()
-            };
-            let (verdict, outcome) = match played {
-                Ok(seen) => {
-                    cost.sent = seen.sent;
-                    judge(attack, &seen)
-                }
-                Err(error) => (Verdict::Fail, format!("cannot connect: {error}")),
-            };
-            let (verdict, outcome, _) = self.witnesses(verdict, outcome, &mut cost);
-            let (name, rule) = (&*attack.name, attack.rule);
-            report.row(&Row {
-                name,
-                rule,
-                outcome,
-                verdict,
-                cost,
-            });
+            self.finish(attack, played, wall, None, report);
         }
     }
 }
