@@ -8,7 +8,8 @@
 #   --jobs N      targets that run at the same time; default: 1
 #   --save        minimises what was found, and writes it to fuzz/corpus
 #
-# FUZZ_SANITIZER=none makes it faster. FUZZ_FOLDER is the folder for builds, corpora and findings.
+# FUZZ_SANITIZER=address also looks for wrong memory accesses of dependencies, and is six times slower:
+# the crate itself is safe Rust. FUZZ_FOLDER is the folder for builds, corpora and findings.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -19,7 +20,7 @@ while [ $# != 0 ]; do
     --seconds) seconds=$2 && shift 2 ;;
     --jobs) jobs=$2 && shift 2 ;;
     --save) save=1 && shift ;;
-    -*) sed -n '2,11s/^# \?//p' run.sh >&2 && exit 2 ;;
+    -*) sed -n '2,12s/^# \?//p' run.sh >&2 && exit 2 ;;
     *) targets+=("$1") && shift ;;
   esac
 done
@@ -34,9 +35,9 @@ cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
 # The folder is kept, so that the next run goes on where this one ends.
 folder=${FUZZ_FOLDER:-${CARGO_TARGET_DIR:-$PWD/target}/fuzz}
 mkdir -p "$folder"
-# The crate is safe Rust, but some of its dependencies are not. Traced comparisons would help to find
-# long constants, which are in the dictionaries: without them there are ten times as many executions.
-build=(cargo +nightly fuzz build --fuzz-dir . --target-dir "$folder/target" --no-trace-compares --sanitizer "${FUZZ_SANITIZER:-address}")
+# Traced comparisons would help to find long constants, which are in the dictionaries. Without them
+# there are ten times as many executions.
+build=(cargo +nightly fuzz build --fuzz-dir . --target-dir "$folder/target" --no-trace-compares --sanitizer "${FUZZ_SANITIZER:-none}")
 # Without a name it builds all targets.
 [ ${#targets[@]} != 1 ] || build+=("${targets[0]}")
 "${build[@]}" || exit 2

@@ -1,14 +1,14 @@
 //! The tests of these files once more, with `poll` before each event and owned buffers.
 //! `support::Way` tells how.
-
+//!
+//! Features do not change how these ways work: they are tested with compression only.
+#![cfg(feature = "deflate")]
 #![allow(clippy::duplicate_mod, reason = "each file has its own `mod support`")]
 
 #[path = "closing.rs"]
 mod closing;
-#[cfg(feature = "deflate")]
 #[path = "deflate_receive.rs"]
 mod deflate_receive;
-#[cfg(feature = "deflate")]
 #[path = "deflate_wrong.rs"]
 mod deflate_wrong;
 #[path = "liveness.rs"]
