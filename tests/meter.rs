@@ -195,6 +195,32 @@ fn fixed_21_a_message_in_a_long_shared_buffer_is_not_moved_at_each_read() {
     }
 }
 
+/// What had arrived was copied out of the buffer, and back behind what was parked.
+#[test]
+fn fixed_32_what_has_arrived_moves_once() {
+    const READ: usize = 100_000;
+    for side in SIDES {
+        let start = wire(&[frame(false, BINARY, [7; 2000])], side);
+        // An incomplete header, and a message under way.
+        for parked in [&start[..1], &start] {
+            let mut ws = Connection::assume_opened(side.role(), Config::new());
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            input.extend_from_slice(parked);
+            assert_eq!(ws.next_event(&mut input, &mut out), Ok(None));
+            ws.park(&mut input);
+            input.spare(2 * READ);
+            input.filled(READ);
+            let before = work();
+            ws.resume(&mut input);
+            let done = work() - before;
+            assert!(
+                done.bytes <= (parked.len() + READ) as u64,
+                "{side:?}: {done:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn no_compressed_bytes_cause_more_work_than_is_documented() {
     let best = |plain: &[u8]| Peer::new(9).message(plain);

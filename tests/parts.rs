@@ -327,7 +327,7 @@ fn a_message_of_any_length_takes_the_memory_of_one_read() {
 
 /// Fragments are assembled up to the threshold. A text that is not ASCII is collected apart from them.
 #[test]
-fn fragments_take_the_memory_of_the_threshold_and_one_read() {
+fn fixed_31_fragments_take_the_memory_of_the_threshold_and_one_read() {
     let cases = [0, 64 << 10, 300_000].map(|above| [(above, BINARY, 0), (above, TEXT, 256 << 10)]);
     for (side, (above, opcode, extra)) in SIDES
         .into_iter()
