@@ -93,6 +93,30 @@ const TIMERS: [Bounds; 2] = [
     },
 ];
 
+/// Keepalive with a pong timeout that is longer than the ping interval.
+const PATIENT: [Bounds; 2] = [
+    Bounds {
+        clocks: 2,
+        pong_timeout: 30,
+        ..NONE
+    },
+    Bounds {
+        clocks: 3,
+        pong_timeout: 30,
+        whole_reads: true,
+        ..NONE
+    },
+];
+
+/// The same with notes that are late.
+const PATIENT_NOTES: [Bounds; 2] = [
+    PATIENT[1],
+    Bounds {
+        clocks: 2,
+        ..PATIENT[1]
+    },
+];
+
 /// Notes that are late while timers run.
 const LATE: [Bounds; 2] = [
     Bounds {
@@ -102,7 +126,38 @@ const LATE: [Bounds; 2] = [
     },
     Bounds {
         closes: 1,
+        clocks: 1,
+        whole_reads: true,
+        ..NONE
+    },
+];
+
+/// Notes that are merged, of events that an application takes one by one, the end of the stream among
+/// them.
+const MERGES: [Bounds; 2] = [Bounds {
+    pings: 1,
+    closes: 1,
+    pauses: 1,
+    cuts: 1,
+    whole_reads: true,
+    ..NONE
+}; 2];
+
+/// Halves that are joined, and split again.
+const JOINS: [Bounds; 2] = [
+    Bounds {
+        closes: 1,
         cuts: 1,
+        clocks: 1,
+        joins: 1,
+        whole_reads: true,
+        ..NONE
+    },
+    Bounds {
+        cuts: 1,
+        clocks: 1,
+        joins: 1,
+        whole_reads: true,
         ..NONE
     },
 ];
@@ -180,4 +235,11 @@ pub const ALL: &[Scenario] = &[
     scenario("notes", [Halves, Halves], BOTH),
     scenario("late-client", [Halves, Joined], LATE),
     scenario("late-server", [Joined, Halves], LATE),
+    scenario("patient", [Joined, Joined], PATIENT),
+    scenario("patient-client", [Halves, Joined], PATIENT_NOTES),
+    scenario("patient-server", [Joined, Halves], PATIENT_NOTES),
+    scenario("merges-client", [Halves, Joined], MERGES),
+    scenario("merges-server", [Joined, Halves], MERGES),
+    scenario("joins-client", [Halves, Joined], JOINS),
+    scenario("joins-server", [Joined, Halves], JOINS),
 ];
