@@ -2,7 +2,10 @@
 //! one of them fails.
 
 use allocation_counter::measure;
-use websocket_proto::meter::{self, Work, work};
+use websocket_proto::{
+    RecvBuf,
+    meter::{self, Work, work},
+};
 
 /// Heap memory of the two codecs, in bytes, for any parameters: the manual of `deflate` has a table.
 pub(crate) const CODECS: usize = 47_680 + 494_856;
@@ -15,7 +18,7 @@ pub(crate) const HISTORIES: usize = 2 * (32 + (32 << 10)) + 2 * 40;
 pub(crate) struct Budget {
     /// Bytes received.
     pub(crate) received: usize,
-    /// Bytes of room lent to reads, altogether and at once.
+    /// Bytes of room that `meter::most` allows for, and that were lent at once.
     room: u64,
     most_room: usize,
     /// Bytes that were unsent at once.
@@ -49,10 +52,23 @@ impl Budget {
         result.expect("it was called")
     }
 
-    pub(crate) fn receives(&mut self, bytes: usize, room: usize) {
-        self.received += bytes;
-        self.room += room as u64;
+    /// A call that is a read of so many bytes, into so much room.
+    pub(crate) fn reads(
+        &mut self,
+        input: &mut RecvBuf,
+        bytes: usize,
+        room: usize,
+        read: impl FnOnce(&mut RecvBuf),
+    ) {
+        let capacity = input.capacity();
+        self.receives(bytes);
+        self.call(|| read(input));
+        self.room += meter::new_room(input, capacity, room);
         self.most_room = self.most_room.max(room);
+    }
+
+    pub(crate) fn receives(&mut self, bytes: usize) {
+        self.received += bytes;
     }
 
     /// The connection is parked. What it keeps is moved back later.

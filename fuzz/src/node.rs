@@ -6,6 +6,7 @@ use bytes::{Buf, BytesMut};
 use websocket_proto::{
     Connection, Notes, OutQueue, Output, ProtocolError, ReadyState, RecvBuf, RecvHalf, SendHalf,
     deflate::Pool,
+    meter,
 };
 
 use crate::{
@@ -108,8 +109,7 @@ impl Node {
             1 => input.read_size().max(bytes.len()),
             _ => bytes.len() + 32,
         };
-        self.budget.receives(bytes.len(), room);
-        self.budget.call(|| match how.0 >> 3 & 3 {
+        self.budget.reads(input, bytes.len(), room, |input| match how.0 >> 3 & 3 {
             2 => input.extend_from_slice(bytes),
             3 => {
                 let mut filled = Vec::with_capacity(room);
@@ -137,7 +137,8 @@ impl Node {
 
     fn resume(&mut self) {
         let Self { ends, input, .. } = self;
-        self.budget.call(|| match ends {
+        let park = meter::PARK as usize;
+        self.budget.reads(input, 0, park, |input| match ends {
             Ends::Whole(ws) => ws.resume(input),
             Ends::Halves(recv, _) => recv.resume(input),
             Ends::Nothing => {}

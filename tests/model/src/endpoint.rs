@@ -244,14 +244,15 @@ impl Endpoint {
         self.notes.len()
     }
 
-    /// Joins the halves, and splits them again. An error of the sending half then is also one of the
-    /// receiving half.
+    /// Joins the halves, and splits them again. It fails if the sending half has not heard all. An
+    /// error of the sending half then is also one of the receiving half.
     pub fn join(&mut self, ledger: &mut Ledger) -> Checked {
         let joined = self.system.join();
-        ledger.check(Property::Cuts, joined.is_ok(), || {
-            format!("{}: {joined:?}", self.side.name())
+        let expected = self.notes.is_empty() && !self.next_note.end;
+        ledger.check(Property::Joins, joined.is_ok() == expected, || {
+            format!("{}: joining the halves: {joined:?}", self.side.name())
         })?;
-        if self.halves() && self.error.is_some() {
+        if self.halves() && expected && self.error.is_some() {
             (self.read.error, self.read.over) = (self.error, true);
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! What is explored by default: parts of the behaviours, because all of them together are too many.
-//! Flags of the command combine more.
+//! The scenarios: which steps each of them allows, and how often. The crate's page says what that
+//! covers.
 
 use crate::{
     system::Form::{self, Halves, Joined, Parts},
@@ -11,7 +11,7 @@ pub struct Scenario {
     pub name: &'static str,
     pub client: Form,
     pub server: Form,
-    /// About a minute for all scenarios together, with optimisation.
+    /// About two minutes for all scenarios together, with optimisation.
     pub bounds: Bounds,
     /// Some seconds without optimisation.
     pub quick: Bounds,
@@ -48,6 +48,15 @@ const FOREIGN: [Bounds; 2] = [
         ..NONE
     },
 ];
+
+/// The same with notes that are late, and merged.
+const FOREIGN_NOTES: [Bounds; 2] = [Bounds {
+    closes: 1,
+    foreign: 1,
+    cuts: 1,
+    whole_reads: true,
+    ..NONE
+}; 2];
 
 /// Messages in small fragments, through a narrow network.
 const MESSAGES: [Bounds; 2] = [
@@ -154,7 +163,7 @@ const JOINS: [Bounds; 2] = [
         ..NONE
     },
     Bounds {
-        cuts: 1,
+        closes: 1,
         clocks: 1,
         joins: 1,
         whole_reads: true,
@@ -233,6 +242,8 @@ pub const ALL: &[Scenario] = &[
     scenario("notes-client", [Halves, Joined], NOTES),
     scenario("notes-server", [Joined, Halves], NOTES),
     scenario("notes", [Halves, Halves], BOTH),
+    scenario("foreign-client", [Halves, Joined], FOREIGN_NOTES),
+    scenario("foreign-server", [Joined, Halves], FOREIGN_NOTES),
     scenario("late-client", [Halves, Joined], LATE),
     scenario("late-server", [Joined, Halves], LATE),
     scenario("patient", [Joined, Joined], PATIENT),

@@ -210,7 +210,7 @@ impl World {
                 Gone => !end.is_done(),
                 Hear => end.notes() > 0,
                 Merge => end.notes() > 1,
-                Join => end.halves() && end.notes() == 0,
+                Join => end.halves(),
                 Wake => end.due.is_some_and(|due| due <= self.now),
                 One => wire.bytes.len() > 1,
                 All => !wire.bytes.is_empty(),

@@ -135,7 +135,7 @@ fn a_wrong_code() {
 
 #[test]
 fn merged_notes_that_are_lost() {
-    finds(Fault::MergeLoses, Property::Cuts, Form::Halves, SOME);
+    finds(Fault::MergeLoses, Property::Joins, Form::Halves, SOME);
 }
 
 #[test]
