@@ -157,6 +157,7 @@ const JOINS: [Bounds; 2] = [
     Bounds {
         closes: 1,
         cuts: 1,
+        pauses: 1,
         clocks: 1,
         joins: 1,
         whole_reads: true,
@@ -164,6 +165,7 @@ const JOINS: [Bounds; 2] = [
     },
     Bounds {
         closes: 1,
+        pauses: 1,
         clocks: 1,
         joins: 1,
         whole_reads: true,
