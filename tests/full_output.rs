@@ -97,7 +97,10 @@ fn slow_peer<O: Out>(side: Side, compresses: bool, backlog: usize, seed: u64) {
             }
             _ => {
                 // Often all but a part of the last frame.
-                let most = [random.below(6000), before.saturating_sub(random.below(MAX_PONG))];
+                let most = [
+                    random.below(6000),
+                    before.saturating_sub(random.below(MAX_PONG)),
+                ];
                 drain(&mut out, &mut wire, most[random.below(2)]);
             }
         }

@@ -5,8 +5,7 @@ use core::time::Duration;
 use bytes::{Buf, BytesMut};
 use websocket_proto::{
     Connection, Notes, OutQueue, Output, ProtocolError, ReadyState, RecvBuf, RecvHalf, SendHalf,
-    deflate::Pool,
-    meter,
+    deflate::Pool, meter,
 };
 
 use crate::{
@@ -109,18 +108,19 @@ impl Node {
             1 => input.read_size().max(bytes.len()),
             _ => bytes.len() + 32,
         };
-        self.budget.reads(input, bytes.len(), room, |input| match how.0 >> 3 & 3 {
-            2 => input.extend_from_slice(bytes),
-            3 => {
-                let mut filled = Vec::with_capacity(room);
-                filled.extend_from_slice(bytes);
-                assert!(input.swap(filled, 0).is_empty());
-            }
-            _ => {
-                input.spare(room)[..bytes.len()].copy_from_slice(bytes);
-                input.filled(bytes.len());
-            }
-        });
+        self.budget
+            .reads(input, bytes.len(), room, |input| match how.0 >> 3 & 3 {
+                2 => input.extend_from_slice(bytes),
+                3 => {
+                    let mut filled = Vec::with_capacity(room);
+                    filled.extend_from_slice(bytes);
+                    assert!(input.swap(filled, 0).is_empty());
+                }
+                _ => {
+                    input.spare(room)[..bytes.len()].copy_from_slice(bytes);
+                    input.filled(bytes.len());
+                }
+            });
         self.drain(how);
         if how.parks() {
             self.park();
@@ -286,18 +286,34 @@ impl Node {
         self.drain(How(how.0 & 0x3F));
     }
 
+    /// Gives the codecs back, and frees them.
     pub(crate) fn hibernate(&mut self) {
+        let mut pool = Pool::new();
+        self.hibernate_into(&mut pool);
+        self.budget.own(|| drop(pool));
+    }
+
+    pub(crate) fn hibernate_into(&mut self, pool: &mut Pool) {
         let ends = &mut self.ends;
-        self.budget.own(|| {
-            let mut pool = Pool::new();
-            match ends {
-                Ends::Whole(ws) => pool.hibernate(ws),
-                Ends::Halves(recv, send) => {
-                    pool.hibernate(recv);
-                    pool.hibernate(send);
-                }
-                Ends::Nothing => {}
+        self.budget.own(|| match ends {
+            Ends::Whole(ws) => pool.hibernate(ws),
+            Ends::Halves(recv, send) => {
+                pool.hibernate(recv);
+                pool.hibernate(send);
             }
+            Ends::Nothing => {}
+        });
+    }
+
+    pub(crate) fn reclaim(&mut self, pool: &mut Pool) {
+        let ends = &mut self.ends;
+        self.budget.own(|| match ends {
+            Ends::Whole(ws) => pool.reclaim(ws),
+            Ends::Halves(recv, send) => {
+                pool.reclaim(recv);
+                pool.reclaim(send);
+            }
+            Ends::Nothing => {}
         });
     }
 

@@ -4,9 +4,7 @@ use std::{mem, time::Duration};
 
 use websocket_proto::{ProtocolError, ReadyState, SendError};
 
-use super::{
-    CLOSE_TIMEOUT, Checked, Control, Endpoint, Failure, Heard, PING_INTERVAL,
-};
+use super::{CLOSE_TIMEOUT, Checked, Control, Endpoint, Failure, Heard, PING_INTERVAL};
 use crate::{
     action::Side,
     frames::{self, Frame},
