@@ -165,7 +165,6 @@ const JOINS: [Bounds; 2] = [
     },
     Bounds {
         closes: 1,
-        pauses: 1,
         clocks: 1,
         joins: 1,
         whole_reads: true,
