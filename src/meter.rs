@@ -7,6 +7,8 @@
 mod on {
     use core::{cell::Cell, ops::Sub};
 
+    use crate::RecvBuf;
+
     /// Work that was done.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub struct Work {
@@ -43,8 +45,8 @@ mod on {
     /// [`PLAIN`], [`DEFLATE`] or [`HANDSHAKE`].
     ///
     /// The application decides about the rest. `calls` are the calls of the connection and of its
-    /// receive buffer: each can read an incomplete header again. `room` are the bytes of room that it
-    /// lent to reads, because new room is cleared; add [`PARK`] for each pair of `resume` and `park`.
+    /// receive buffer: each can read an incomplete header again. `room` is the sum of [`new_room`],
+    /// and of [`PARK`] for each pair of `resume` and `park`.
     #[must_use]
     pub const fn most(per_byte: u64, received: u64, calls: u64, room: u64) -> Work {
         Work {
@@ -53,8 +55,21 @@ mod on {
         }
     }
 
-    /// What a pair of `resume` and `park` moves in and out of a shared buffer, in bytes of room.
-    pub const PARK: u64 = 8 << 10;
+    /// What a pair of `resume` and `park` copies out of a shared buffer and into it again, in bytes of
+    /// room.
+    pub const PARK: u64 = 4 << 10;
+
+    /// The bytes of room that a read, or `resume` with at most [`PARK`] bytes, needed for itself:
+    /// `len`, if there was no room, so that the buffer made new memory and cleared it. `capacity` is
+    /// that of the buffer before. To clear or to copy memory without such a need is not allowed for.
+    #[must_use]
+    pub fn new_room(input: &RecvBuf, capacity: usize, len: usize) -> u64 {
+        if input.capacity() > capacity {
+            len as u64
+        } else {
+            0
+        }
+    }
 
     impl Work {
         /// Whether it is at most `most`, bytes and steps.
@@ -92,7 +107,7 @@ mod on {
 }
 
 #[cfg(feature = "__meter")]
-pub use on::{DEFLATE, HANDSHAKE, PARK, PLAIN, Work, most, work};
+pub use on::{DEFLATE, HANDSHAKE, PARK, PLAIN, Work, most, new_room, work};
 #[cfg(feature = "__meter")]
 pub(crate) use on::{bytes, step};
 

@@ -1,11 +1,43 @@
 //! What calls of the crate may cost: their number, their memory and their work. A run that exceeds
 //! one of them fails.
 
+use std::{cell::Cell, rc::Rc};
+
 use allocation_counter::measure;
-use websocket_proto::meter::{self, Work, work};
+use bytes::BytesMut;
+use websocket_proto::{
+    Config, Connection, Event, RecvBuf,
+    deflate::{Compression, DeflateConfig, Params},
+    meter::{self, Work, work},
+};
+
+use crate::support::{
+    Side,
+    deflate::{Peer, compressed},
+};
 
 /// Heap memory of the two codecs, in bytes, for any parameters: the manual of `deflate` has a table.
 pub(crate) const CODECS: usize = 47_680 + 494_856;
+
+/// The same for a connection of these parameters, measured.
+pub(crate) fn codecs_of(side: Side, params: Params, own: DeflateConfig) -> usize {
+    let ws = Connection::assume_opened(side.role(), Config::new());
+    let mut ws = ws.with_deflate(params, own);
+    ws.set_compression(Compression::Always);
+    let message = compressed(Peer::new(9).message(&[b'a'; 100]));
+    let message = message.to(side).bytes();
+    let memory = measure(|| {
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        ws.send_binary(&[b'a'; 100], &mut out).expect("it is open");
+        input.extend_from_slice(&message);
+        let event = ws.next_event(&mut input, &mut out);
+        assert!(matches!(event, Ok(Some(Event::Binary(_)))));
+    });
+    let codecs = memory.bytes_current as usize;
+    // The histories of two short messages, and the mask keys.
+    assert!(codecs <= CODECS + 1024, "{codecs} bytes");
+    codecs
+}
 
 /// The two histories of a connection, in bytes.
 pub(crate) const HISTORIES: usize = 2 * (32 + (32 << 10)) + 2 * 40;
@@ -15,7 +47,7 @@ pub(crate) const HISTORIES: usize = 2 * (32 + (32 << 10)) + 2 * 40;
 pub(crate) struct Budget {
     /// Bytes received.
     pub(crate) received: usize,
-    /// Bytes of room lent to reads, altogether and at once.
+    /// Bytes of room that `meter::most` allows for, and that were lent at once.
     room: u64,
     most_room: usize,
     /// Bytes that were unsent at once.
@@ -23,10 +55,13 @@ pub(crate) struct Budget {
     calls: u64,
     bytes: u64,
     steps: u64,
-    /// Heap memory that calls have left allocated.
-    held: i64,
-    peak: i64,
+    memory: Memory,
 }
+
+/// Heap memory, in bytes: what calls have left allocated, and the most that there was. Connections
+/// that share codecs share it, because one can free what another one has allocated.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Memory(Rc<Cell<(i64, i64)>>);
 
 impl Budget {
     /// Makes a call that is due because the peer has sent something.
@@ -44,15 +79,29 @@ impl Budget {
     pub(crate) fn own<T>(&mut self, call: impl FnOnce() -> T) -> T {
         let mut result = None;
         let memory = measure(|| result = Some(call()));
-        self.peak = self.peak.max(self.held + memory.bytes_max as i64);
-        self.held += memory.bytes_current;
+        let (held, peak) = self.memory.0.get();
+        let peak = peak.max(held + memory.bytes_max as i64);
+        (self.memory.0).set((held + memory.bytes_current, peak));
         result.expect("it was called")
     }
 
-    pub(crate) fn receives(&mut self, bytes: usize, room: usize) {
-        self.received += bytes;
-        self.room += room as u64;
+    /// A call that is a read of so many bytes, into so much room.
+    pub(crate) fn reads(
+        &mut self,
+        input: &mut RecvBuf,
+        bytes: usize,
+        room: usize,
+        read: impl FnOnce(&mut RecvBuf),
+    ) {
+        let capacity = input.capacity();
+        self.receives(bytes);
+        self.call(|| read(input));
+        self.room += meter::new_room(input, capacity, room);
         self.most_room = self.most_room.max(room);
+    }
+
+    pub(crate) fn receives(&mut self, bytes: usize) {
+        self.received += bytes;
     }
 
     /// The connection is parked. What it keeps is moved back later.
@@ -74,12 +123,27 @@ impl Budget {
         assert!(done.is_within(most), "{done:?} of {most:?}: {self:?}");
     }
 
-    /// Checks the memory, against what `Config::max_message_size` documents, if a message has at most
-    /// `limit` bytes and what inflates it at most `inflated`. `extra` are bytes that something else
-    /// may take.
+    /// Counts the memory together with that of another side.
+    pub(crate) fn share_memory(&mut self, other: &Self) {
+        self.memory = other.memory.clone();
+    }
+
+    pub(crate) fn peak(&self) -> i64 {
+        self.memory.0.get().1
+    }
+
+    /// Checks the memory: see [`most_memory`](Self::most_memory). `extra` are bytes that something
+    /// else may take.
+    pub(crate) fn check_memory(&self, limit: usize, inflated: usize, extra: usize) {
+        let most = self.most_memory(limit, inflated) + extra;
+        assert!(self.peak() <= most as i64, "{most} bytes: {self:?}");
+    }
+
+    /// The most memory that `Config::max_message_size` documents, if a message has at most `limit`
+    /// bytes and what inflates it at most `inflated`.
     ///
     /// A limit that is not reached does not count: the memory grows with the bytes that arrive.
-    pub(crate) fn check_memory(&self, limit: usize, inflated: usize, extra: usize) {
+    pub(crate) fn most_memory(&self, limit: usize, inflated: usize) -> usize {
         let message = limit.min(self.received);
         // The message, an incomplete control frame, and one read. Memory doubles; while it moves,
         // the old one is there as well. A parked message is there as a copy for a moment.
@@ -94,7 +158,6 @@ impl Budget {
         // Memory with room for less than twice what is unsent is left for memory of twice the size, if
         // what was written in front of the rest is too short to be used again.
         let output = 6 * self.most_unsent + 1024;
-        let most = plain + text + inflated + output + extra;
-        assert!(self.peak <= most as i64, "{most} bytes: {self:?}");
+        plain + text + inflated + output
     }
 }

@@ -9,7 +9,7 @@ use crate::budget::Budget;
 /// the same result. A payload can be masked in pieces, and masking it twice restores it.
 pub fn frame(data: &[u8]) {
     let mut budget = Budget::default();
-    budget.receives(data.len(), 0);
+    budget.receives(data.len());
     let whole = budget.call(|| FrameHeader::decode(data));
     for cut in 0..data.len().min(FrameHeader::MAX_LEN) {
         let prefix = budget.call(|| FrameHeader::decode(&data[..cut]));

@@ -100,8 +100,8 @@ type Seen<T, E> = (Result<Option<T>, E>, Vec<u8>);
 
 /// Receives a piece. Asserts that the work and the memory are those of a head.
 fn fill(budget: &mut Budget, input: &mut RecvBuf, piece: &[u8]) {
-    budget.receives(piece.len(), piece.len());
-    budget.call(|| input.extend_from_slice(piece));
+    let len = piece.len();
+    budget.reads(input, len, len, |input| input.extend_from_slice(piece));
 }
 
 fn check(budget: &Budget) {

@@ -67,34 +67,55 @@ pub fn pair(data: &[u8]) {
             last: None,
         }
     });
+    let [first, second] = &mut sides;
+    second.node.budget.share_memory(&first.node.budget);
     let (mut pool, mut now) = (Pool::new(), Duration::from_secs(1));
     for _ in 0..OPERATIONS {
         if script.0.is_empty() {
             break;
         }
         let at = script.number(2);
+        lend(&mut sides, at, &mut pool);
         operation(&mut script, &mut sides, at, &mut pool, &mut now);
         sides.iter_mut().for_each(Side::check);
     }
+    lend(&mut sides, 0, &mut pool);
     settle(&mut sides);
     let [first, second] = &sides;
     first.check_received(second);
     second.check_received(first);
-    for (side, config) in sides.iter().zip(configs) {
-        let limit = config.max_message_size;
+    let mut most = 0;
+    for (at, side) in sides.iter().enumerate() {
+        let limit = configs[at].max_message_size;
         let node = &side.node;
         let (per_byte, inflated, codecs) = match deflate {
             None => (meter::PLAIN, 0, 0),
-            // The pool can bring the codecs of the other side.
-            Some(_) => (
+            Some((params, own)) => (
                 meter::DEFLATE,
                 limit.min(node.inflated()).max(1),
-                2 * budget::CODECS,
+                budget::codecs_of(SIDES[at], params, own[at]),
             ),
         };
         node.budget.check_work(per_byte);
-        node.budget
-            .check_memory(limit, inflated, codecs + side.sent.longest);
+        most += node.budget.most_memory(limit, inflated) + codecs + side.sent.longest;
+    }
+    let peak = first.node.budget.peak();
+    assert!(peak <= most as i64, "{peak} of {most} bytes");
+}
+
+/// Gives what is in the pool to the side, or to the other one. So there are never more codecs than both
+/// sides need.
+fn lend(sides: &mut [Side; 2], at: usize, pool: &mut Pool) {
+    for at in [at, 1 - at] {
+        let Node { ends, budget, .. } = &mut sides[at].node;
+        budget.own(|| match ends {
+            Ends::Whole(ws) => pool.lend(ws),
+            Ends::Halves(recv, send) => {
+                pool.lend(recv);
+                pool.lend(send);
+            }
+            Ends::Nothing => {}
+        });
     }
 }
 
@@ -123,10 +144,10 @@ fn operation(
             *now = now.saturating_add(Duration::from_nanos(script.pick(&steps)));
             side.node.time(*now);
         }
-        15 => match (script.number(3), &mut side.node.ends) {
-            (0, Ends::Whole(ws)) => pool.lend(ws),
-            (1, Ends::Whole(ws)) => pool.reclaim(ws),
-            (_, _) => side.node.hibernate(),
+        15 => match script.number(3) {
+            0 => side.node.reclaim(pool),
+            1 => side.node.hibernate_into(pool),
+            _ => side.node.hibernate(),
         },
         16 => side.node.release(),
         17 => match &side.node.ends {

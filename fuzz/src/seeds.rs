@@ -113,6 +113,9 @@ fn compressed() -> Vec<Vec<u8>> {
         [[3, 0].repeat(7), vec![1]].concat(),
     ];
     payloads.push(Peer::new(6).finished(text));
+    // Loads so many windows that `next_event` returns in between.
+    let window = Peer::new(9).flushed(&[0; 32 << 10]);
+    payloads.push([window, [3, 0].repeat(60), vec![1]].concat());
     let blocks = Blocks::new().fixed(true, &literals(b"abc")).aligned();
     let blocks = blocks.fixed(true, &[Match(3, 3)]).aligned();
     let blocks = blocks.stored(false, b"def").fixed(false, &[Match(9, 9)]);

@@ -114,7 +114,7 @@ fn negotiation(script: &mut Script<'_>) {
     let mut budget = Budget::default();
     let text = String::from_utf8_lossy(script.0);
     let fields: Vec<_> = text.split('\n').collect();
-    budget.receives(text.len(), 0);
+    budget.receives(text.len());
     let any = budget.call(|| server.accept(fields.iter().copied()));
     let offer = client.offer();
     let _ = budget.call(|| Params::agree(&[offer], &text));

@@ -60,6 +60,8 @@ pub enum What {
     Hear,
     /// The two oldest notes are merged.
     Merge,
+    /// The halves are joined, and split again.
+    Join,
     /// A timer fires.
     Wake,
     /// One byte arrives.
@@ -78,7 +80,7 @@ pub enum What {
 
 use What::*;
 
-const NAMES: [(What, &str); 20] = [
+const NAMES: [(What, &str); 21] = [
     (Text, "text"),
     (Begin, "begin"),
     (Finish, "finish"),
@@ -92,6 +94,7 @@ const NAMES: [(What, &str); 20] = [
     (Gone, "gone"),
     (Hear, "hear"),
     (Merge, "merge"),
+    (Join, "join"),
     (Wake, "wake"),
     (One, "one"),
     (All, "all"),

@@ -15,8 +15,9 @@ use crate::{
     action::Side,
     faults::Fault,
     frames::{Frame, Said, Stream},
-    ledger::{Event, Ledger, Violation},
+    ledger::{Event, Ledger, Property, Violation},
     system::{self, Form, System},
+    world::Bounds,
 };
 
 mod output;
@@ -26,7 +27,6 @@ mod sending;
 /// The instant at which each connection is opened.
 pub const START: Duration = Duration::from_secs(100);
 pub const PING_INTERVAL: Duration = Duration::from_secs(20);
-pub const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 type Checked<T = ()> = Result<T, Violation>;
@@ -120,6 +120,7 @@ pub struct Endpoint {
     received: Option<Said>,
     ended: bool,
     pub error: Option<Failure>,
+    pong_timeout: Duration,
     /// When a keepalive ping was written, if no byte was heard since.
     unanswered: Option<Duration>,
     /// The instant of the last keepalive ping, and the unsent bytes in front of it.
@@ -135,13 +136,14 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    pub fn new(side: Side, form: Form, fault: Option<Fault>, fragment_size: usize) -> Self {
+    pub fn new(side: Side, form: Form, fault: Option<Fault>, bounds: &Bounds) -> Self {
+        let pong_timeout = Duration::from_secs(bounds.pong_timeout);
         let mut config = Config::new();
         config.ping_interval = Some(PING_INTERVAL);
-        config.pong_timeout = PONG_TIMEOUT;
+        config.pong_timeout = pong_timeout;
         config.close_timeout = CLOSE_TIMEOUT;
         config.message_timeout = None;
-        config.fragment_size = fragment_size;
+        config.fragment_size = bounds.fragment;
         // A pong replaces another one that is not sent.
         config.pong_backlog = 0;
         let system = system::open(form, side, config);
@@ -172,6 +174,7 @@ impl Endpoint {
             received: None,
             ended: false,
             error: None,
+            pong_timeout,
             unanswered: None,
             pinged: START,
             ahead: 0,
@@ -234,11 +237,25 @@ impl Endpoint {
         }
         // A peer that has read something in front of the ping gets more time.
         let more = self.unanswered.is_some() && self.ahead > 0;
-        PING_INTERVAL + PONG_TIMEOUT * if more { 2 } else { 1 }
+        PING_INTERVAL + self.pong_timeout * if more { 2 } else { 1 }
     }
 
     pub fn notes(&self) -> usize {
         self.notes.len()
+    }
+
+    /// Joins the halves, and splits them again. It fails if the sending half has not heard all. An
+    /// error of the sending half then is also one of the receiving half.
+    pub fn join(&mut self, ledger: &mut Ledger) -> Checked {
+        let joined = self.system.join();
+        let expected = self.notes.is_empty() && !self.next_note.end;
+        ledger.check(Property::Joins, joined.is_ok() == expected, || {
+            format!("{}: joining the halves: {joined:?}", self.side.name())
+        })?;
+        if self.halves() && expected && self.error.is_some() {
+            (self.read.error, self.read.over) = (self.error, true);
+        }
+        Ok(())
     }
 
     /// The state that RFC 6455 §7.1 and the manual ask for.

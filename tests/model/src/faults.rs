@@ -8,6 +8,7 @@ use websocket_proto::{ProtocolError, ReadyState, RecvBuf, SendError};
 
 use crate::{
     action::Side,
+    endpoint::{PING_INTERVAL, START},
     system::{Ask, Seen, System, View},
 };
 
@@ -43,6 +44,12 @@ pub enum Fault {
     NoCloseInMessage,
     /// At the end of the stream, what was not taken is dropped.
     EndDropsInput,
+    /// The keepalive pings again while an earlier ping waits for an answer.
+    PingsAgain,
+    /// A note of an error is lost.
+    LostError,
+    /// Halves that are joined forget their error.
+    JoinForgets,
 }
 
 impl Fault {
@@ -54,6 +61,7 @@ impl Fault {
             held: Vec::new(),
             stale: None,
             armed: false,
+            pinged: START,
         })
     }
 }
@@ -68,6 +76,8 @@ struct Faulty {
     stale: Option<Seen>,
     /// What the bug waits for has happened.
     armed: bool,
+    /// When the last keepalive ping was written.
+    pinged: Duration,
 }
 
 impl Faulty {
@@ -126,6 +136,7 @@ impl System for Faulty {
                 None => self.stale = Some(seen.clone()),
             },
             (Ok(Some(Seen::Close(_))), Fault::LostNote) => self.armed = true,
+            (Err(_), Fault::LostError) => self.armed = true,
             _ => {}
         }
         result
@@ -165,6 +176,9 @@ impl System for Faulty {
         match self.fault {
             Fault::NoCloseTimeout if self.view().state == ReadyState::Closing => None,
             Fault::NoKeepalive if self.view().state == ReadyState::Open => None,
+            Fault::PingsAgain if self.view().state == ReadyState::Open => {
+                due.map(|due| due.min(self.pinged + PING_INTERVAL))
+            }
             _ => due,
         }
     }
@@ -174,6 +188,18 @@ impl System for Faulty {
         match self.fault {
             Fault::NoCloseTimeout if closing => Ok(()),
             Fault::NoKeepalive if !closing => Ok(()),
+            Fault::PingsAgain => {
+                let before = out.len();
+                let result = self.system.handle_timeout(now, out);
+                let open = self.view().state == ReadyState::Open;
+                if open && out.len() == before && now >= self.pinged + PING_INTERVAL {
+                    self.system.send(Ask::Ping(b"again"), out).expect("open");
+                }
+                if out.len() > before {
+                    self.pinged = now;
+                }
+                result
+            }
             _ => self.system.handle_timeout(now, out),
         }
     }
@@ -184,6 +210,9 @@ impl System for Faulty {
         if self.fault == Fault::ServerWaits && self.side == Side::Server && clean {
             view.state = ReadyState::Closing;
         }
+        if self.fault == Fault::JoinForgets && self.armed {
+            view.error = None;
+        }
         view
     }
 
@@ -193,7 +222,8 @@ impl System for Faulty {
 
     fn hear(&mut self, out: &mut BytesMut) {
         let before = out.len();
-        if self.fault == Fault::LostNote && self.armed && self.notes() == 1 {
+        let loses = matches!(self.fault, Fault::LostNote | Fault::LostError);
+        if loses && self.armed && self.notes() == 1 {
             return self.system.lose();
         }
         self.system.hear(out);
@@ -212,6 +242,7 @@ impl System for Faulty {
     }
 
     fn join(&mut self) -> Result<(), String> {
+        self.armed |= self.fault == Fault::JoinForgets;
         self.system.join()
     }
 
@@ -221,6 +252,13 @@ impl System for Faulty {
 
     fn fingerprint(&self, to: &mut dyn fmt::Write) -> fmt::Result {
         self.system.fingerprint(to)?;
-        write!(to, "{:?}{:?}{}", self.held, self.stale, self.armed)
+        let Self {
+            held,
+            stale,
+            armed,
+            pinged,
+            ..
+        } = self;
+        write!(to, "{held:?}{stale:?}{armed}{pinged:?}")
     }
 }

@@ -178,11 +178,9 @@ fn ends(world: &mut World, ledger: &mut Ledger) -> Result<(), Violation> {
             world.now += PING_INTERVAL;
         }
         let end = world.end_mut(side);
-        let joined = end.system.join();
-        ledger.check(Property::Cuts, joined.is_ok(), || {
-            format!("the {}: {}", side.name(), joined.clone().unwrap_err())
-        })?;
+        end.join(ledger)?;
         end.look(ledger)?;
+        world.receive(side, ledger)?;
     }
     Ok(())
 }

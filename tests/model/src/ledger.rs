@@ -44,7 +44,8 @@ names! {
         Ends: "if the network delivers, both sides end, with all messages and codes",
         Lives: "if the network delivers, nobody is given up",
         Notices: "if the network falls silent, each side ends by its deadline",
-        Cuts: "if the streams end, both sides end at once; halves can be joined",
+        Cuts: "if the streams end, both sides end at once",
+        Joins: "halves can be joined if all notes were heard",
     }
 }
 

@@ -1,5 +1,5 @@
-//! A model checker over the real code. It explores the behaviours of two connections within bounds,
-//! and checks properties in each state. Handshakes, compression and long messages are not explored.
+//! A model checker over the real code. It explores what two connections can do within bounds, and
+//! checks properties in each state.
 //!
 //! ```text
 //! application ──▶ client ──▶ out ──▶ bytes under way ──▶ server ──▶ application
@@ -19,14 +19,36 @@
 //! | `faults` | known bugs that the search must find |
 //! | [`report`] | figures, tables and traces |
 //!
-//! # What can happen
+//! # What is explored
 //!
-//! In every state the network can deliver one byte, or all bytes in one read. It can drop all bytes
-//! from now on, or end the stream. It accepts a limited number of bytes, so output must wait, and
-//! frames are cut anywhere. The clock moves to the next deadline or half the way, and timers fire then
-//! or late. Applications send, ping, close, stop taking events, take them one by one, or end without
-//! closing. If a connection is split, the notes of its receiving half reach the sending half late, or
-//! merged. [`Bounds`] limit how often each of these happens.
+//! A step is one of these:
+//!
+//! - The network delivers one byte, or all bytes under way in one read. Or it loses them and all later
+//!   ones, or ends the stream.
+//! - An application sends a text, starts or finishes a message of two fragments, pings, closes, stops
+//!   taking events, takes one event, or is gone without closing.
+//! - A foreign peer sends a Close frame without a code, or a text that is not UTF-8.
+//! - A timer fires, at its deadline or late. The clock moves to the next deadline or half the way.
+//! - If a connection is split: notes reach the sending half, two notes are merged, or the halves are
+//!   joined and split again.
+//!
+//! The network takes a limited number of bytes, so output waits and frames are cut anywhere. All orders
+//! of these steps are explored, until there is no new state. [`Bounds`] limit how often each step
+//! happens. All steps together have too many orders. So each of the [`scenarios`] allows a few of them,
+//! once or twice.
+//!
+//! # What is not explored
+//!
+//! - What no scenario combines, and more than its bounds allow. The flags of the command combine more.
+//! - Handshakes, compression, long messages, and limits of size.
+//! - [`message_timeout`](websocket_proto::Config::message_timeout) (off), `park` and `resume`,
+//!   prepared and lent messages, `OutQueue`. `poll` and messages in parts only without halves.
+//! - Configurations other than these: a ping interval of 20 s, a pong timeout of 10 s or 30 s, a close
+//!   timeout of 5 s, `pong_backlog` 0.
+//! - Round-trip times.
+//! - Bytes that no implementation would send, apart from that text.
+//!
+//! Other tests look at these.
 //!
 //! # What is checked
 //!
@@ -53,8 +75,7 @@
 //!
 //! - The mask keys. Both sides use real keys, but bytes are hashed without their mask. A mask is a XOR
 //!   that the receiver undoes, so it decides nothing. Other tests prove that for each key and offset.
-//! - The numbers of notes, which only `Connection::join` compares. The model delivers all notes in
-//!   their order, so the halves can be joined in the end, and each path checks that.
+//! - The numbers of notes, which only `Connection::join` compares. Each path ends with joining halves.
 //! - The capacity of buffers, which no result depends on.
 //!
 //! Two different states with equal fingerprints would hide one of them. With 10^8 states the chance

@@ -12,7 +12,7 @@ use model::{
 
 /// Explores all behaviours of two WebSocket connections, a network and a clock within bounds.
 ///
-/// Without arguments it explores all scenarios, in about a minute. It fails if a property does not
+/// Without arguments it explores all scenarios, in about two minutes. It fails if a property does not
 /// hold, and prints a shortest counterexample with the command that repeats it.
 #[derive(Debug, Parser)]
 struct Options {
@@ -48,12 +48,21 @@ struct Options {
     /// Moves of the clock, to the next deadline or half the way.
     #[arg(long)]
     clocks: Option<u8>,
+    /// How often halves are joined, and split again.
+    #[arg(long)]
+    joins: Option<u8>,
+    /// Each read takes all bytes under way.
+    #[arg(long)]
+    whole_reads: Option<bool>,
     /// Bytes on their way in one direction.
     #[arg(long)]
     in_flight: Option<usize>,
     /// Maximum payload of a frame that is sent, in bytes.
     #[arg(long)]
     fragment: Option<usize>,
+    /// The pong timeout, in seconds. The keepalive pings every 20 seconds.
+    #[arg(long)]
+    pong_timeout: Option<u64>,
     /// Maximum number of steps. Default: until there is no new state.
     #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
     depth: usize,
@@ -92,8 +101,11 @@ impl Options {
                 cuts: self.cuts.unwrap_or(bounds.cuts),
                 pauses: self.pauses.unwrap_or(bounds.pauses),
                 clocks: self.clocks.unwrap_or(bounds.clocks),
+                joins: self.joins.unwrap_or(bounds.joins),
+                whole_reads: self.whole_reads.unwrap_or(bounds.whole_reads),
                 in_flight: self.in_flight.unwrap_or(bounds.in_flight),
                 fragment: self.fragment.unwrap_or(bounds.fragment),
+                pong_timeout: self.pong_timeout.unwrap_or(bounds.pong_timeout),
             },
         }
     }

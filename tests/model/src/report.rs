@@ -83,10 +83,11 @@ fn arguments(setup: &Setup) -> String {
     let Bounds {
         in_flight,
         fragment,
+        pong_timeout,
         ..
     } = setup.bounds;
     let mut text = format!(
-        "--client {} --server {} --in-flight {in_flight} --fragment {fragment}",
+        "--client {} --server {} --in-flight {in_flight} --fragment {fragment} --pong-timeout {pong_timeout}",
         form(setup.client),
         form(setup.server)
     );
@@ -106,13 +107,17 @@ pub fn setup_line(setup: &Setup) -> String {
         cuts,
         pauses,
         clocks,
+        joins,
+        whole_reads,
         in_flight,
         fragment,
+        pong_timeout,
     } = setup.bounds;
+    let reads = if whole_reads { "whole" } else { "any" };
     format!(
         "client {:?}, server {:?}; at most {sends} sends, {pings} pings, {closes} closes, {foreign} \
-         foreign, {cuts} cuts, {pauses} pauses, {clocks} clock moves; {in_flight} bytes in flight, \
-         frames of {fragment} bytes",
+         foreign, {cuts} cuts, {pauses} pauses, {clocks} clock moves, {joins} joins; {reads} reads, \
+         {in_flight} bytes in flight, frames of {fragment} bytes, pong timeout {pong_timeout} s",
         setup.client, setup.server
     )
 }

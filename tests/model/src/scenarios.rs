@@ -1,5 +1,5 @@
-//! What is explored by default: parts of the behaviours, because all of them together are too many.
-//! Flags of the command combine more.
+//! The scenarios: which steps each of them allows, and how often. The crate's page says what that
+//! covers.
 
 use crate::{
     system::Form::{self, Halves, Joined, Parts},
@@ -11,7 +11,7 @@ pub struct Scenario {
     pub name: &'static str,
     pub client: Form,
     pub server: Form,
-    /// About a minute for all scenarios together, with optimisation.
+    /// About two minutes for all scenarios together, with optimisation.
     pub bounds: Bounds,
     /// Some seconds without optimisation.
     pub quick: Bounds,
@@ -48,6 +48,15 @@ const FOREIGN: [Bounds; 2] = [
         ..NONE
     },
 ];
+
+/// The same with notes that are late, and merged.
+const FOREIGN_NOTES: [Bounds; 2] = [Bounds {
+    closes: 1,
+    foreign: 1,
+    cuts: 1,
+    whole_reads: true,
+    ..NONE
+}; 2];
 
 /// Messages in small fragments, through a narrow network.
 const MESSAGES: [Bounds; 2] = [
@@ -93,6 +102,30 @@ const TIMERS: [Bounds; 2] = [
     },
 ];
 
+/// Keepalive with a pong timeout that is longer than the ping interval.
+const PATIENT: [Bounds; 2] = [
+    Bounds {
+        clocks: 2,
+        pong_timeout: 30,
+        ..NONE
+    },
+    Bounds {
+        clocks: 3,
+        pong_timeout: 30,
+        whole_reads: true,
+        ..NONE
+    },
+];
+
+/// The same with notes that are late.
+const PATIENT_NOTES: [Bounds; 2] = [
+    PATIENT[1],
+    Bounds {
+        clocks: 2,
+        ..PATIENT[1]
+    },
+];
+
 /// Notes that are late while timers run.
 const LATE: [Bounds; 2] = [
     Bounds {
@@ -102,7 +135,39 @@ const LATE: [Bounds; 2] = [
     },
     Bounds {
         closes: 1,
+        clocks: 1,
+        whole_reads: true,
+        ..NONE
+    },
+];
+
+/// Notes that are merged, of events that an application takes one by one, the end of the stream among
+/// them.
+const MERGES: [Bounds; 2] = [Bounds {
+    pings: 1,
+    closes: 1,
+    pauses: 1,
+    cuts: 1,
+    whole_reads: true,
+    ..NONE
+}; 2];
+
+/// Halves that are joined, and split again.
+const JOINS: [Bounds; 2] = [
+    Bounds {
+        closes: 1,
         cuts: 1,
+        pauses: 1,
+        clocks: 1,
+        joins: 1,
+        whole_reads: true,
+        ..NONE
+    },
+    Bounds {
+        closes: 1,
+        clocks: 1,
+        joins: 1,
+        whole_reads: true,
         ..NONE
     },
 ];
@@ -178,6 +243,15 @@ pub const ALL: &[Scenario] = &[
     scenario("notes-client", [Halves, Joined], NOTES),
     scenario("notes-server", [Joined, Halves], NOTES),
     scenario("notes", [Halves, Halves], BOTH),
+    scenario("foreign-client", [Halves, Joined], FOREIGN_NOTES),
+    scenario("foreign-server", [Joined, Halves], FOREIGN_NOTES),
     scenario("late-client", [Halves, Joined], LATE),
     scenario("late-server", [Joined, Halves], LATE),
+    scenario("patient", [Joined, Joined], PATIENT),
+    scenario("patient-client", [Halves, Joined], PATIENT_NOTES),
+    scenario("patient-server", [Joined, Halves], PATIENT_NOTES),
+    scenario("merges-client", [Halves, Joined], MERGES),
+    scenario("merges-server", [Joined, Halves], MERGES),
+    scenario("joins-client", [Halves, Joined], JOINS),
+    scenario("joins-server", [Joined, Halves], JOINS),
 ];

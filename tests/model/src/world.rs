@@ -34,10 +34,16 @@ pub struct Bounds {
     pub pauses: u8,
     /// Moves of the clock.
     pub clocks: u8,
+    /// How often halves are joined, and split again.
+    pub joins: u8,
+    /// Each read takes all bytes under way. Otherwise it ends after any byte.
+    pub whole_reads: bool,
     /// Bytes on their way in one direction.
     pub in_flight: usize,
     /// Maximum payload of a frame, in bytes.
     pub fragment: usize,
+    /// In seconds. The keepalive pings every 20 seconds.
+    pub pong_timeout: u64,
 }
 
 impl Bounds {
@@ -49,8 +55,11 @@ impl Bounds {
         cuts: 0,
         pauses: 0,
         clocks: 0,
+        joins: 0,
+        whole_reads: false,
         in_flight: 100,
         fragment: 125,
+        pong_timeout: 10,
     };
 }
 
@@ -85,6 +94,7 @@ struct Used {
     cuts: u8,
     pauses: u8,
     clocks: u8,
+    joins: u8,
 }
 
 #[derive(Debug)]
@@ -101,7 +111,7 @@ pub struct World {
 
 impl World {
     pub fn new(setup: &Setup) -> Self {
-        let end = |side, form| Endpoint::new(side, form, setup.fault, setup.bounds.fragment);
+        let end = |side, form| Endpoint::new(side, form, setup.fault, &setup.bounds);
         let mut world = Self {
             bounds: setup.bounds,
             ends: [
@@ -175,7 +185,9 @@ impl World {
             Gone | Cut => used.cuts < bounds.cuts,
             Pause => used.pauses < bounds.pauses,
             Clock | Half => used.clocks < bounds.clocks,
-            Finish | Take | Hear | Merge | Wake | One | All | End => true,
+            Join => used.joins < bounds.joins,
+            One => !bounds.whole_reads,
+            Finish | Take | Hear | Merge | Wake | All | End => true,
         };
         within && self.can(Action { side, what })
     }
@@ -198,6 +210,7 @@ impl World {
                 Gone => !end.is_done(),
                 Hear => end.notes() > 0,
                 Merge => end.notes() > 1,
+                Join => end.halves(),
                 Wake => end.due.is_some_and(|due| due <= self.now),
                 One => wire.bytes.len() > 1,
                 All => !wire.bytes.is_empty(),
@@ -236,6 +249,7 @@ impl World {
             Take => self.ends[side as usize].paused = self.receive(side, ledger)?,
             Hear => end.hear(ledger)?,
             Merge => end.merge(),
+            Join => end.join(ledger)?,
             Wake => {}
             One => self.arrive(side, 1, ledger)?,
             All => self.arrive(side, usize::MAX, ledger)?,
@@ -288,6 +302,7 @@ impl World {
             Gone | Cut => &mut used.cuts,
             Pause => &mut used.pauses,
             Clock | Half => &mut used.clocks,
+            Join => &mut used.joins,
             Finish | Take | Hear | Merge | Wake | One | All | End => return,
         };
         *count += 1;

@@ -135,7 +135,7 @@ fn a_wrong_code() {
 
 #[test]
 fn merged_notes_that_are_lost() {
-    finds(Fault::MergeLoses, Property::Cuts, Form::Halves, SOME);
+    finds(Fault::MergeLoses, Property::Joins, Form::Halves, SOME);
 }
 
 #[test]
@@ -147,4 +147,25 @@ fn a_message_under_way_that_prevents_closing() {
 fn an_end_of_the_stream_that_overtakes_events() {
     let some = Bounds { pauses: 1, ..SOME };
     finds(Fault::EndDropsInput, Property::Messages, Form::Joined, some);
+}
+
+#[test]
+fn a_second_ping_before_the_answer_to_the_first() {
+    let patient = Bounds {
+        clocks: 2,
+        whole_reads: true,
+        pong_timeout: 30,
+        ..Bounds::NONE
+    };
+    finds(Fault::PingsAgain, Property::Timers, Form::Joined, patient);
+}
+
+#[test]
+fn a_note_of_an_error_that_is_lost() {
+    finds(Fault::LostError, Property::Stable, Form::Halves, SOME);
+}
+
+#[test]
+fn an_error_that_joining_forgets() {
+    finds(Fault::JoinForgets, Property::Stable, Form::Halves, SOME);
 }

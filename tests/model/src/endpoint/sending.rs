@@ -4,9 +4,7 @@ use std::{mem, time::Duration};
 
 use websocket_proto::{ProtocolError, ReadyState, SendError};
 
-use super::{
-    CLOSE_TIMEOUT, Checked, Control, Endpoint, Failure, Heard, PING_INTERVAL, PONG_TIMEOUT,
-};
+use super::{CLOSE_TIMEOUT, Checked, Control, Endpoint, Failure, Heard, PING_INTERVAL};
 use crate::{
     action::Side,
     frames::{self, Frame},
@@ -180,7 +178,9 @@ impl Endpoint {
                     && ping.opcode == frames::PING
                 {
                     self.visit(Event::PingDue, ledger);
-                    let is_due = state == ReadyState::Open && now >= self.pinged + PING_INTERVAL;
+                    let is_due = state == ReadyState::Open
+                        && self.unanswered.is_none()
+                        && now >= self.pinged + PING_INTERVAL;
                     (self.unanswered, self.pinged, self.ahead) = (Some(now), now, ahead);
                     ledger.check(Property::Timers, is_due, || {
                         format!("{side} pings too early")
@@ -197,7 +197,7 @@ impl Endpoint {
                     ProtocolError::PongTimeout => {
                         let silent = self
                             .unanswered
-                            .is_some_and(|since| now >= since + PONG_TIMEOUT);
+                            .is_some_and(|since| now >= since + self.pong_timeout);
                         let open = state == ReadyState::Open;
                         (Event::PongDue, silent && open, Some(1011))
                     }
@@ -229,7 +229,10 @@ impl Endpoint {
         let expected = match self.expected_state() {
             ReadyState::Closed => due.is_none(),
             ReadyState::Closing => due == self.closing_since.map(|since| since + CLOSE_TIMEOUT),
-            ReadyState::Open => due.is_some_and(|due| due > now && due <= now + PING_INTERVAL),
+            ReadyState::Open => match self.unanswered {
+                None => due == Some(self.pinged + PING_INTERVAL),
+                Some(_) => due.is_some_and(|due| due > now && due <= now + self.pong_timeout),
+            },
         };
         ledger.check(Property::Timers, expected, || {
             format!("{side}: at {now:?} the next deadline is {due:?}")

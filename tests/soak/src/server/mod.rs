@@ -12,7 +12,7 @@ use websocket_proto::{
     Deadlines, Delivery, Event, OutQueue, Output, Prepared, ProtocolError, ReadyState, RecvBuf,
     deflate::{DeflateConfig, Pool, Preparer},
     handshake::server::{Accept, Handshake, Origins, RequestError},
-    meter::PARK,
+    meter::{PARK, new_room},
 };
 
 pub mod config;
@@ -45,7 +45,7 @@ pub trait Host {
     fn answered(&mut self, id: u32, bytes: usize);
     /// The receive buffer is idle after the last event.
     fn idle(&mut self, id: u32);
-    /// Around each call of the crate that receives. `room` is what it lends to a read, in bytes.
+    /// Around each call of the crate that receives. `room` is what `meter::most` allows for, in bytes.
     fn working(&mut self);
     fn worked(&mut self, id: u32, stage: Stage, room: u64);
 }

@@ -47,9 +47,10 @@ impl Server {
                 Ok(None) => {}
             }
             host.working();
-            let room = head.spare(HEAD);
-            host.worked(slot.id, Stage::Handshake, HEAD as u64);
-            match host.read(slot.id, room) {
+            let capacity = head.capacity();
+            let read = host.read(slot.id, head.spare(HEAD));
+            host.worked(slot.id, Stage::Handshake, new_room(head, capacity, HEAD));
+            match read {
                 Read::Bytes(n) => {
                     head.filled(n);
                     slot.charge.held += n;
@@ -88,8 +89,9 @@ impl Server {
         let id = *id;
         ws.lend(&mut self.pool);
         host.working();
+        let capacity = input.capacity();
         ws.resume(input);
-        host.worked(id, Stage::Open, 0);
+        host.worked(id, Stage::Open, new_room(input, capacity, PARK as usize));
         let slot = loop {
             let Some(slot) = &mut self.slots[key] else {
                 return;
@@ -115,9 +117,10 @@ impl Server {
                 Ok(None) if slot.eof => break slot,
                 Ok(None) => {
                     host.working();
-                    let room = input.spare(READ);
-                    host.worked(id, Stage::Open, READ as u64);
-                    match host.read(id, room) {
+                    let capacity = input.capacity();
+                    let read = host.read(id, input.spare(READ));
+                    host.worked(id, Stage::Open, new_room(input, capacity, READ));
+                    match read {
                         Read::Bytes(n) => {
                             input.filled(n);
                             slot.charge.held += n;
