@@ -7,8 +7,6 @@
 mod on {
     use core::{cell::Cell, ops::Sub};
 
-    use crate::RecvBuf;
-
     /// Work that was done.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub struct Work {
@@ -60,15 +58,11 @@ mod on {
     pub const PARK: u64 = 4 << 10;
 
     /// The bytes of room that a read, or `resume` with at most [`PARK`] bytes, needed for itself:
-    /// `len`, if there was no room, so that the buffer made new memory and cleared it. `capacity` is
-    /// that of the buffer before. To clear or to copy memory without such a need is not allowed for.
+    /// `len`, if the capacity of the buffer has grown, so that new memory was cleared. To clear or to
+    /// copy memory without such a need is not allowed for.
     #[must_use]
-    pub fn new_room(input: &RecvBuf, capacity: usize, len: usize) -> u64 {
-        if input.capacity() > capacity {
-            len as u64
-        } else {
-            0
-        }
+    pub const fn new_room(before: usize, after: usize, len: usize) -> u64 {
+        if after > before { len as u64 } else { 0 }
     }
 
     impl Work {

@@ -35,7 +35,7 @@ fn fill(input: &mut RecvBuf, read: &[u8], more: usize) -> u64 {
     let (capacity, len) = (input.capacity(), read.len() + more);
     input.spare(len)[..read.len()].copy_from_slice(read);
     input.filled(read.len());
-    meter::new_room(input, capacity, len)
+    meter::new_room(capacity, input.capacity(), len)
 }
 
 /// The work of receiving a stream, and the most that it may be.

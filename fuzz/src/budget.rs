@@ -96,7 +96,7 @@ impl Budget {
         let capacity = input.capacity();
         self.receives(bytes);
         self.call(|| read(input));
-        self.room += meter::new_room(input, capacity, room);
+        self.room += meter::new_room(capacity, input.capacity(), room);
         self.most_room = self.most_room.max(room);
     }
 

@@ -49,7 +49,11 @@ impl Server {
             host.working();
             let capacity = head.capacity();
             let read = host.read(slot.id, head.spare(HEAD));
-            host.worked(slot.id, Stage::Handshake, new_room(head, capacity, HEAD));
+            host.worked(
+                slot.id,
+                Stage::Handshake,
+                new_room(capacity, head.capacity(), HEAD),
+            );
             match read {
                 Read::Bytes(n) => {
                     head.filled(n);
@@ -91,7 +95,11 @@ impl Server {
         host.working();
         let capacity = input.capacity();
         ws.resume(input);
-        host.worked(id, Stage::Open, new_room(input, capacity, PARK as usize));
+        host.worked(
+            id,
+            Stage::Open,
+            new_room(capacity, input.capacity(), PARK as usize),
+        );
         let slot = loop {
             let Some(slot) = &mut self.slots[key] else {
                 return;
@@ -119,7 +127,7 @@ impl Server {
                     host.working();
                     let capacity = input.capacity();
                     let read = host.read(id, input.spare(READ));
-                    host.worked(id, Stage::Open, new_room(input, capacity, READ));
+                    host.worked(id, Stage::Open, new_room(capacity, input.capacity(), READ));
                     match read {
                         Read::Bytes(n) => {
                             input.filled(n);
