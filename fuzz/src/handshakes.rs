@@ -248,8 +248,13 @@ impl<'h> Head<'h> {
             Some((name, value.trim_matches([' ', '\t'])))
         });
         let fields = fields.collect::<Option<Vec<_>>>()?;
-        let is_within =
-            head.len() + 4 <= config.max_head_size && fields.len() <= config.max_headers.min(128);
+        // Values count as if a space was between each name and its value.
+        let fields_len = fields
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 4);
+        let values_len = text.find("\r\n")? + 4 + fields_len.sum::<usize>();
+        let is_within = values_len.max(head.len() + 4) <= config.max_head_size
+            && fields.len() <= config.max_headers.min(128);
         is_within.then_some(Self { start, fields })
     }
 
