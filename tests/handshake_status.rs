@@ -16,6 +16,7 @@ use websocket_proto::{Config, RecvBuf};
 
 mod support;
 
+use support::config;
 use support::server::{
     KEY, Outcome, accepts, assert_refused, edited, outcome, outcome_of, refuses, replaced, with,
 };
@@ -69,6 +70,22 @@ fn the_response_to_head_has_no_body() {
     assert_eq!(outcome.result, Err(RequestError::Method));
     assert!(outcome.out.starts_with("HTTP/1.1 405 "));
     assert!(outcome.out.ends_with("\r\n\r\n"));
+}
+
+/// With a limit in front of the space behind `HEAD`, the response had a body if no more had arrived.
+#[test]
+fn fixed_33_what_is_behind_the_limit_does_not_change_a_refusal() {
+    let request = b"\r\nHEAD / HTTP/1.1\r\n\r\n";
+    for limit in 0..10 {
+        let config = config(|c| c.max_head_size = limit);
+        let [whole, by_byte] = [request.len(), 1]
+            .map(|size| outcome(request.chunks(size), config, Origins::SameOrigin));
+        let error = RequestError::Http(HttpError::HeadTooLong);
+        assert_eq!(whole.result, Err(error));
+        assert_eq!(whole.out, by_byte.out, "{limit}");
+        // "\r\nHEAD " has seven bytes.
+        assert_eq!(whole.out.ends_with("\r\n\r\n"), limit >= 7, "{limit}");
+    }
 }
 
 #[test]

@@ -198,11 +198,11 @@ impl HeadScan {
         Ok(None)
     }
 
-    /// Whether the method is HEAD. `bytes` are those of the last call of
-    /// [`find_end`](Self::find_end).
-    pub(super) fn is_head_request(&self, bytes: &[u8]) -> bool {
+    /// Whether the method is HEAD. The arguments are those of the last call of
+    /// [`read`](Self::read). What is behind the limit does not count: it can be there or not.
+    pub(super) fn is_head_request(&self, bytes: &[u8], limit: usize) -> bool {
         bytes
-            .get(self.start..)
+            .get(self.start..bytes.len().min(limit))
             .is_some_and(|line| line.starts_with(b"HEAD "))
     }
 }

@@ -163,7 +163,8 @@ impl Handshake {
         let (head, facts) = match received {
             Ok(Some(received)) => received,
             unfinished => {
-                self.is_head = self.scan.is_head_request(input.unread());
+                let limit = self.config.max_head_size;
+                self.is_head = self.scan.is_head_request(input.unread(), limit);
                 let Err(error) = unfinished else {
                     return Ok(None);
                 };
