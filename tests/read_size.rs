@@ -102,3 +102,25 @@ fn a_frame_that_the_peer_only_announces_is_not_read_at_once() {
     assert_eq!(ws.next_event(&mut input, &mut out), Ok(None));
     assert_eq!(input.read_size(), 64 << 10);
 }
+
+/// The inflated length is not known, and a longer read would not save a move.
+#[cfg(feature = "deflate")]
+#[test]
+fn inside_a_compressed_frame_a_usual_read_is_advised() {
+    use websocket_proto::deflate::{Compression, DeflateConfig, Params};
+
+    let mut config = DeflateConfig::new();
+    config.compression = Compression::Always;
+    let [mut client, mut server] = [Side::Client, Side::Server].map(|side| {
+        let ws = Connection::assume_opened(side.role(), Config::new());
+        ws.with_deflate(Params::default(), config)
+    });
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    let message = support::Random(7).bytes(200_000);
+    client.send_binary(&message, &mut out).expect("open");
+    input.spare(USUAL).copy_from_slice(&out[..USUAL]);
+    input.filled(USUAL);
+    let mut replies = BytesMut::new();
+    assert_eq!(server.next_event(&mut input, &mut replies), Ok(None));
+    assert_eq!(input.read_size(), USUAL);
+}
