@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Mutation testing: changes one operator, value or function body of src/ at a time, and runs the tests. A mutant that no test notices shows a gap in the tests, or code that nothing needs.
+# Mutation testing: changes one operator, value or function body of src/ at a time, and runs the tests.
+# A mutant that no test notices shows a gap in the tests, or code that nothing needs.
 #
 #   tests/mutants.sh [--list] [--first] [--shard K/N] [FILE...]
 #
@@ -13,9 +14,9 @@
 # hours: start with the files that you have changed. For a figure of all of src/, start with an empty
 # folder of results, because tests may have become weaker since a mutant was caught.
 #
-# Needs cargo-mutants 27; with cargo-nextest it takes half the time. The results are in mutants/results of the target folder; two runs with the
-# same target folder must not overlap. The exit status is 1 if a mutant has survived. A mutant that
-# makes a test run for ever counts as caught.
+# Needs cargo-mutants 27. With cargo-nextest it takes half the time. The results are in mutants/results
+# of the target folder; two runs with the same target folder must not overlap. The exit status is 1 if
+# a mutant has survived. A mutant that makes a test run for ever counts as caught.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
