@@ -356,6 +356,25 @@ fn a_long_text_costs_its_limit_a_read_and_256_kib() {
 }
 
 #[test]
+fn a_frame_makes_the_output_longer_once_and_hardly_more_than_needed() {
+    for side in SIDES {
+        for len in [
+            0, 1, 7, 8, 16, 17, 32, 33, 64, 65, 125, 126, 1000, 65_535, 65_536, 100_000,
+        ] {
+            let mut ws = Connection::assume_opened(side.role(), Config::new());
+            // The first frame of a client makes its mask keys.
+            ws.send_binary(b"", &mut BytesMut::new()).expect("open");
+            let (payload, mut out) = (vec![7; len], BytesMut::new());
+            let info = measure(|| ws.send_binary(&payload, &mut out).expect("open"));
+            // Up to 64 bytes more, because a short payload is written as two chunks.
+            let most = FrameHeader::MAX_LEN + len + 64;
+            assert!(out.capacity() <= most, "{side:?} {len}: {}", out.capacity());
+            assert_eq!(info.count_total, 1, "{side:?} {len}: {info:?}");
+        }
+    }
+}
+
+#[test]
 fn long_texts_allocate_nothing_once_warm() {
     for side in SIDES {
         for read in [1_460, 16 << 10, 64 << 10] {
