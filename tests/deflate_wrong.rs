@@ -15,7 +15,7 @@ mod support;
 
 use support::{
     Endpoint, Frame, SIDES, Side, config,
-    deflate::{Blocks, Match, all, alone, compressed, literals, rsv1},
+    deflate::{Blocks, Match, all, alone, always, compressed, literals, params, rsv1},
     frame, frames,
     wire::{self, BINARY, CONTINUATION, TEXT},
 };
@@ -281,6 +281,41 @@ fn field_4_07_what_comes_out_first_counts_first() {
             let message = rsv1(frame(true, TEXT, wrong.clone().end()));
             peer.feed(&message.to(side).bytes());
             assert_eq!(peer.error, Some(error), "{plain:?}");
+        }
+    }
+}
+
+/// How a message arrives never decides whether it is refused. If it is wrong and also refers beyond
+/// a small window, only the error can differ (manual of `deflate`, "Limits").
+#[test]
+fn a_reference_beyond_a_small_window_is_accepted_or_not_in_every_way() {
+    let far = Blocks::new().fixed(false, &[literals(b"a"), vec![Match(5, 1000)]].concat());
+    let final_block = far.clone().fixed(true, &literals(b"b")).aligned();
+    let cases = [
+        (far.clone().message(), true),
+        // The empty block at the end is marked as final.
+        (far.clone().bits(1, 3).end(), true),
+        (final_block.bits(0, 8).end(), true),
+        // Not complete, and not valid.
+        (far.clone().open(false, &literals(b"b")).end(), false),
+        (far.clone().bits(6, 3).end(), false),
+        (far.fixed(false, &literals(b"\xff")).bits(6, 3).end(), false),
+    ];
+    for (at, (payload, valid)) in cases.into_iter().enumerate() {
+        for (side, kind) in SIDES.into_iter().flat_map(|it| [(it, TEXT), (it, BINARY)]) {
+            let first = compressed(alone(&b"0123456789".repeat(150)));
+            let message = rsv1(frame(true, kind, &*payload));
+            let wire = [first, message]
+                .map(|frame| frame.to(side).bytes())
+                .concat();
+            for size in 1..=wire.len() {
+                let deflate = always(|_| {});
+                let mut peer =
+                    Endpoint::with_deflate(side, Config::new(), params(true, 9), deflate);
+                wire.chunks(size).for_each(|piece| peer.feed(piece));
+                assert_eq!(peer.error.is_none(), valid, "{at}, {size}");
+                assert_eq!(peer.events.len(), 1 + usize::from(valid), "{at}, {size}");
+            }
         }
     }
 }

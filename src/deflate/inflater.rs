@@ -195,8 +195,9 @@ impl Inflater {
             state.stage = Stage::Inside;
             return Whole::Begun(consumed, produced);
         }
-        // It has consumed bytes behind the payload, or there is an error, which may be there. The
-        // next step starts with the message again.
+        // It has consumed bytes behind the payload, or there is an error, which may be there. So the
+        // message is wrong, and the next step starts with it again to find the error. If a window
+        // of less than 32 KiB was negotiated, the engine has now lost what was before that window.
         state.stage = Stage::Unprepared;
         Whole::NotBegun
     }

@@ -116,7 +116,9 @@
 //! If a payload is not valid DEFLATE, is incomplete, or refers to data before the window, the
 //! connection closes with 1007 ([`ProtocolError::InvalidDeflate`]). The inflater always keeps the
 //! last 32 KiB. If a smaller window was negotiated, a reference beyond it is accepted until the
-//! inflater starts again: after a final block, or after a [`Pool`] has taken it.
+//! inflater starts again: after a final block, or after a [`Pool`] has taken it. If a message has
+//! such a reference and another error, the connection always fails, but the error that is reported
+//! can depend on how the message was split into reads.
 //!
 //! One call of [`Connection::next_event`] inflates about 1 MiB. A window that the inflater loads after a
 //! final block counts as well. If more of the message is in the
