@@ -238,7 +238,7 @@ pub async fn a_node_starts_while_the_engine_is_away(mut server: Server) {
 pub async fn a_hung_engine_is_away(server: Server) {
     let a = node(&server, "a").await;
     let at_a = Recorder::subscribe(&a).await;
-    server.signal("STOP");
+    server.stop();
     let asked = Instant::now();
     let (published, claimed) = tokio::join!(
         a.publish("c", "1", "1".into()),
@@ -263,7 +263,7 @@ pub async fn a_hung_engine_is_away(server: Server) {
         Err(BrokerError::Away)
     );
     assert!(asked.elapsed() < Duration::from_secs(1), "at once");
-    server.signal("CONT");
+    server.go_on();
     wait_for(&a, EngineState::Up).await;
     // The first attempt may have been stored: with its id it is stored once.
     say(&a, "1").await;

@@ -9,6 +9,7 @@ use live::broker::{
     BrokerError, Callback, EngineState, EngineUrl, Event, HistoryLimits, MessageBroker, Position,
     Published,
 };
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -73,12 +74,17 @@ impl Server {
         self.child = spawn(self.program, &self.args).unwrap();
     }
 
-    /// Sends a signal, for example `STOP`.
-    pub fn signal(&self, name: &str) {
-        let mut kill = Command::new("kill");
-        kill.arg(format!("-{name}"))
-            .arg(self.child.id().to_string());
-        assert!(kill.status().unwrap().success());
+    /// Stops it. Returns when none of its threads runs any more.
+    pub fn stop(&self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::STOP).unwrap();
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped());
+    }
+
+    /// Lets it go on after [`stop`](Self::stop).
+    pub fn go_on(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
     }
 
     /// Deletes what it has stored. Call it while it is killed.
