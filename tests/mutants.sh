@@ -35,7 +35,7 @@ subjects() {
     src/connection/send*) echo sending sent_bytes closing prepared deflate_send ;;
     src/connection/*) echo closing violations parts park liveness halves sending deflate_wrong deflate_receive ;;
     src/message.rs) echo violations closing parts deflate_wrong deflate_receive ;;
-    src/buffer/*) echo buffer park parts read_size violations deflate_wrong deflate_receive ;;
+    src/buffer/*) echo buffer park parts read_size violations liveness deflate_wrong deflate_receive ;;
     src/clock.rs | src/deadlines.rs) basename "$1" .rs ;;
     src/config.rs | src/error.rs | src/fault.rs) echo error frame ;;
     src/meter.rs) echo meter ;;
