@@ -2,11 +2,11 @@
 # Mutation testing: changes one operator, value or function body of src/ at a time, and runs the tests.
 # A mutant that no test notices shows a gap in the tests, or code that nothing needs.
 #
-#   tests/mutants.sh [--list] [--first] [--shard K/N] [FILE...]
+#   tests/mutants.sh [--list] [--first] [--tests 'A B'] [--shard K/N] [FILE...]
 #
 # FILE is a file or a folder of src/; without one it is all of src/. `--list` prints the number of
-# mutants by file. `--first` stops after the first pass. `--shard K/N` takes each N-th file, from file
-# K on (0 to N-1).
+# mutants by file. `--first` stops after the first pass. `--tests` names other tests for that pass.
+# `--shard K/N` takes each N-th file, from file K on (0 to N-1).
 #
 # There are two passes: the unit tests and the tests whose subject is the file, then all tests for
 # the mutants that survived. A run can be stopped at any time. The next one skips the mutants that
@@ -51,11 +51,12 @@ subjects() {
   esac
 }
 
-list=false first=false shard=0/1 files=()
+list=false first=false only= shard=0/1 files=()
 while [ $# != 0 ]; do
   case $1 in
     --list) list=true ;;
     --first) first=true ;;
+    --tests) only=$2; shift ;;
     --shard) shard=$2; shift ;;
     -*) sed -n '2,/^set/{/^set/d;s/^# \?//p}' "$0" >&2; exit 2 ;;
     *) files+=("${1%/}") ;;
@@ -106,7 +107,7 @@ for index in "${!files[@]}"; do
   [ $((index % ${shard#*/})) = "${shard%/*}" ] || continue
   file=${files[index]} tests=()
   ! grep -q '^#\[cfg(test)\]' "$file" || tests+=(--cargo-arg=--lib)
-  for test in $(subjects "$file"); do
+  for test in ${only:-$(subjects "$file")}; do
     tests+=("--cargo-arg=--test=$test")
   done
   mutate "$file" "${tests[@]}" || again+=("$file")

@@ -301,6 +301,8 @@ struct Inflate<'a> {
     before: &'a [u8],
     engine: Decompress,
     output: Vec<u8>,
+    /// The longest output.
+    limit: usize,
 }
 
 impl<'a> Inflate<'a> {
@@ -309,6 +311,7 @@ impl<'a> Inflate<'a> {
             before,
             engine: Decompress::new(false),
             output: Vec::new(),
+            limit: MAX_MESSAGE,
         };
         inflate.restart();
         inflate
@@ -332,10 +335,10 @@ impl<'a> Inflate<'a> {
         loop {
             let (total_in, len) = (self.engine.total_in(), self.output.len());
             // The room is never full, unless the message is too long.
-            self.output.reserve(MAX_MESSAGE + 1 - len);
+            self.output.reserve(self.limit + 1 - len);
             let status =
                 (self.engine).decompress_vec(input, &mut self.output, FlushDecompress::None);
-            if self.output.len() > MAX_MESSAGE {
+            if self.output.len() > self.limit {
                 return Err(ProtocolError::MessageTooBig);
             }
             let status = status.map_err(|_| ProtocolError::InvalidDeflate)?;
@@ -354,6 +357,7 @@ impl<'a> Inflate<'a> {
         let len = self.output.len();
         let mut probe = stored_block(b"probe");
         probe[0] = 1;
+        self.limit += probe.len();
         let status = self.run(&probe)?;
         let inflated = self.output.split_off(len);
         Ok((status, &inflated[..]) == (Status::StreamEnd, b"probe"))
