@@ -1,7 +1,7 @@
 //! The body for compression: any messages of an application.
 
 use websocket_proto::{
-    Config, MessageKind,
+    MessageKind,
     deflate::{DeflateConfig, Params, Pool},
     meter,
 };
@@ -14,6 +14,10 @@ use crate::{
 
 /// The most operations of a run.
 const OPERATIONS: usize = 200;
+
+/// The longest piece, and the longest message without its last piece, in bytes.
+const MAX_PIECE: usize = 40_000;
+const MAX_MESSAGE: usize = 7 * MAX_PIECE;
 
 /// Two endpoints send each other messages, and their codecs are lent, reclaimed and hibernated.
 /// Each endpoint reads the messages of the other, and so does a reference decoder, which refuses
@@ -37,10 +41,11 @@ pub fn deflate(data: &[u8]) {
         deflate.server_max_window_bits = window_bits(&mut script).unwrap_or(15);
         deflate.client_max_window_bits = window_bits(&mut script).unwrap_or(15);
         deflate.compression = script.compression();
-        let config = config(|c| c.fragment_size = fragment_size);
+        // What has fragments of one byte exceeds the default.
+        let config = config(|c| (c.fragment_size, c.max_fragments) = (fragment_size, u32::MAX));
         End {
             end: Endpoint::with_deflate(side, config, params, deflate),
-            peer: Reference::new(side.peer(), Config::new()).with_deflate(strict(side, params)),
+            peer: Reference::new(side.peer(), config).with_deflate(strict(side, params)),
             sent: Vec::new(),
             started: None,
             budget: Budget::default(),
@@ -84,7 +89,7 @@ pub fn deflate(data: &[u8]) {
                         end.ws.send_binary(&plain, &mut end.out).unwrap();
                         sent.push(OwnedEvent::Binary(plain.clone()));
                     }
-                    Some(whole) if op < 10 => {
+                    Some(whole) if op < 10 && whole.len() + plain.len() <= MAX_MESSAGE => {
                         whole.extend(&plain);
                         end.ws.send_fragment(&plain, &mut end.out).unwrap();
                     }
@@ -127,7 +132,8 @@ pub fn deflate(data: &[u8]) {
     for end in ends {
         end.budget.check_work(meter::DEFLATE);
         let extra = budget::CODECS + 1024 + end.kept;
-        end.budget.check_memory(1 << 20, 40_000 * 8, extra);
+        end.budget
+            .check_memory(1 << 20, MAX_MESSAGE + MAX_PIECE, extra);
     }
 }
 
@@ -155,6 +161,6 @@ fn message(script: &mut Script<'_>, message: &mut Vec<u8>) {
         message.clear();
     }
     message.extend(script.bytes(len).repeat(times));
-    let most = message.len().min(40_000);
+    let most = message.len().min(MAX_PIECE);
     message.drain(..message.len() - most);
 }
