@@ -139,6 +139,31 @@ fn the_request_of_a_client_is_the_one_that_the_parser_reads() {
     }
 }
 
+/// The parser cannot see a line end in a value. An HTTP library that does not check values can pass
+/// one on, and the program behind the handshake could.
+#[test]
+fn fixed_34_a_line_end_in_a_value_is_refused_everywhere() {
+    let [request, response] = [server::request(), support::client::response()];
+    let config = Config::new();
+    for value in [
+        "a\n", "\na", "a\r\n", "\ra", "a\r\nb", "a\x0c", "\x0ca", "a\x0b",
+    ] {
+        let line = format!("X: {value}");
+        let refused = Some(RequestError::Http(HttpError::Field));
+        let request = request.clone().with(&[&line]);
+        let verdict = by_values(&request, &Origins::Any, config);
+        assert_eq!(verdict.error, refused, "{value:?}");
+        let response = response.clone().with(&[&line]);
+        let refused = Err(ResponseError::Http(HttpError::Field));
+        let answer = answer_by_values(&response, config);
+        assert_eq!(answer, refused, "{value:?}");
+    }
+    for value in ["", " a", "a\t", " \ta \t"] {
+        let request = request.clone().with(&[&format!("X: {value}")]);
+        assert_eq!(by_values(&request, &Origins::Any, config).error, None);
+    }
+}
+
 /// `max_head_size` is the size that the head would have as text.
 #[test]
 fn the_limits_are_those_of_the_parser() {

@@ -162,10 +162,12 @@ impl<S: Stream> Socket<S> {
         let reads = !ws.poll(input, out);
         let deadline = ws.deadline(transport.now());
         match ready!(transport.poll(cx, reads.then_some(&mut *input), out, deadline)) {
-            Wake::Progress => {}
             Wake::End => ws.end_of_stream(),
-            // What has arrived is a sign of life, so `ws` sees it first. The error is in `ws.error`.
-            Wake::Deadline => _ = (ws.poll(input, out), ws.handle_timeout(transport.now(), out)),
+            // A peer that sends without end must not put off a deadline, so each read looks at it. What
+            // has arrived is a sign of life, so `ws` sees it first. The error is in `ws.error`.
+            Wake::Progress | Wake::Deadline => {
+                _ = (ws.poll(input, out), ws.handle_timeout(transport.now(), out));
+            }
         }
         Ready(())
     }

@@ -27,7 +27,7 @@ pub fn event(
 /// Prints the response, but for the body only if `verbose`.
 pub fn response(response: &Response<'_>, verbose: bool) {
     if verbose {
-        eprintln!("< {} {}", response.status(), response.reason());
+        eprintln!("< {} {}", response.status(), harmless(response.reason()));
         for header in response.headers() {
             let value = String::from_utf8_lossy(header.value);
             eprintln!("< {}: {}", header.name, harmless(&value));

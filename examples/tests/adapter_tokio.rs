@@ -1,14 +1,23 @@
 //! Proves what the page of the adapter for tokio promises: cancel safety, no lost wake-ups, time
 //! limits, back-pressure, and an orderly end in every case.
 
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use examples::adapters::tokio::{HIGH_WATER, Message, Messages, Reader, Socket, Stream, Writer};
-use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex};
+use futures_util::{SinkExt, StreamExt, task::AtomicWaker};
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf,
+    duplex,
+};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::{coop, yield_now};
+use tokio::time::{Instant, advance, sleep, timeout};
 use tokio::{join, spawn};
 use websocket_proto::handshake::client::Request;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins, Reject};
@@ -368,7 +377,114 @@ async fn no_wake_up_is_lost_between_a_stream_and_a_sink() {
     assert!(events.unwrap().iter().all(Result::is_ok));
 }
 
+/// A stream with a buffer, as TLS has: it takes everything, but flushes only when the test says so.
+/// The peer sends nothing.
+#[derive(Default)]
+struct Buffered {
+    flushes: Arc<(AtomicBool, AtomicWaker)>,
+}
+
+impl AsyncRead for Buffered {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Buffered {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (flushes, waker) = &*self.flushes;
+        waker.register(cx.waker());
+        match flushes.load(SeqCst) {
+            true => Poll::Ready(Ok(())),
+            false => Poll::Pending,
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+/// The flush of the stream is the last thing that happens.
+#[tokio::test(start_paused = true)]
+async fn fixed_35_no_wake_up_is_lost_by_a_stream_with_a_buffer() {
+    let stream = Buffered::default();
+    let flushes = Arc::clone(&stream.flushes);
+    let mut messages = Messages::new(socket(stream, server(timeless())));
+    let sending = spawn(async move { messages.send(Message::Text("a".into())).await });
+    sleep(Duration::from_secs(1)).await;
+    assert!(!sending.is_finished());
+    flushes.0.store(true, SeqCst);
+    flushes.1.wake();
+    alive(sending).await.unwrap().unwrap();
+}
+
 // Time.
+
+/// A peer that sends pongs as fast as they are read, and takes nothing.
+struct Flood;
+
+impl AsyncRead for Flood {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // As a socket of tokio: other tasks run in between.
+        ready!(coop::poll_proceed(cx)).made_progress();
+        for _ in 0..room.remaining() / 6 {
+            room.put_slice(&wire::pong("").to(Side::Server).bytes());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flood {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fixed_36_a_peer_that_sends_without_end_does_not_put_off_deadlines() {
+    let mut closing = socket(Flood, server(Config::new()));
+    let closing = spawn(async move { closing.close(CloseCode::POLICY_VIOLATION, "").await });
+    yield_now().await;
+    for limit in [Config::new().close_timeout, Duration::from_secs(FINISH)] {
+        assert!(!closing.is_finished());
+        advance(limit).await;
+        // In each turn, the other task takes up to 128 events.
+        for _ in 0..100 {
+            yield_now().await;
+        }
+    }
+    assert!(closing.is_finished());
+    let result = closing.await.unwrap();
+    assert!(matches!(
+        result,
+        Err(Error::Protocol(ProtocolError::CloseTimeout))
+    ));
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_is_asked_and_then_given_up() {

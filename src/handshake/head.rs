@@ -185,7 +185,8 @@ impl HeadScan {
 
                 // "A server that receives an obs-fold in a request message [...] MUST either
                 // reject the message by sending a 400 (Bad Request) [...] or replace each
-                // received obs-fold" (RFC 9112 §5.2).
+                // received obs-fold" (RFC 9112 §5.2). A client does not replace it either: no server
+                // of WebSocket sends it.
                 (Place::Next, b' ' | b'\t') => return Err(HttpError::FoldedField),
                 (Place::Next, b'\r') => Place::LastCr,
                 (Place::Line, b'\r') => Place::LineCr,

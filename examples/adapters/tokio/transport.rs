@@ -71,7 +71,7 @@ impl<S: Stream> Transport<S> {
         out: &mut BytesMut,
         deadline: Option<Duration>,
     ) -> Poll<Wake> {
-        let unsent = out.len();
+        let (unsent, unflushed) = (out.len(), self.writing.unflushed);
         let _ = self.poll_flush(cx, out);
         if let Some(input) = input {
             if let Ready(n) = self.poll_read(cx, input) {
@@ -79,7 +79,8 @@ impl<S: Stream> Transport<S> {
             }
             input.release(); // a connection that waits needs no memory
         }
-        if out.len() < unsent {
+        // Who waits for the flush may be all that is left, and nothing else would wake it.
+        if out.len() < unsent || unflushed && !self.writing.unflushed {
             return Ready(Wake::Progress);
         }
         if out.is_empty() {

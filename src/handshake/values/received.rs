@@ -3,7 +3,7 @@
 
 use crate::{
     config::Config,
-    grammar::{is_token, is_value},
+    grammar::{is_token, is_value, trim},
     handshake::{Header, HttpError, Way, parse::MAX_FIELDS},
 };
 
@@ -42,7 +42,7 @@ impl Start {
             take(name.len().saturating_add(value.len()).saturating_add(4))?;
             let field = Header {
                 name,
-                value: value.trim_ascii(),
+                value: trim(value),
             };
             if error.is_some() {
                 continue;
