@@ -655,3 +655,18 @@ fn fixed_19_one_window_after_a_final_block_in_parts_too() {
         assert_eq!(run(way, size), whole, "{way:?}, {size}");
     }
 }
+
+/// The documentation said that the default limits exclude it.
+#[test]
+fn fixed_42_progress_comes_with_the_default_limits_too() {
+    let zeros = Peer::new(9).finished(&vec![0; 1 << 20]);
+    for (side, takeover) in all() {
+        let mut peer = endpoint(side, Config::new(), takeover);
+        let wire = compressed(&*zeros).to(side).bytes();
+        peer.input.extend_from_slice(&wire);
+        let event = peer.ws.next_event(&mut peer.input, &mut peer.out);
+        assert_eq!(event, Ok(Some(Event::Progress)));
+        let event = peer.ws.next_event(&mut peer.input, &mut peer.out);
+        assert!(matches!(event, Ok(Some(Event::Binary(bytes))) if bytes.len() == 1 << 20));
+    }
+}

@@ -19,6 +19,17 @@ fn open(side: Side) -> Connection {
     Connection::assume_opened(side.role(), Config::new())
 }
 
+#[cfg(feature = "deflate")]
+fn with_compression(side: Side) -> Connection {
+    let params = support::deflate::params(true, 15);
+    open(side).with_deflate(params, websocket_proto::deflate::DeflateConfig::new())
+}
+
+#[cfg(not(feature = "deflate"))]
+fn with_compression(side: Side) -> Connection {
+    open(side)
+}
+
 /// One read, all events, and `park`.
 fn turn(ws: &mut Connection, shared: &mut RecvBuf, bytes: &[u8]) -> Vec<OwnedEvent> {
     let (mut events, mut out) = (Vec::new(), BytesMut::new());
@@ -101,6 +112,49 @@ fn a_parked_connection_keeps_what_it_needs() {
                 "the memory stays with the buffer"
             );
         }
+    }
+}
+
+/// The memory of a long text, or of a long compressed message, went along with the next message of
+/// another connection.
+#[test]
+fn fixed_41_no_connection_takes_the_memory_of_another_one() {
+    let text = |len: usize| frame(true, TEXT, "é".repeat(len / 2));
+    let mut cases = vec![(text(1 << 20), text(10_000), 2000)];
+    #[cfg(feature = "deflate")]
+    {
+        use support::deflate::{Peer, compressed, rsv1};
+        let zeros = |len: usize| Peer::new(9).message(&vec![0; len]);
+        let begun = Peer::new(9).flushed(b"x");
+        let few = rsv1(frame(true, BINARY, &*begun)).claiming(1000);
+        let more = [begun, zeros(100_000)].concat();
+        let many = rsv1(frame(true, BINARY, &*more)).claiming(1000);
+        cases.push((compressed(zeros(1 << 20)), few, 1));
+        cases.push((compressed(zeros(1 << 20)), many, 100_000));
+    }
+    for (side, (before, message, len)) in SIDES
+        .into_iter()
+        .flat_map(|side| cases.iter().map(move |case| (side, case)))
+    {
+        let mut shared = RecvBuf::new();
+        let mut honest = with_compression(side);
+        for read in before.clone().to(side).bytes().chunks(READ) {
+            turn(&mut honest, &mut shared, read);
+        }
+        let mut other = with_compression(side);
+        let wire = message.clone().to(side).bytes();
+        let info = measure(|| drop(turn(&mut other, &mut shared, &wire[..wire.len().min(2010)])));
+        // The codec, its room, and what a message under way needs.
+        let compressed = if message.rsv == 4 {
+            48_000 + (64 << 10)
+        } else {
+            0
+        };
+        let own = measure(|| drop(other)).bytes_current.unsigned_abs() as usize;
+        assert!(
+            own <= 2 * len + compressed + 300,
+            "{own} for {len}: {info:?}"
+        );
     }
 }
 

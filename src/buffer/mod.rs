@@ -14,7 +14,6 @@ use core::{fmt, ops::Range};
 
 use crate::{
     deflate::Inflated,
-    frame::FrameHeader,
     message::{Assembly, MessageKind},
     meter,
     utf8::{InvalidUtf8, complete_len},
@@ -30,8 +29,12 @@ pub(crate) use park::Parked;
 /// as much. So a peer cannot make more than one of them long.
 const KEPT: usize = 64 << 10;
 
-/// The longest frame header, and the longest incomplete control frame, in bytes.
-const INCOMPLETE: [usize; 2] = [FrameHeader::MAX_LEN, 2 + 4 + 125 - 1];
+/// The part of the maximum size of a message that the buffer grows by if reads become longer while it
+/// is at that size.
+const LONGER: usize = 8;
+
+/// The longest incomplete header or control frame, in bytes.
+const INCOMPLETE: usize = 2 + 4 + 125 - 1;
 
 /// The sizes of reads that [`RecvBuf::read_size`] advises: into a buffer without memory, usually, and
 /// inside a long frame.
@@ -163,8 +166,9 @@ impl RecvBuf {
     ///
     /// If the room is too small, the capacity grows, usually to twice as much. For a plain message
     /// under way it never exceeds [`Config::max_message_size`], `len` and the bytes of an incomplete
-    /// header or control frame (at most 130) together. A text that is not ASCII is collected in other
-    /// memory, so for it the buffer may be 256 KiB larger.
+    /// header or control frame (at most 130) together; if `len` has become larger since the message is
+    /// so long, an eighth of that size more. A text that is not ASCII is collected in other memory, so
+    /// for it the buffer may be 256 KiB larger.
     ///
     /// # Panics
     ///
@@ -464,19 +468,26 @@ impl RecvBuf {
     /// Grows the memory to at least `needed` bytes.
     fn grow(&mut self, needed: usize) {
         let doubled = self.memory.len().saturating_mul(2);
+        let unread = self.end - self.raw;
         let most = match &self.assembly {
+            None if self.waiting.missing > 0 => needed + self.waiting.missing as usize,
+            // The caller takes no events.
+            _ if unread > INCOMPLETE => usize::MAX,
             // Do not grow beyond the maximum size of the message and what can be incomplete behind
-            // it. Without that, each further byte of a header would move the message again. (More
-            // bytes are unread only if the caller takes no events.)
-            Some(message) if !message.compressed && self.end - self.raw <= INCOMPLETE[1] => {
-                let unread = self.end - self.raw;
-                let rest = INCOMPLETE[usize::from(unread > INCOMPLETE[0])] - unread;
+            // it. Without that, each further byte of a header would move the message again.
+            Some(message) if !message.compressed => {
                 // In parts, an incomplete character can be more than the limit.
                 let left = message.limit.saturating_sub(self.message.len());
-                left.saturating_add(rest).saturating_add(needed)
+                let rest = INCOMPLETE - unread;
+                // If it was that long before, this read is longer. Reads that become longer each time
+                // must not move the message each time.
+                let longer = match self.memory.len() > message.limit.saturating_add(INCOMPLETE) {
+                    true => message.limit / LONGER,
+                    false => 0,
+                };
+                left.saturating_add(rest + longer).saturating_add(needed)
             }
-            None if self.waiting.missing > 0 => needed + self.waiting.missing as usize,
-            _ => usize::MAX,
+            _ => needed.saturating_add(INCOMPLETE - unread),
         };
         let len = needed.max(doubled.min(most));
         if len > 4 * KEPT && !self.assembly.as_ref().is_some_and(|it| it.collected) {

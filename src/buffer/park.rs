@@ -1,6 +1,6 @@
 //! What a connection keeps of a receive buffer that it shares with other connections.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::{RecvBuf, Waiting};
 use crate::{deflate::Inflated, meter};
@@ -43,10 +43,6 @@ impl RecvBuf {
 
     /// Moves everything out of the buffer. If `small`, this buffer keeps the memory.
     fn take(&mut self, small: bool) -> Self {
-        let compressed = (self.assembly.as_ref()).is_some_and(|message| message.compressed);
-        if small && compressed {
-            self.inflated.shrink();
-        }
         let mut taken = Self::new();
         if small {
             let mut bytes = Vec::with_capacity(self.message.len() + self.unread().len());
@@ -61,14 +57,24 @@ impl RecvBuf {
             taken.message = self.message.clone();
             (taken.raw, taken.end) = (self.raw, self.end);
         }
-        if compressed {
+        if self.assembly.as_ref().is_some_and(|it| it.compressed) {
+            self.inflated.shrink();
             taken.inflated = core::mem::replace(&mut self.inflated, Inflated::new());
         }
         if self.assembly.as_ref().is_some_and(|it| it.collected) {
-            taken.text = core::mem::take(&mut self.text);
+            taken.text = self.take_text();
         }
         taken.assembly = self.assembly.take();
         taken
+    }
+
+    /// Moves the collected text out of the buffer, but not memory that another text has made long.
+    fn take_text(&mut self) -> String {
+        if self.text.capacity() <= COPIED.max(2 * self.text.len()) {
+            return core::mem::take(&mut self.text);
+        }
+        meter::bytes(self.text.len());
+        self.text.as_str().into()
     }
 
     /// Moves what was parked back into the buffer, in front of what has arrived since.
@@ -92,7 +98,7 @@ impl RecvBuf {
     /// The reverse of [`take`](Self::take), for a buffer without a message.
     fn put(&mut self, parked: Self) {
         // A longer one is not copied back, so that it is copied out only once: from now on it goes
-        // along with its memory.
+        // along with its memory. (Unless each read is so long that most of that memory is its room.)
         let small = parked.end <= self.memory.len() && parked.memory.len() <= COPIED;
         let (arrived, mut shared) = (self.raw..self.end, Vec::new());
         if small {

@@ -67,9 +67,9 @@ pub enum Event<'b> {
     /// A part of a compressed message was inflated, and more of the message is in the buffer. Call
     /// `next_event` again, at once or after serving other connections.
     ///
-    /// This event bounds the work of one call. It is returned only if a message inflates to more
-    /// than 1 MiB and is delivered whole, or if it has more than 31 final DEFLATE blocks, so never
-    /// with the default limits of [`Config`](crate::Config).
+    /// This event bounds the work of one call. It is returned only if a call has inflated about
+    /// 1 MiB, where 32 final DEFLATE blocks count as much. With the default limits of
+    /// [`Config`](crate::Config) that is a message of almost 1 MiB, and most messages never cause it.
     Progress,
 }
 

@@ -193,7 +193,7 @@ impl Receiver {
                 {
                     return Ok(None);
                 }
-                Some(message) if message.compressed => work += self.inflate(input)?,
+                Some(message) if message.compressed => self.inflate(input, &mut work)?,
                 _ => append_plain(input)?,
             }
             if work > WORK {
@@ -260,24 +260,25 @@ impl Receiver {
         }
     }
 
-    /// Inflates a slice of the received payload. Returns the work, as [`inflate`] counts it.
+    /// Inflates a slice of the received payload. Adds to the work of this call, as [`inflate`] does.
     #[inline(never)]
-    fn inflate(&mut self, input: &mut RecvBuf) -> Result<usize, ProtocolError> {
+    fn inflate(&mut self, input: &mut RecvBuf, work: &mut usize) -> Result<(), ProtocolError> {
         // It is missing only if the caller passed the buffer of another connection.
         let inflater = self.inflater.as_mut().ok_or(ProtocolError::ReservedBit)?;
         let Some((message, payload, inflated)) = input.compressed() else {
-            return Ok(0);
+            return Ok(());
         };
         let arrived = payload.len();
         let slice = &mut payload[..arrived.min(SLICE)];
         message.unmask(&mut slice[usize::from(message.unmasked)..]);
-        let (consumed, work) = inflate(
+        let consumed = inflate(
             inflater,
             slice,
             arrived,
             self.rules.parts_above,
             message,
             inflated,
+            work,
         )?;
         message.unmasked = (slice.len() - consumed) as u16;
         message.take(consumed);
@@ -294,7 +295,7 @@ impl Receiver {
                 .check_inflated()
                 .map_err(|_| ProtocolError::InvalidUtf8)?;
         }
-        Ok(work)
+        Ok(())
     }
 }
 
@@ -353,9 +354,10 @@ fn piece(input: &mut RecvBuf) -> Result<Option<Found>, ProtocolError> {
     Ok(ready.then_some(Found::Inflated(Piece::Part, complete)))
 }
 
-/// Inflates a piece of the payload, in full or until a part must be taken or the work is enough.
-/// Returns the number of bytes that were consumed, and the work: the bytes that were produced and the
-/// windows that were loaded. `arrived` tells how many bytes of the frame are here, with this piece.
+/// Inflates a piece of the payload, in full or until a part must be taken or the work of this call is
+/// enough. Returns the number of bytes that were consumed. The work are the bytes that were produced
+/// and the windows that were loaded. `arrived` tells how many bytes of the frame are here, with this
+/// piece.
 ///
 /// If several things are wrong, the error is the one that comes first in the inflated bytes, so that
 /// it does not depend on how the input is split.
@@ -366,10 +368,11 @@ fn inflate(
     parts_above: usize,
     message: &mut Assembly,
     inflated: &mut Inflated,
-) -> Result<(usize, usize), ProtocolError> {
-    let (mut rest, mut work) = (piece, 0);
+    work: &mut usize,
+) -> Result<usize, ProtocolError> {
+    let mut rest = piece;
     while !rest.is_empty() || message.more {
-        if work > WORK || message.in_parts && inflated.is_full() {
+        if *work > WORK || message.in_parts && inflated.is_full() {
             break;
         }
         let lent = inflated.lend(message.limit, arrived);
@@ -389,10 +392,10 @@ fn inflate(
         if let Some(error) = step.error {
             return Err(first(inflated, error));
         }
-        work += step.work;
+        *work += step.work;
         message.in_parts |= inflated.len() > parts_above;
     }
-    Ok((piece.len() - rest.len(), work))
+    Ok(piece.len() - rest.len())
 }
 
 /// Returns the error that comes first in the inflated bytes: invalid text, or the error after it.

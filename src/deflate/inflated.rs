@@ -19,7 +19,7 @@ const FIRST: usize = 4 << 10;
 /// Minimum size of a chunk of a longer message, in bytes.
 const CHUNK: usize = 16 << 10;
 
-/// Maximum number of chunks that one call joins: 4 MiB of them.
+/// Maximum number of chunks that one call joins: 4 MiB of them. The first one counts by its length.
 const JOINED: usize = 64;
 
 /// Maximum room that stays unused at the end of a chunk of text, in bytes: a character has up to 4
@@ -119,7 +119,8 @@ impl Inflated {
         let left = limit.saturating_sub(self.len());
         if left > 0 && self.filled == self.end() {
             self.store(limit)?;
-            let len = match self.fresh.is_empty() {
+            // `shrink` leaves an incomplete character.
+            let len = match self.fresh.len() <= MAX_INCOMPLETE {
                 true => first_len(input),
                 false => ROOM,
             };
@@ -210,6 +211,7 @@ impl Inflated {
             Stored::Text(chunks) => join(
                 chunks,
                 self.stored_len,
+                String::len,
                 String::capacity,
                 String::with_capacity,
                 |whole, chunk| {
@@ -220,6 +222,7 @@ impl Inflated {
             Stored::Binary(chunks) => join(
                 chunks,
                 self.stored_len,
+                Vec::len,
                 Vec::capacity,
                 Vec::with_capacity,
                 |whole, chunk| {
@@ -282,19 +285,31 @@ impl Inflated {
                 self.filled -= n;
                 self.stored_len += n;
                 if was_full && self.filled <= MAX_INCOMPLETE {
-                    self.enlarge_fresh(ROOM);
+                    // In steps: `shrink` can follow, and then it was for nothing.
+                    self.enlarge_fresh(ROOM.min(4 * self.fresh.len()));
                 }
             }
         }
     }
 
-    /// Gives memory back if nothing but an incomplete character is here.
+    /// Gives back memory that another message has made long. Does nothing if that would move much.
     pub(crate) fn shrink(&mut self) {
         self.drop_part();
-        if !self.has_chunks() && self.filled <= MAX_INCOMPLETE {
-            self.fresh = self.fresh[..self.filled].to_vec();
-            self.stored.free();
-            self.dropped = 0;
+        if self.has_chunks() {
+            return self.stored.shrink_first();
+        }
+        self.stored.free();
+        self.dropped = 0;
+        let kept = match self.filled {
+            // It costs nothing to make new room.
+            0..=MAX_INCOMPLETE => self.filled,
+            _ => FIRST,
+        };
+        if self.filled <= kept && kept < self.fresh.len() {
+            meter::bytes(kept);
+            let mut fresh = vec![0; kept];
+            fresh[..self.filled].copy_from_slice(&self.fresh[..self.filled]);
+            self.fresh = fresh;
         }
     }
 
@@ -345,7 +360,8 @@ enum Stored {
 }
 
 impl Stored {
-    /// Prepares for a message. Keeps the memory of the first chunk.
+    /// Prepares for a message. Keeps the memory of the first chunk, but not if it is so long that one
+    /// call could not join it with others.
     fn begin(&mut self, kind: MessageKind) {
         match (&mut *self, kind) {
             (Self::Text(chunks), MessageKind::Text) => {
@@ -370,6 +386,9 @@ impl Stored {
                 });
                 *self = Self::Binary(first.into_iter().collect());
             }
+        }
+        if self.room() > JOINED * ROOM {
+            self.free();
         }
     }
 
@@ -401,6 +420,22 @@ impl Stored {
         match self {
             Self::Text(chunks) => chunks[index] = String::new(),
             Self::Binary(chunks) => chunks[index] = Vec::new(),
+        }
+    }
+
+    /// Gives back the memory of the first chunk that is not used, if it is long.
+    fn shrink_first(&mut self) {
+        let (len, capacity) = match self {
+            Self::Text(chunks) => (chunks[0].len(), chunks[0].capacity()),
+            Self::Binary(chunks) => (chunks[0].len(), chunks[0].capacity()),
+        };
+        // A chunk of this message is not longer.
+        if capacity > CHUNK.max(2 * len) {
+            meter::bytes(len);
+            match self {
+                Self::Text(chunks) => chunks[0].shrink_to_fit(),
+                Self::Binary(chunks) => chunks[0].shrink_to_fit(),
+            }
         }
     }
 
@@ -456,6 +491,7 @@ impl Stored {
 fn join<C>(
     chunks: &mut Vec<C>,
     len: usize,
+    len_of: fn(&C) -> usize,
     capacity: fn(&C) -> usize,
     with_capacity: fn(usize) -> C,
     append: fn(&mut C, &C),
@@ -463,11 +499,14 @@ fn join<C>(
     let Some((whole, rest)) = chunks.split_first_mut() else {
         return true;
     };
+    let mut most = JOINED;
     if !rest.is_empty() && capacity(whole) < len {
         let first = core::mem::replace(whole, with_capacity(len));
         append(whole, &first);
+        // It can be as long as all that a call joins.
+        most -= len_of(&first).div_ceil(ROOM).min(JOINED);
     }
-    let moved = rest.len().min(JOINED);
+    let moved = rest.len().min(most);
     rest[..moved].iter().for_each(|chunk| append(whole, chunk));
     chunks.drain(1..=moved);
     chunks.len() == 1
