@@ -661,7 +661,9 @@ fn fixed_19_one_window_after_a_final_block_in_parts_too() {
 fn fixed_42_progress_comes_with_the_default_limits_too() {
     let zeros = Peer::new(9).finished(&vec![0; 1 << 20]);
     for (side, takeover) in all() {
-        let mut peer = endpoint(side, Config::new(), takeover);
+        let (params, deflate) = (params(takeover, 15), DeflateConfig::new());
+        let mut peer =
+            Endpoint::with_deflate_in_way(Way::Whole, side, Config::new(), params, deflate);
         let wire = compressed(&*zeros).to(side).bytes();
         peer.input.extend_from_slice(&wire);
         let event = peer.ws.next_event(&mut peer.input, &mut peer.out);
