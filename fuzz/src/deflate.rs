@@ -15,9 +15,9 @@ use crate::{
 /// The most operations of a run.
 const OPERATIONS: usize = 200;
 
-/// The longest piece, and the longest message without its last piece, in bytes.
+/// The longest piece of a message, in bytes, and about the most pieces.
 const MAX_PIECE: usize = 40_000;
-const MAX_MESSAGE: usize = 7 * MAX_PIECE;
+const PIECES: usize = 6;
 
 /// Two endpoints send each other messages, and their codecs are lent, reclaimed and hibernated.
 /// Each endpoint reads the messages of the other, and so does a reference decoder, which refuses
@@ -41,9 +41,10 @@ pub fn deflate(data: &[u8]) {
         deflate.server_max_window_bits = window_bits(&mut script).unwrap_or(15);
         deflate.client_max_window_bits = window_bits(&mut script).unwrap_or(15);
         deflate.compression = script.compression();
-        // What has fragments of one byte exceeds the default.
-        let config = config(|c| (c.fragment_size, c.max_fragments) = (fragment_size, u32::MAX));
+        let config = config(|c| c.fragment_size = fragment_size);
         End {
+            // The reference decoder takes long for many fragments.
+            max_piece: fragment_size.saturating_mul(300).min(MAX_PIECE),
             end: Endpoint::with_deflate(side, config, params, deflate),
             peer: Reference::new(side.peer(), config).with_deflate(strict(side, params)),
             sent: Vec::new(),
@@ -64,6 +65,7 @@ pub fn deflate(data: &[u8]) {
             sent,
             started,
             peer: reference,
+            max_piece,
             ..
         } = &mut ends[at];
         let op = script.number(12);
@@ -83,13 +85,13 @@ pub fn deflate(data: &[u8]) {
                 *started = Some(Vec::new());
             }
             _ => {
-                message(&mut script, &mut plain);
+                message(&mut script, &mut plain, *max_piece);
                 match started {
                     None => {
                         end.ws.send_binary(&plain, &mut end.out).unwrap();
                         sent.push(OwnedEvent::Binary(plain.clone()));
                     }
-                    Some(whole) if op < 10 && whole.len() + plain.len() <= MAX_MESSAGE => {
+                    Some(whole) if op < 10 && whole.len() < PIECES * *max_piece => {
                         whole.extend(&plain);
                         end.ws.send_fragment(&plain, &mut end.out).unwrap();
                     }
@@ -133,7 +135,7 @@ pub fn deflate(data: &[u8]) {
         end.budget.check_work(meter::DEFLATE);
         let extra = budget::CODECS + 1024 + end.kept;
         end.budget
-            .check_memory(1 << 20, MAX_MESSAGE + MAX_PIECE, extra);
+            .check_memory(1 << 20, (PIECES + 2) * MAX_PIECE, extra);
     }
 }
 
@@ -141,6 +143,7 @@ struct End {
     end: Endpoint,
     peer: Reference,
     sent: Vec<OwnedEvent>,
+    max_piece: usize,
     /// The pieces of a message that was started and is not finished.
     started: Option<Vec<u8>>,
     budget: Budget,
@@ -154,13 +157,13 @@ fn window_bits(script: &mut Script<'_>) -> Option<u8> {
 }
 
 /// Makes a message: bytes repeated several times, sometimes appended to the last message.
-fn message(script: &mut Script<'_>, message: &mut Vec<u8>) {
+fn message(script: &mut Script<'_>, message: &mut Vec<u8>, most: usize) {
     let len = script.number(64);
     let times = script.pick(&[1, 1, 3, 40, 300]);
     if script.number(3) > 0 {
         message.clear();
     }
     message.extend(script.bytes(len).repeat(times));
-    let most = message.len().min(MAX_PIECE);
+    let most = message.len().min(most);
     message.drain(..message.len() - most);
 }
