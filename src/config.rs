@@ -33,9 +33,10 @@ pub struct Config {
     /// The limit bounds the receive memory of a connection:
     ///
     /// - A plain message under way holds at most `max_message_size`, one read (the length given to
-    ///   [`RecvBuf::spare`](crate::RecvBuf::spare)), and an incomplete header (14 bytes) or control
-    ///   frame (130 bytes). While the memory grows, the old and the new memory exist for a moment:
-    ///   up to twice as much.
+    ///   [`RecvBuf::spare`](crate::RecvBuf::spare)), and an incomplete header or control frame (130
+    ///   bytes). If reads become longer while the message is that long, an eighth of
+    ///   `max_message_size` more. While the memory grows, the old and the new memory exist for a
+    ///   moment: up to twice as much.
     /// - A compressed message under way holds its inflated size, one read and 64 KiB. If it is longer
     ///   than 64 KiB, its chunks are joined at the end, and it holds twice its size for a moment.
     /// - The memory of an earlier plain message is given back when a compressed message begins, and

@@ -181,7 +181,7 @@ impl Connection {
     /// are appended to `out` before the event is returned. Flush `out` before the next wait.
     ///
     /// One call does a bounded amount of work, in proportion to the bytes in `input`. If a
-    /// compressed message inflates to more than 1 MiB, the call returns [`Event::Progress`] in
+    /// compressed message inflates to about 1 MiB or more, the call returns [`Event::Progress`] in
     /// between.
     ///
     /// # Errors
