@@ -73,7 +73,7 @@ pub struct Config {
     /// go on for ever. The default allows 64 MiB in fragments of 512 bytes.
     pub max_fragments: u32,
     /// Maximum payload size of a frame that is sent. Longer messages are split into fragments.
-    /// Default: `usize::MAX`, so messages below 4 GiB are not split. 0 counts as 1, and a value of
+    /// Default: `usize::MAX`, so messages below 4 GiB - 1 are not split. 0 counts as 1, and a value of
     /// 4 GiB or more as 4 GiB - 2.
     ///
     /// Set it for peers that limit the size of a frame.

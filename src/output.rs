@@ -21,6 +21,9 @@ use bytes::{Buf, Bytes, BytesMut};
 /// - Do not add bytes. The connection compares [`unsent`](Self::unsent) between calls. With bytes
 ///   of yours it could not see that a slow peer has read something, and could end the connection
 ///   with [`PongTimeout`](crate::ProtocolError::PongTimeout).
+/// - Do not let the transport keep a reference while the connection is called, and do not use one that
+///   must be called again with the same bytes: the last pong in the buffer can be replaced. For such
+///   a transport, take the bytes out with `split`.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -50,8 +53,8 @@ impl Output for BytesMut {
 /// message that waits costs 40 bytes for each peer instead of its length. With short messages a
 /// [`BytesMut`](bytes::BytesMut) is simpler and as fast.
 ///
-/// [`Connection::send_bytes`] and [`Connection::send_prepared`] of a server share payloads of
-/// 1 KiB and more. Shorter ones are copied, because copying them is cheaper. Everything else that a
+/// [`Connection::send_bytes`] and [`Connection::send_prepared`] of a server share payloads, and
+/// prepared frames, of 1 KiB and more. Shorter ones are copied, because copying them is cheaper. Everything else that a
 /// connection appends is copied as well.
 ///
 /// To flush the queue, use it as a [`Buf`](bytes::Buf): [`chunks_vectored`] fills the slices for a

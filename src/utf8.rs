@@ -1,12 +1,21 @@
 //! Validation of UTF-8 that arrives in pieces (RFC 6455 §8.1).
 
+use core::fmt;
+
 use crate::meter;
 
 /// The state between two pieces of a text: the first bytes of an incomplete character.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Utf8 {
     carry: [u8; 3],
     carried: u8,
+}
+
+/// Shows no bytes of the text.
+impl fmt::Debug for Utf8 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.carried)
+    }
 }
 
 /// A byte makes the text invalid, whatever follows.

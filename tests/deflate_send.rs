@@ -8,8 +8,9 @@
 
 use bytes::BytesMut;
 use websocket_proto::{
-    Config, Connection, MessageKind, ProtocolError, Role, SendError,
-    deflate::{ByteCount, Compression, DeflateConfig, Params, Pool, Stats},
+    Config, Connection, MessageKind, Prepared, ProtocolError, RecvBuf, Role, SendError,
+    deflate::{ByteCount, Compression, DeflateConfig, Params, Pool, Preparer, Stats},
+    handshake::Header,
 };
 
 mod support;
@@ -17,6 +18,7 @@ mod support;
 use support::{
     Endpoint, Frame, OwnedEvent, Random, Reference, SIDES, Side, config,
     deflate::{all, always, params, strict},
+    frame,
     wire::{BINARY, CONTINUATION, PING, TEXT, compressed_frames},
 };
 
@@ -535,8 +537,27 @@ fn what_was_said_is_not_for_logs() {
         DeflateConfig::new(),
     );
     to.feed(&out);
+    let mut preparer = Preparer::new(DeflateConfig::new());
+    let prepared = Prepared::text(&text).compressed(&mut preparer);
+    // What is parked, and a part of a character.
+    let mut parked = Connection::assume_opened(Side::Client.role(), Config::new());
+    let mut input = RecvBuf::new();
+    input.extend_from_slice(&frame(true, TEXT, "a secret").to(Side::Client).bytes());
+    parked.park(&mut input);
+    parked.start_message(MessageKind::Text).unwrap();
+    parked.send_fragment(b"\x61\xe2", &mut out).unwrap();
+    let header = Header {
+        name: "Cookie",
+        value: b"a secret",
+    };
     // "97" is an `a` in a list of bytes.
-    for debug in [format!("{ws:?}"), format!("{:?} {:?}", to.ws, to.input)] {
+    for debug in [
+        format!("{ws:?}"),
+        format!("{:?} {:?}", to.ws, to.input),
+        format!("{preparer:?} {prepared:?}"),
+        format!("{parked:?} {header:?}"),
+    ] {
+        assert!(!debug.contains("226") && !debug.contains("b\""), "{debug}");
         assert!(debug.len() < 2000 && !debug.contains("secret") && !debug.contains("97, 32"));
     }
 }

@@ -229,6 +229,38 @@ fn a_parked_connection_has_heard_what_arrived() {
     assert!(peer.ws.handle_timeout(due, &mut peer.out).is_err());
 }
 
+/// A binary frame is left in the buffer until all of it is here. If it came after the next message had
+/// begun, that one had the time of both.
+#[test]
+fn fixed_44_the_time_of_a_message_ends_with_it_also_if_it_was_parked() {
+    let alone = config(|c| c.ping_interval = None);
+    for (side, begun) in SIDES.into_iter().flat_map(|side| [(side, 0), (side, 50)]) {
+        let mut ws = Connection::assume_opened(side.role(), alone);
+        let (mut shared, mut out) = (RecvBuf::new(), BytesMut::new());
+        let first = frame(true, BINARY, [1; 100]).to(side).bytes();
+        let (half, rest) = first.split_at(50);
+        let next = frame(true, BINARY, [2; 100]).to(side).bytes();
+        shared.extend_from_slice(half);
+        assert_eq!(ws.next_event(&mut shared, &mut out), Ok(None));
+        assert!(ws.deadline(secs(0)).is_some());
+        ws.park(&mut shared);
+        // The rest, and the beginning of the next one. They are parked before they are looked at.
+        shared.extend_from_slice(&[rest, &next[..begun]].concat());
+        ws.resume(&mut shared);
+        ws.park(&mut shared);
+        ws.resume(&mut shared);
+        let event = ws.next_event(&mut shared, &mut out);
+        assert_eq!(event, Ok(Some(Event::Binary(&[1; 100]))));
+        if begun > 0 {
+            assert_eq!(ws.next_event(&mut shared, &mut out), Ok(None));
+        }
+        ws.park(&mut shared);
+        let due = ws.deadline(secs(19));
+        assert_eq!(due.map(|due| due.as_secs()), (begun > 0).then_some(39));
+        assert_eq!(ws.handle_timeout(secs(21), &mut out), Ok(()));
+    }
+}
+
 #[test]
 #[should_panic = "a message of another connection is in the shared buffer"]
 fn a_connection_that_was_not_parked_is_noticed() {

@@ -1,6 +1,7 @@
 //! What a connection keeps of a receive buffer that it shares with other connections.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
+use core::fmt;
 
 use super::{RecvBuf, Waiting};
 use crate::{deflate::Inflated, meter};
@@ -12,12 +13,21 @@ const COPIED: usize = 4 << 10;
 const PART: usize = 8;
 
 /// The unread bytes and the message under way of one connection.
-#[derive(Debug)]
 pub(crate) enum Parked {
     /// An incomplete frame header or control frame.
     Unread(Box<[u8]>),
     /// A message under way.
     Message(Box<RecvBuf>),
+}
+
+/// Shows sizes only: messages are private and must not appear in logs.
+impl fmt::Debug for Parked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Message(parked) => parked.fmt(f),
+        }
+    }
 }
 
 impl RecvBuf {

@@ -101,7 +101,8 @@ impl RecvHalf {
     /// notes on before you wait: like unsent output, notes that are kept back leave the peer without
     /// an answer. Notes that were not taken are merged with later ones.
     ///
-    /// Each read causes at most one of them, and each control frame.
+    /// Each event and each read can cause one, and a peer decides how many events a read has. So send
+    /// them through something that merges ([`Notes::merge`]) or waits.
     #[inline]
     pub fn take_notes(&mut self) -> Option<Notes> {
         if self.noted.notes.is_empty() {

@@ -516,8 +516,8 @@ impl Connection {
 /// afterwards, by one vectored write, and if the transport usually takes everything. [`Lent`] shows
 /// how.
 ///
-/// If the message is compressed or split into fragments, or if this side is a client, the whole
-/// message is appended to `out`. You write it in the same way. If a method returns an error, it has
+/// If a message must be compressed, split into fragments or copied to be masked, all of it is appended
+/// to `out`. You write it in the same way. If a method returns an error, it has
 /// appended nothing.
 impl Connection {
     /// Sends a text message whose payload is written from `text`.

@@ -36,6 +36,9 @@ enum Status {
     Progress,
     /// `parked` is set.
     Parked,
+    /// What was parked is in the buffer again, and no call has looked at it. A frame that was waited
+    /// for can be whole now, and the sending half must hear of it.
+    Resumed,
     /// The peer's Close frame has arrived, or there was an error. Later bytes are dropped.
     Over,
 }
@@ -177,7 +180,7 @@ impl Receiving {
         sending: &mut impl Heard,
     ) -> Result<Option<Found>, ProtocolError> {
         match self.status {
-            Status::Open => {}
+            Status::Open | Status::Resumed => {}
             Status::Progress => return Ok(Some(Found::Progress)),
             Status::Parked => self.resume(input),
             Status::Over => {
@@ -203,6 +206,9 @@ impl Receiving {
     /// Any byte from the peer proves that it is alive.
     #[inline]
     fn hear(&mut self, input: &mut RecvBuf, sending: &mut impl Heard) {
+        if self.status == Status::Resumed {
+            self.status = Status::Open;
+        }
         if input.take_heard() {
             self.used = true;
             sending.bytes();
@@ -261,7 +267,7 @@ impl Receiving {
         match self.status {
             Status::Over => input.clear(),
             Status::Parked => {}
-            Status::Open | Status::Progress => {
+            Status::Open | Status::Progress | Status::Resumed => {
                 self.parked = input.park();
                 self.status = match self.parked {
                     Some(_) => Status::Parked,
@@ -276,7 +282,7 @@ impl Receiving {
     pub(super) fn resume(&mut self, input: &mut RecvBuf) {
         if let Some(parked) = self.parked.take() {
             input.unpark(*parked);
-            self.status = Status::Open;
+            self.status = Status::Resumed;
         }
     }
 

@@ -1,5 +1,7 @@
 //! The compressor for prepared messages.
 
+use core::fmt;
+
 use bytes::BytesMut;
 
 use super::{DeflateConfig, Deflater, MAX_WINDOW_BITS, OWN_MIN_WINDOW_BITS};
@@ -24,7 +26,6 @@ use super::{DeflateConfig, Deflater, MAX_WINDOW_BITS, OWN_MIN_WINDOW_BITS};
 /// let prices = r#"{"EUR":1.0000,"CHF":0.9345,"SEK":11.4530,"NOK":11.7890}"#;
 /// let message = Prepared::text(prices).compressed(&mut preparer);
 /// ```
-#[derive(Debug)]
 pub struct Preparer {
     deflater: Deflater,
     window_bits: u8,
@@ -54,5 +55,14 @@ impl Preparer {
         self.out.clear();
         self.deflater.deflate(plain, true, &mut self.out);
         &self.out
+    }
+}
+
+/// Shows no message: it is private and must not appear in logs.
+impl fmt::Debug for Preparer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Preparer")
+            .field("window_bits", &self.window_bits)
+            .finish_non_exhaustive()
     }
 }

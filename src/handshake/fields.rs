@@ -20,7 +20,7 @@ use crate::{
 /// assert!(header.is("cookie"));
 /// ```
 // Exhaustive: a header field has a name and a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Header<'b> {
     /// The name as received: a token (RFC 9110 §5.6.2). Case has no meaning.
     pub name: &'b str,
@@ -33,6 +33,16 @@ impl Header<'_> {
     /// Whether the field has this name. Case is ignored.
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+/// Shows the length of the value only: cookies are secrets and must not appear in logs.
+impl fmt::Debug for Header<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("name", &self.name)
+            .field("value", &format_args!("{} bytes", self.value.len()))
+            .finish()
     }
 }
 
