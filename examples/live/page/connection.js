@@ -169,14 +169,14 @@ export class Connection {
 
   /**
    * A script is not told why a handshake was refused. The same request without the handshake has the same answer (401,
-   * 503), with its reason and its Retry-After, and does not use up the token.
+   * 429, 503), with its reason and its Retry-After, and does not use up the token.
    */
   async #ask(token, signal) {
     const url = new URL("chat", this.#base);
     url.searchParams.set("token", token);
     try {
       const response = await this.#env.fetch(url, { cache: "no-store", signal });
-      const known = response.status === 401 || response.status === 503;
+      const known = [401, 429, 503].includes(response.status);
       const reason = known ? (await response.text()).trim().slice(0, 200) : "";
       if (!signal.aborted) this.#retry(reason || "the server did not accept the connection", retryAfter(response));
     } catch {

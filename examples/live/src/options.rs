@@ -61,7 +61,7 @@ pub struct Serve {
     #[arg(long, default_value_t = 20_000, value_parser = at_least_one())]
     pub max_connections: usize,
 
-    /// Maximum number of chat connections of one user. More are refused with 503.
+    /// Maximum number of chat connections of one user. More are refused with 429.
     #[arg(long, default_value_t = 10, value_parser = at_least_one())]
     pub max_connections_per_user: usize,
 

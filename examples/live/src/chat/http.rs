@@ -146,8 +146,12 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let text = format!("{self}\n");
         match self {
-            Self::Unavailable(_) | Self::Broker(_) | Self::Full(_) => {
+            Self::Unavailable(_) | Self::Broker(_) | Self::Full(Full::All) => {
                 (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "5")], text).into_response()
+            }
+            // Not 503, with which proxies take a node for one that cannot serve anybody.
+            Self::Full(Full::User) => {
+                (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "5")], text).into_response()
             }
             Self::Token(_) => (StatusCode::UNAUTHORIZED, text).into_response(),
             Self::Handshake => (StatusCode::BAD_REQUEST, text).into_response(),

@@ -67,10 +67,8 @@ impl IntoResponse for Refused {
                 StatusCode::NOT_FOUND,
                 "unknown session, or it has ended: open one by POST /compare/session?rate=1\n",
             ),
-            Self::Busy => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many viewers or rates\n",
-            ),
+            // Not 503: a proxy would ask the other node, and a session is in one node.
+            Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "too many viewers or rates\n"),
         };
         let mut response = (status, reason).into_response();
         if let Self::Busy = self {

@@ -92,14 +92,21 @@ test("a refused handshake: the reason and Retry-After", async () => {
   world.drop();
   await settled();
   assert.equal(states.at(-1), 2000);
-  world.answer = () => new Promise(() => {});
+  const tooMany = "too many connections of this user";
+  world.answer = () => new Response(`${tooMany}\n`, { status: 429, headers: { "retry-after": "5" } });
   await world.pass(2000);
   world.drop();
+  await settled();
+  assert.equal(states.at(-1), 9000);
+  world.answer = () => new Promise(() => {});
+  await world.pass(9000);
+  world.drop();
   await world.pass(10_000);
-  assert.equal(states.at(-1), 4000);
+  assert.equal(states.at(-1), 8000);
   assert.deepEqual(reasons.filter(Boolean), [
     "too many connections",
     "the token was used",
+    tooMany,
     "the server does not answer",
   ]);
 });

@@ -128,7 +128,7 @@ async fn a_user_has_a_limited_number_of_connections() {
     let (status, head, body) = refused(server.addr(), &query(&third), "").await;
     assert_eq!(
         (status, body.as_str()),
-        (503, "too many connections of this user\n")
+        (429, "too many connections of this user\n")
     );
     assert!(head.contains("retry-after: "));
     let _bob = Client::new(&server, "Bob").await;

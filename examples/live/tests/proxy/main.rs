@@ -31,6 +31,7 @@ async fn nodes_behind(kind: Kind) {
         return;
     };
     only_what_is_public(&proxy, &n1).await;
+    limits_of_one_client_concern_no_other(&proxy, [&n1, &n2]).await;
 
     // Both nodes are up once both give connections to clients.
     let mut people: Vec<Person> = Vec::new();
@@ -112,4 +113,30 @@ async fn only_what_is_public(proxy: &Proxy, node: &Node) {
         let session = opened["session"].as_str().unwrap();
         http::first_event(proxy.addr, &format!("/compare/events?session={session}")).await;
     }
+}
+
+/// A user who has all connections that a user may have, and a comparison that is full, are refused. The
+/// proxy takes no node for broken because of that.
+async fn limits_of_one_client_concern_no_other(proxy: &Proxy, nodes: [&Node; 2]) {
+    let mut greedy = Vec::new();
+    for node in nodes {
+        for _ in 0..10 {
+            greedy.push(Person::enter(node.addr, "Greedy").await);
+        }
+    }
+    for _ in 0..4 {
+        let (_, token) = http::request(proxy.addr, "POST", "/token", r#"{"name":"Greedy"}"#).await;
+        let token: serde_json::Value = serde_json::from_str(&token).unwrap();
+        let chat = format!("/chat?token={}", token["token"].as_str().unwrap());
+        assert_eq!(http::get(proxy.addr, &chat).await.0, 429);
+        assert_eq!(http::get(proxy.addr, "/healthz").await.0, 200);
+    }
+    let mut refused = 200;
+    for _ in 0..=100 {
+        let session = http::request(proxy.addr, "POST", "/compare/session?rate=1", "");
+        refused = session.await.0;
+    }
+    assert_eq!(refused, 429);
+    let page = http::get(proxy.addr, "/compare/stats?session=none").await;
+    assert_eq!(page.0, 404); // of a node
 }
