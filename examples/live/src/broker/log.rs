@@ -9,7 +9,8 @@ use tokio::sync::{Notify, mpsc};
 
 use super::types::{HistoryLimits, Position};
 
-/// Why a log did not do it. The broker logs it; its callers get `Away`.
+/// Why a log did not do it. Callers of the broker get it if it is a `BrokerError`: the engine is up and has
+/// refused. Otherwise they get `Away`, and the broker logs it.
 pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// A connection to the logs of all channels. It is dropped at its first failure, and made anew.

@@ -17,8 +17,8 @@ use super::types::{BrokerError, HistoryLimits};
 pub(super) const REPEAT: Duration = Duration::from_secs(300);
 /// Ids that are kept for each message of the history. A busy channel forgets them before `REPEAT`.
 const IDS_PER_MESSAGE: usize = 10;
-/// The longest time of a claim.
-pub(super) const MAX_CLAIM: Duration = Duration::from_secs(3600);
+/// The longest time of a claim. A token needs half of it. NATS keeps each claim for so long.
+pub(super) const MAX_CLAIM: Duration = Duration::from_secs(120);
 /// Claims that are kept. More are refused, because forgetting one would let a token work twice.
 const CLAIMS: usize = 1 << 18;
 

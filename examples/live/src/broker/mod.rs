@@ -184,7 +184,7 @@ impl MessageBroker {
     }
 
     /// True for the first that claims the key within `ttl`, over all nodes. For tokens that work once.
-    /// A claim lasts an hour at most.
+    /// A claim lasts 2 minutes at most.
     pub async fn claim(&self, key: &str, ttl: Duration) -> Result<bool, BrokerError> {
         if key.is_empty() || key.len() > MAX_ID || key.contains(char::is_control) {
             return Err(BrokerError::BadId);

@@ -6,19 +6,21 @@
 //! | subject `live.in.EPOCH.CHANNEL` | what the stream stores. After a change of the epoch nothing is stored by mistake |
 //! | subject `live.out.CHANNEL.EPOCH` | what the stream has stored: NATS republishes it |
 //! | subject `live.out.CHANNEL.signal` | signals |
-//! | stream `live-claims` | claims, for an hour: the last message of subject `live.claim.KEY` has its end |
+//! | stream `live-claims` | claims, for 2 minutes: the last message of subject `live.claim.KEY` has its end |
 //!
 //! Streams that are empty and have no listeners are removed: `tidy`. NATS reserves the maximum size of each
 //! stream: with many channels it needs a `max_file_store` that allows it.
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use async_nats::jetstream::Context;
-use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, PublishErrorKind};
+use async_nats::jetstream::context::{
+    CreateStreamError, CreateStreamErrorKind, PublishError, PublishErrorKind,
+};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, LastRawMessageErrorKind};
+use async_nats::jetstream::{self, Context, ErrorCode};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subscriber};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -29,7 +31,7 @@ use tokio::task::JoinSet;
 use super::channel::lock;
 use super::log::{Failure, Log, Push, Pushed, Pushes, Tail};
 use super::memory::MAX_CLAIM;
-use super::types::{Epoch, HistoryLimits, Position};
+use super::types::{BrokerError, Epoch, HistoryLimits, Position};
 
 use streams::subject;
 
@@ -39,8 +41,9 @@ mod streams;
 const READS: usize = 64;
 /// The stream of claims. No channel has this name.
 const CLAIMS: &str = "live-claims";
-/// Size of all claims. At this limit claims fail: forgetting one would let a token work twice.
-const CLAIM_BYTES: i64 = 16 << 20;
+/// Size of all claims, about 150 bytes each: 3,700 a second. At this limit claims fail: forgetting one
+/// would let a token work twice.
+const CLAIM_BYTES: i64 = 64 << 20;
 
 pub(super) struct NatsLog {
     client: Client,
@@ -75,7 +78,7 @@ impl Log for NatsLog {
                 std::future::ready(())
             });
         let client = options.connect(addresses(url)?).await?;
-        let context = async_nats::jetstream::new(client.clone());
+        let context = jetstream::new(client.clone());
         // The same for all nodes, so it does not matter which one makes it.
         let claims = Config {
             name: CLAIMS.into(),
@@ -86,7 +89,8 @@ impl Log for NatsLog {
             discard: DiscardPolicy::New,
             ..Config::default()
         };
-        context.create_stream(claims).await.map_err(failure)?;
+        let claims = context.create_or_update_stream(claims);
+        claims.await.map_err(failure)?;
         Ok(Self {
             client,
             context,
@@ -215,6 +219,7 @@ impl Log for NatsLog {
             match sent.await?.await {
                 Ok(_) => Ok(true),
                 Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
+                Err(error) if is_full(&error) => Err(BrokerError::TooManyClaims.into()),
                 Err(error) => Err(Failure::from(error)),
             }
         };
@@ -255,6 +260,15 @@ fn failure(error: CreateStreamError) -> Failure {
         true => "JetStream is not enabled: start nats-server with -js".into(),
         false => error.into(),
     }
+}
+
+/// Whether a stream has refused a message because of its own limit, and not because of the disk.
+fn is_full(error: &PublishError) -> bool {
+    let error = error.source().and_then(|error| error.downcast_ref());
+    error.is_some_and(|error: &jetstream::Error| {
+        error.error_code() == ErrorCode::STREAM_STORE_FAILED
+            && error.to_string().contains("maximum bytes")
+    })
 }
 
 async fn pass_on(channel: String, mut subscriber: Subscriber, pushes: Pushes) {

@@ -160,9 +160,12 @@ impl<L: Log> Shared<L> {
             biased;
             answer = timeout_at(deadline, request) => match answer {
                 Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => {
-                    tracing::debug!(engine = L::NAME, %error, "the engine has refused");
-                }
+                Ok(Err(error)) => match error.downcast() {
+                    Ok(refused) => return Err(*refused),
+                    Err(error) => {
+                        tracing::debug!(engine = L::NAME, %error, "the engine has failed");
+                    }
+                },
                 Err(_) => tracing::debug!(engine = L::NAME, "the engine has not answered"),
             },
             _ = state.wait_for(|state| *state == EngineState::Away) => {}

@@ -82,6 +82,9 @@ async fn chat(
             let reason = refused.label();
             app.metrics.refused.get_or_create(&Reason { reason }).inc();
             tracing::debug!(reason, "refused"); // never the token, nor the URL that has it
+            if let Refused::Broker(BrokerError::TooManyClaims) = refused {
+                tracing::warn!("nobody can log in until claims of used tokens have ended");
+            }
             match refused {
                 // It finds the same again, and answers.
                 Refused::Handshake => upgrade(request, &app.origins, app.config, async |_| ()),
@@ -134,6 +137,7 @@ impl Refused {
     /// For the metrics.
     fn label(&self) -> &'static str {
         match self {
+            Self::Broker(BrokerError::TooManyClaims) => "claims",
             Self::Unavailable(_) | Self::Broker(_) => "unavailable",
             Self::Token(_) => "token",
             Self::Full(_) => "connections",
