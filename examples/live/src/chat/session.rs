@@ -64,6 +64,12 @@ struct Joined {
     max_lag: u64,
 }
 
+/// How far a client may be behind that is sent what follows `cursor`, up to `end`: these messages do not
+/// count, as it was not slow.
+fn max_lag(cursor: Position, end: Position, max_lag: u64) -> u64 {
+    max_lag.saturating_add(end.offset.saturating_sub(cursor.offset))
+}
+
 /// In a box, as few connections do something at a time, and the others need no room for it.
 type Doing = Pin<Box<dyn Future<Output = Box<Done>> + Send>>;
 
@@ -259,6 +265,7 @@ impl Session {
             if history.position.epoch != joined.cursor.epoch {
                 let recent = broker.history(&room.channel, None, RECENT);
                 joined.cursor = start(&recent);
+                joined.max_lag = max_lag(joined.cursor, recent.position, self.app.options.max_lag);
                 let reset = Output::Reset {
                     room: (&*room.name).into(),
                     epoch: joined.cursor.epoch,

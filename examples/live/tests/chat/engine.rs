@@ -1,6 +1,6 @@
 //! What clients see of an engine that goes away and comes back: a real Redis, if it is installed.
 use live::broker::EngineState;
-use live::chat::protocol::{Code, Engine, Input, Output, Since};
+use live::chat::protocol::{Code, Engine, Input, Output, Since, Stored};
 use live::server::Server;
 
 use crate::client::{Client, options, refused, token};
@@ -104,4 +104,37 @@ async fn clients_stay_connected_while_the_engine_is_away() {
     let (third, _) = ann.say("lobby", "c3", "x").await;
     assert_eq!((third.epoch, third.offset), (start.epoch, 1));
     assert_eq!(bob.message().await.since(), third);
+}
+
+#[tokio::test]
+async fn the_recent_messages_after_a_reset_are_no_lag() {
+    let Some(mut redis) = redis::start().await else {
+        return;
+    };
+    // A history that the clients of the node below have never seen.
+    let other = support::node(&redis, "n0").await;
+    for i in 1..=40 {
+        let (id, stored) = (i.to_string(), Stored::default().json());
+        let published = other.publish("room-lobby", &id, stored.into()).await;
+        assert_eq!(published.unwrap().position.offset, i);
+    }
+    drop(other);
+    redis.kill();
+    redis.save();
+    redis.wipe();
+    redis.restart();
+
+    let broker = support::node(&redis, "n1").await;
+    let options = options(&["--max-lag", "10"]);
+    let server = Server::start_with(options, broker.clone()).await.unwrap();
+    let mut ann = Client::new(&server, "Ann").await;
+    ann.join("lobby").await;
+    redis.kill();
+    redis.restore();
+    support::wait_for(&broker, EngineState::Away).await;
+    redis.restart();
+    assert_eq!(reset(&mut ann).await.offset, 0);
+    for offset in 1..=40 {
+        assert_eq!(ann.message().await.offset, offset);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 use bytes::BytesMut;
 use websocket_proto::Connection;
 
-use super::{Done, Joined, RECENT, Said, Session, TooMany, start};
+use super::{Done, Joined, RECENT, Said, Session, TooMany, max_lag, start};
 use crate::broker::{BrokerError, Position};
 use crate::chat::limits::Verdict;
 use crate::chat::protocol::{Code, Input, Output, Refusal, Stored};
@@ -165,13 +165,11 @@ impl Session {
                     count,
                 };
                 self.send(&joined, ws, out);
-                let behind = history.position.offset.saturating_sub(cursor.offset);
                 self.joined.push_back(Joined {
                     seat,
                     cursor,
                     seen: None,
-                    // Who was away for long is not slow yet.
-                    max_lag: self.app.options.max_lag.saturating_add(behind),
+                    max_lag: max_lag(cursor, history.position, self.app.options.max_lag),
                 });
             }
         }
