@@ -322,7 +322,7 @@ impl Session {
         self.app
             .metrics
             .closed
-            .get_or_create(&CloseLabel { code })
+            .get_or_create(&CloseLabel::new(code))
             .inc();
         tracing::info!(
             user = &**self.place.user(),

@@ -17,7 +17,18 @@ use crate::broker::MessageBroker;
 /// The close code of a WebSocket: `0` if the connection ended without a Close frame.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct CloseLabel {
-    pub code: u16,
+    code: String,
+}
+
+impl CloseLabel {
+    pub fn new(code: u16) -> Self {
+        // A peer may send any of 3000 to 4999, and each label costs memory for ever.
+        let code = match code {
+            0 | 1000..=1015 => code.to_string(),
+            _ => "other".into(),
+        };
+        Self { code }
+    }
 }
 
 /// Why something was refused, dropped or limited.
@@ -50,7 +61,7 @@ pub struct Metrics {
     pub rate_limited: Counter,
     /// Requests refused before 101, by reason.
     pub refused: Family<Reason, Counter>,
-    /// Ended WebSockets, by close code.
+    /// Ended WebSockets, by close code: `other` for those of applications.
     pub closed: Family<CloseLabel, Counter>,
     /// 1: the engine is up, 0: it is away.
     pub engine_up: Gauge,

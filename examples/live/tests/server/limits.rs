@@ -5,7 +5,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use websocket_proto::CloseCode;
 
-use crate::client::{Reply, exchange, get, read_to_end, request, start, tcp, until, viewer};
+use crate::client::{
+    Reply, chatter, exchange, get, read_to_end, request, start, tcp, until, viewer,
+};
 
 #[tokio::test]
 async fn over_the_limit_is_503_until_a_place_is_free() {
@@ -92,4 +94,27 @@ async fn what_is_too_long_is_refused_with_its_status() {
     );
     let reply = Reply::parse(&exchange(tcp(&server).await, &post).await);
     assert_eq!(reply.status, 413);
+}
+
+#[tokio::test]
+async fn a_peer_does_not_choose_the_labels_of_metrics() {
+    let server = start(&[]).await;
+    for code in [1000, 1013, 3000, 3001, 4999] {
+        let (mut socket, _) = chatter(server.addr()).await;
+        let code = CloseCode::try_from(code).unwrap();
+        socket.close(code, "").await.unwrap();
+    }
+    until("all have left", async || server.app().sockets() == 0).await;
+    let metrics = get(server.addr(), "/metrics").await.body;
+    let closed = metrics
+        .lines()
+        .filter(|line| line.starts_with("live_closed_total{"));
+    let mut closed: Vec<_> = closed.collect();
+    closed.sort();
+    let expected = [
+        "live_closed_total{code=\"1000\"} 1",
+        "live_closed_total{code=\"1013\"} 1",
+        "live_closed_total{code=\"other\"} 3",
+    ];
+    assert_eq!(closed, expected);
 }
