@@ -42,7 +42,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router, routing::get};
 use prometheus_client::metrics::counter::Counter;
 use tokio::select;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use websocket_proto::{CloseCode, Error, Event, Prepared};
 
@@ -59,6 +59,8 @@ const UPDATE: usize = 5;
 const HISTORY: usize = 600;
 /// Samples of a second, over which CPU time and latency are taken.
 const SECOND: usize = 10;
+/// Viewers at the same time. They need no login, and must not take all places of the chat.
+const VIEWERS: usize = 100;
 /// Messages that a viewer may leave unanswered.
 const AHEAD: usize = 4;
 
@@ -84,8 +86,14 @@ async fn stream(
         let status = StatusCode::SERVICE_UNAVAILABLE;
         return (status, [(RETRY_AFTER, "1")], "stopping\n").into_response();
     }
+    let Ok(place) = Arc::clone(&publisher.places).try_acquire_owned() else {
+        // Not 503: proxies would take the node for full.
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        return (status, [(RETRY_AFTER, "10")], "too many viewers\n").into_response();
+    };
     let shared = app.clone();
     upgrade(request, &app.origins, app.config, async move |socket| {
+        let _place = place;
         let updates = publisher.join(&shared);
         if let Err(error) = view(socket, updates, &shared).await {
             tracing::debug!(%error, "viewer");
@@ -125,10 +133,20 @@ fn encode(kind: u8, samples: &[Sample]) -> Vec<u8> {
 }
 
 /// The task that samples, if there are viewers.
-#[derive(Default)]
 struct Publisher {
     updates: watch::Sender<Arc<Update>>,
     running: Mutex<bool>,
+    places: Arc<Semaphore>,
+}
+
+impl Default for Publisher {
+    fn default() -> Self {
+        Self {
+            updates: watch::Sender::default(),
+            running: Mutex::default(),
+            places: Arc::new(Semaphore::new(VIEWERS)),
+        }
+    }
 }
 
 impl Publisher {

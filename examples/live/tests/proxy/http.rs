@@ -43,6 +43,19 @@ pub async fn first_event(addr: SocketAddr, target: &str) -> String {
     timeout(DEADLINE, data).await.expect("an event")
 }
 
+/// Opens a WebSocket, and waits for the first bytes of the answer: it may be a refusal.
+pub async fn websocket(addr: SocketAddr, target: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let request = format!(
+        "GET {target} HTTP/1.1\r\nHost: {addr}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let answer = timeout(DEADLINE, stream.read_u64()).await;
+    answer.expect("an answer").unwrap();
+    stream
+}
+
 async fn send(addr: SocketAddr, method: &str, target: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let length = body.len();

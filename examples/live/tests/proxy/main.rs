@@ -3,6 +3,8 @@
 #![cfg(unix)]
 use person::Person;
 use programs::{Kind, Node, Proxy};
+use support::DEADLINE;
+use tokio::time::Instant;
 
 mod http;
 mod person;
@@ -32,6 +34,7 @@ async fn nodes_behind(kind: Kind) {
     };
     only_what_is_public(&proxy, &n1).await;
     limits_of_one_client_concern_no_other(&proxy, [&n1, &n2]).await;
+    an_address_has_a_limited_number_of_connections(&proxy).await;
 
     // Both nodes are up once both give connections to clients.
     let mut people: Vec<Person> = Vec::new();
@@ -139,4 +142,19 @@ async fn limits_of_one_client_concern_no_other(proxy: &Proxy, nodes: [&Node; 2])
     assert_eq!(refused, 429);
     let page = http::get(proxy.addr, "/compare/stats?session=none").await;
     assert_eq!(page.0, 404); // of a node
+}
+
+async fn an_address_has_a_limited_number_of_connections(proxy: &Proxy) {
+    let mut open = Vec::new();
+    while http::get(proxy.addr, "/healthz").await.0 == 200 {
+        assert!(open.len() <= 110, "there is no limit");
+        open.push(http::websocket(proxy.addr, "/dashboard/stream").await);
+    }
+    assert!(open.len() >= 90, "{}", open.len());
+    open.clear();
+    // The proxy forgets them when it sees their end.
+    let end = Instant::now() + DEADLINE;
+    while http::get(proxy.addr, "/healthz").await.0 != 200 {
+        assert!(Instant::now() < end, "the connections still count");
+    }
 }

@@ -1,7 +1,7 @@
 //! What a client cannot take from the server: places, memory, and time.
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use websocket_proto::CloseCode;
 
@@ -117,4 +117,27 @@ async fn a_peer_does_not_choose_the_labels_of_metrics() {
         "live_closed_total{code=\"other\"} 3",
     ];
     assert_eq!(closed, expected);
+}
+
+#[tokio::test]
+async fn viewers_of_the_dashboard_leave_places_for_the_chat() {
+    let server = start(&[]).await;
+    let mut viewers = Vec::new();
+    for _ in 0..100 {
+        viewers.push(viewer(&server).await);
+    }
+    let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let handshake = format!("GET /dashboard/stream HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+    let status = async || {
+        let mut stream = tcp(&server).await;
+        stream.write_all(handshake.as_bytes()).await.unwrap();
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).await.unwrap();
+        String::from_utf8_lossy(&line[9..]).into_owned()
+    };
+    assert_eq!(status().await, "429");
+    chatter(server.addr()).await;
+    viewers.pop();
+    until("there is a place", async || status().await == "101").await;
 }
