@@ -26,8 +26,8 @@ mod tests;
 const CHECK: Duration = Duration::from_secs(1);
 /// In how many checks all channels are compared with their log.
 const ROUND: usize = 30;
-/// How often the log is asked to remove what nobody uses.
-pub(super) const TIDY: Duration = Duration::from_secs(300);
+/// How often the log is asked to remove what nobody uses: often, as NATS reserves disk for each channel.
+pub(super) const TIDY: Duration = Duration::from_secs(60);
 /// The longest pause before a reconnect.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// Channels that are read at the same time.

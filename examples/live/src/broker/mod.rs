@@ -193,7 +193,7 @@ impl MessageBroker {
     }
 
     /// Removes channels from the engine that are empty and that no node uses. The broker does it every
-    /// few minutes.
+    /// minute or two.
     pub async fn tidy(&self) -> Result<(), BrokerError> {
         self.engine.tidy().await
     }

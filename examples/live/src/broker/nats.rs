@@ -241,7 +241,13 @@ impl Log for NatsLog {
 
     async fn tidy(&self) -> Result<(), Failure> {
         let streams = self.context.streams().map_err(Failure::from);
-        let tidied = streams.try_for_each_concurrent(READS, |info| self.tidy_stream(info));
+        let tidied = streams.try_for_each_concurrent(READS, async |info| {
+            let name = info.config.name.clone();
+            if let Err(error) = self.tidy_stream(info).await {
+                tracing::debug!(name, %error, "a stream cannot be tidied up");
+            }
+            Ok(())
+        });
         tidied.await
     }
 }

@@ -8,7 +8,7 @@
 //! | `live:claim:KEY` | a claim |
 //! | `live:{CHANNEL}` | channel of pub/sub: `m` epoch offset payload, or `s` signal |
 //!
-//! All of them expire. One connection (RESP3) carries commands and pub/sub, so it is away or not.
+//! All of them expire; a channel without messages after 2 minutes. One connection (RESP3) carries commands and pub/sub, so it is away or not.
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -35,7 +35,8 @@ elseif epoch == ARGV[2] and tonumber(offset) < tonumber(ARGV[3]) then
   redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'before', epoch, 'fork', offset)
   epoch = ARGV[1]
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+-- Without messages, nothing is lost if it expires. Nodes that follow it come again every 30 s.
+redis.call('PEXPIRE', KEYS[1], tonumber(offset) == 0 and 120000 or ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 ";
@@ -51,6 +52,7 @@ offset = redis.call('HINCRBY', KEYS[1], 'offset', 1)
 local text = string.format('%.0f', offset)
 redis.call('SET', KEYS[3], text, 'PX', ARGV[6])
 redis.call('XADD', KEYS[2], text .. '-0', 't', string.format('%.0f', now), 'p', ARGV[5])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
 local count = redis.call('XLEN', KEYS[2])
 local bytes = #ARGV[5]

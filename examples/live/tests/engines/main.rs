@@ -1,6 +1,7 @@
 //! The broker over real servers of Redis and NATS, which the tests start, kill and restart. If a program
 //! is not installed its tests are skipped; with LIVE_REQUIRE_ENGINES=1 they fail instead.
 mod claims;
+mod empty;
 mod failures;
 mod sharing;
 #[path = "../support/mod.rs"]
