@@ -4,21 +4,26 @@ use std::{env, time::Duration};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::{Router, http::StatusCode, response::Response, routing::any};
-use examples::adapters::tokio::{Message, Messages, Socket};
+use examples::adapters::tokio::{Message, Messages, Socket, Stream};
 use examples::{Failure, options};
 use futures_util::{SinkExt, StreamExt, TryFutureExt};
 use hyper::{ext::Protocol, upgrade};
 use hyper_util::rt::TokioIo;
-use tokio::sync::broadcast::{Receiver, Sender};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::broadcast::{Receiver, Sender, error::RecvError};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio::{net::TcpListener, select};
 use websocket_proto::handshake::http::check;
 use websocket_proto::handshake::server::{Accept, Origins};
-use websocket_proto::{CloseCode, Config, Connection, RecvBuf};
+use websocket_proto::{CloseCode, Config, Error, RecvBuf};
+
+#[cfg(test)]
+mod axum_tests;
 
 /// Time between two lines of a client. One that sends faster waits, because its lines could make all
 /// others too slow.
 const PACE: Duration = Duration::from_millis(10);
+/// A peer is too slow, and is closed, if it does not take a line within this time.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What all requests share.
 #[derive(Clone)]
@@ -72,9 +77,13 @@ fn respond(chat: Chat, name: String, request: Request) -> Result<Response, Failu
         Ok(pending) => {
             let (ws, response) = pending.accept(Accept::new())?;
             let others = chat.lines.subscribe(); // before the peer knows that it has joined
-            // It waits for the stream, which is there after the response.
-            let talking = talk(name, chat.lines, others, request, ws);
-            tokio::spawn(talking.inspect_err(|error| eprintln!("WebSocket: {error}")));
+            let talking = async move {
+                // It waits for the stream, which is there after the response.
+                let stream = TokioIo::new(upgrade::on(request).await?);
+                let socket = Messages::new(Socket::new(stream, ws, RecvBuf::new()));
+                Ok(talk(name, chat.lines, others, socket).await?)
+            };
+            tokio::spawn(talking.inspect_err(|error: &Failure| eprintln!("WebSocket: {error}")));
             response
         }
     };
@@ -85,11 +94,8 @@ async fn talk(
     name: String,
     lines: Sender<String>,
     mut others: Receiver<String>,
-    request: Request,
-    ws: Connection,
-) -> Result<(), Failure> {
-    let stream = TokioIo::new(upgrade::on(request).await?);
-    let mut socket = Messages::new(Socket::new(stream, ws, RecvBuf::new()));
+    mut socket: Messages<impl Stream>,
+) -> Result<(), Error> {
     let mut next_line = Instant::now();
     let (code, reason) = loop {
         let received = async {
@@ -105,13 +111,20 @@ async fn talk(
                 Some(Message::Close(..)) | None => break (CloseCode::NORMAL, ""),
                 Some(_) => {}
             },
-            line = others.recv() => match line {
-                Ok(line) => if socket.send(Message::Text(line)).await.is_err() {
-                    break (CloseCode::NORMAL, ""); // the peer has just closed, or is gone
-                },
-                Err(_) => break (CloseCode::POLICY_VIOLATION, "too slow"), // it has missed lines
-            },
+            line = others.recv() => {
+                let line = match line {
+                    Ok(line) => line,
+                    // Perhaps this task had no turn for a while. `PATIENCE` tells who is slow.
+                    Err(RecvError::Lagged(count)) => format!("missed lines: {count}"),
+                    Err(RecvError::Closed) => continue, // not while `lines` exists
+                };
+                match timeout(PATIENCE, socket.send(Message::Text(line))).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => break (CloseCode::NORMAL, ""), // the peer has just closed, or is gone
+                    Err(_) => break (CloseCode::POLICY_VIOLATION, "too slow"),
+                }
+            }
         }
     };
-    Ok(socket.socket.close(code, reason).await?)
+    socket.socket.close(code, reason).await
 }
