@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio::{net::TcpListener, select};
 use websocket_proto::handshake::http::check;
 use websocket_proto::handshake::server::{Accept, Origins};
-use websocket_proto::{CloseCode, Config, Error, RecvBuf};
+use websocket_proto::{CloseCode, Config, Error, Prepared, RecvBuf};
 
 #[cfg(test)]
 mod axum_tests;
@@ -24,22 +24,27 @@ mod axum_tests;
 const PACE: Duration = Duration::from_millis(10);
 /// A peer is too slow, and is closed, if it does not take a line within this time.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of a name. Each line has it.
+const LONGEST_NAME: usize = 64;
 
 /// What all requests share.
 #[derive(Clone)]
 struct Chat {
     config: Config,
     origins: Origins,
-    lines: Sender<String>,
+    lines: Sender<Prepared>,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let (config, args) = options::parse(env::args().skip(1))?;
+    // With compression a few bytes can be a long message, and lines wait in memory for slow peers.
+    let limit = ["--max-message-size", "16384"].map(String::from);
+    let (config, args) = options::parse(limit.into_iter().chain(env::args().skip(1)))?;
     let addr = args.first().map_or("127.0.0.1:3000", String::as_str);
     if addr.starts_with('-') {
         println!(
-            "usage: axum_handler [OPTIONS] [127.0.0.1:3000]\n\n{}",
+            "usage: axum_handler [OPTIONS] [127.0.0.1:3000]\n\n\
+             Messages have at most 16 KiB, unless an option allows more.\n\n{}",
             options::HELP
         );
         return Ok(());
@@ -64,6 +69,9 @@ async fn join(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, StatusCode> {
+    if name.len() > LONGEST_NAME {
+        return Err(StatusCode::BAD_REQUEST);
+    }
     respond(chat, name, request).map_err(|error| {
         eprintln!("handshake: {error}");
         StatusCode::INTERNAL_SERVER_ERROR
@@ -92,8 +100,8 @@ fn respond(chat: Chat, name: String, request: Request) -> Result<Response, Failu
 
 async fn talk(
     name: String,
-    lines: Sender<String>,
-    mut others: Receiver<String>,
+    lines: Sender<Prepared>,
+    mut others: Receiver<Prepared>,
     mut socket: Messages<impl Stream>,
 ) -> Result<(), Error> {
     let mut next_line = Instant::now();
@@ -106,7 +114,7 @@ async fn talk(
             message = received => match message.transpose()? {
                 Some(Message::Text(text)) => {
                     next_line = Instant::now() + PACE;
-                    let _ = lines.send(format!("{name}: {text}"));
+                    let _ = lines.send(Prepared::text(&format!("{name}: {text}")));
                 }
                 Some(Message::Close(..)) | None => break (CloseCode::NORMAL, ""),
                 Some(_) => {}
@@ -115,12 +123,18 @@ async fn talk(
                 let line = match line {
                     Ok(line) => line,
                     // Perhaps this task had no turn for a while. `PATIENCE` tells who is slow.
-                    Err(RecvError::Lagged(count)) => format!("missed lines: {count}"),
+                    Err(RecvError::Lagged(count)) => {
+                        Prepared::text(&format!("missed lines: {count}"))
+                    }
                     Err(RecvError::Closed) => continue, // not while `lines` exists
                 };
-                match timeout(PATIENCE, socket.send(Message::Text(line))).await {
+                let Socket { ws, out, .. } = &mut socket.socket;
+                if ws.send_prepared(&line, out).is_err() {
+                    break (CloseCode::NORMAL, ""); // the peer has just closed
+                }
+                match timeout(PATIENCE, socket.flush()).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(_)) => break (CloseCode::NORMAL, ""), // the peer has just closed, or is gone
+                    Ok(Err(_)) => break (CloseCode::NORMAL, ""), // the peer is gone
                     Err(_) => break (CloseCode::POLICY_VIOLATION, "too slow"),
                 }
             }

@@ -24,7 +24,7 @@ async fn a_burst_of_others_closes_nobody() {
     let lines = Sender::new(100);
     let others = lines.subscribe();
     for number in 0..5000 {
-        lines.send(number.to_string()).unwrap();
+        assert!(lines.send(Prepared::text(&number.to_string())).is_ok());
     }
     let reading = async {
         let mut texts = Vec::new();
@@ -52,7 +52,7 @@ async fn a_client_that_does_not_read_is_closed() {
     let lines = Sender::new(100);
     let others = lines.subscribe();
     let talking = spawn(talk("ann".into(), lines.clone(), others, server));
-    lines.send("x".repeat(2000)).unwrap();
+    assert!(lines.send(Prepared::text(&"x".repeat(2000))).is_ok());
     sleep_until(Instant::now() + PATIENCE + Duration::from_secs(1)).await;
     let mut code = None;
     while let Some(event) = client.recv().await.unwrap() {

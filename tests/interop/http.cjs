@@ -85,6 +85,17 @@ const checks = {
     bob.close(1000);
     assert.strictEqual((await once(bob, "close"))[0], 1000);
   },
+
+  async "axum: long messages and names"() {
+    const [url] = await start("axum_handler", /listening on (\S+)\n/);
+    const ann = new WebSocket(url.replace("NAME", "ann"));
+    await once(ann, "open");
+    ann.send("a".repeat(1 << 20)); // about 1 KiB after compression
+    assert.strictEqual((await once(ann, "close"))[0], 1009);
+    const long = new WebSocket(url.replace("NAME", "a".repeat(1000)));
+    const [error] = await once(long, "error");
+    assert.match(error.message, /400/);
+  },
 };
 
 // Runs in the page of hyper_upgrade. Returns what it has seen.
