@@ -8,6 +8,7 @@ const { mkdtempSync, readFileSync, rmSync, unlinkSync } = require("node:fs");
 const http2 = require("node:http2");
 const { tmpdir } = require("node:os");
 const path = require("node:path");
+const { connect } = require("node:tls");
 const { Receiver, Sender, WebSocket } = require("ws");
 
 const FOLDER = path.resolve(process.argv[2]);
@@ -66,6 +67,27 @@ const checks = {
     assert.ok(socket._socket.bytesRead - before < 5000, "the echoes were not compressed");
     socket.close(4001, "bye");
     assert.strictEqual((await once(socket, "close"))[0], 4001);
+  },
+
+  async "hyper: who sends no request is closed"() {
+    const { url, ca } = await hyper();
+    const { hostname: host, port } = new URL(url);
+    const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]); // an empty frame of this type
+    const begin = [
+      ["http/1.1", ""],
+      ["http/1.1", "GET /"],
+      ["h2", ""],
+      ["h2", "PRI * HT"],
+      ["h2", Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), settings])],
+    ];
+    const closed = begin.map(([version, bytes]) => {
+      const stream = connect({ host, port, ca, servername: "localhost", ALPNProtocols: [version] });
+      stream.write(bytes);
+      stream.on("error", () => {}); // a reset is an end as well
+      stream.resume();
+      return once(stream, "close");
+    });
+    await Promise.all(closed);
   },
 
   async "axum: a chat of ws, over HTTP/1.1, and node's http2"() {
