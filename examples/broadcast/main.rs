@@ -9,6 +9,8 @@ use websocket_proto::handshake::server::{Accept, Handshake, Origins};
 use websocket_proto::{Config, Error};
 
 mod room;
+#[cfg(test)]
+mod tests;
 
 const USAGE: &str = "usage: broadcast [OPTIONS] [ADDRESS:PORT]
 

@@ -6,19 +6,19 @@
 //!
 //! A channel for each connection would be a second queue with a second limit. A list of all outputs
 //! would need a lock for each connection, and still has to wake its task.
-use std::time::{Duration, Instant};
 use std::{cell::RefCell, collections::HashMap, sync::Mutex};
 
 use examples::adapters::tokio::{Socket, Stream};
 use tokio::sync::broadcast::{self, Receiver, Sender, error::RecvError};
+use tokio::time::{Duration, Instant};
 use tokio::{select, sync::watch};
 use websocket_proto::{CloseCode, Config, Delivery, Error, Event, Prepared, deflate::Preparer};
 
 /// Bytes of unsent output above which a peer misses messages. With one more message it is less than
 /// the limit of the adapter, which would stop reading.
 const LIMIT: usize = 32 << 10;
-/// Messages that a peer may miss in a row before it is closed.
-const MISSED: u64 = 1000;
+/// A peer is too slow, and is closed, if its output stays above `LIMIT` for this time.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Messages that a client may send in `WINDOW`. A faster one could make all others miss messages.
 const RATE: u32 = 1000;
 const WINDOW: Duration = Duration::from_secs(10);
@@ -57,7 +57,8 @@ pub async fn talk(
     mut messages: Receiver<Prepared>,
     mut stopping: watch::Receiver<()>,
 ) -> Result<(), Error> {
-    let (mut missed, mut sent, mut since) = (0, 0, Instant::now());
+    let (mut missed, mut full_since) = (0, None);
+    let (mut sent, mut since) = (0, Instant::now());
     loop {
         select! {
             event = socket.recv() => {
@@ -77,13 +78,16 @@ pub async fn talk(
                 let _ = room.send(prepare(message, config)); // `messages` receives it, too
             }
             message = messages.recv() => {
+                let full = socket.out.len() > LIMIT;
+                full_since = full.then(|| full_since.unwrap_or_else(Instant::now));
+                if full_since.is_some_and(|since| since.elapsed() >= PATIENCE) {
+                    return expel(socket, "too slow").await;
+                }
                 match message {
                     Ok(message) => deliver(&message, socket, &mut missed),
+                    // This task had no turn for a while. The peer can be as fast as others.
                     Err(RecvError::Lagged(count)) => missed += count,
                     Err(RecvError::Closed) => {} // not while `room` exists
-                }
-                if missed > MISSED {
-                    return expel(socket, "too slow").await;
                 }
             }
             Ok(()) = stopping.changed() => return socket.close(CloseCode::GOING_AWAY, "").await,
@@ -105,7 +109,7 @@ fn prepare(message: Prepared, config: Config) -> Prepared {
     })
 }
 
-/// Sends a message, unless the peer is too slow. The peer is told how many it has missed.
+/// Sends a message, unless too much is unsent. The peer is told how many it has missed.
 fn deliver(message: &Prepared, socket: &mut Socket<impl Stream>, missed: &mut u64) {
     let Socket { ws, out, .. } = socket;
     if *missed > 0 && out.len() <= LIMIT {

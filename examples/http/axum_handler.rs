@@ -4,37 +4,47 @@ use std::{env, time::Duration};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::{Router, http::StatusCode, response::Response, routing::any};
-use examples::adapters::tokio::{Message, Messages, Socket};
+use examples::adapters::tokio::{Message, Messages, Socket, Stream};
 use examples::{Failure, options};
 use futures_util::{SinkExt, StreamExt, TryFutureExt};
 use hyper::{ext::Protocol, upgrade};
 use hyper_util::rt::TokioIo;
-use tokio::sync::broadcast::{Receiver, Sender};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::broadcast::{Receiver, Sender, error::RecvError};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio::{net::TcpListener, select};
 use websocket_proto::handshake::http::check;
 use websocket_proto::handshake::server::{Accept, Origins};
-use websocket_proto::{CloseCode, Config, Connection, RecvBuf};
+use websocket_proto::{CloseCode, Config, Error, Prepared, RecvBuf};
+
+#[cfg(test)]
+mod axum_tests;
 
 /// Time between two lines of a client. One that sends faster waits, because its lines could make all
 /// others too slow.
 const PACE: Duration = Duration::from_millis(10);
+/// A peer is too slow, and is closed, if it does not take a line within this time.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of a name. Each line has it.
+const LONGEST_NAME: usize = 64;
 
 /// What all requests share.
 #[derive(Clone)]
 struct Chat {
     config: Config,
     origins: Origins,
-    lines: Sender<String>,
+    lines: Sender<Prepared>,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let (config, args) = options::parse(env::args().skip(1))?;
+    // With compression a few bytes can be a long message, and lines wait in memory for slow peers.
+    let limit = ["--max-message-size", "16384"].map(String::from);
+    let (config, args) = options::parse(limit.into_iter().chain(env::args().skip(1)))?;
     let addr = args.first().map_or("127.0.0.1:3000", String::as_str);
     if addr.starts_with('-') {
         println!(
-            "usage: axum_handler [OPTIONS] [127.0.0.1:3000]\n\n{}",
+            "usage: axum_handler [OPTIONS] [127.0.0.1:3000]\n\n\
+             Messages have at most 16 KiB, unless an option allows more.\n\n{}",
             options::HELP
         );
         return Ok(());
@@ -59,6 +69,9 @@ async fn join(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, StatusCode> {
+    if name.len() > LONGEST_NAME {
+        return Err(StatusCode::BAD_REQUEST);
+    }
     respond(chat, name, request).map_err(|error| {
         eprintln!("handshake: {error}");
         StatusCode::INTERNAL_SERVER_ERROR
@@ -72,9 +85,13 @@ fn respond(chat: Chat, name: String, request: Request) -> Result<Response, Failu
         Ok(pending) => {
             let (ws, response) = pending.accept(Accept::new())?;
             let others = chat.lines.subscribe(); // before the peer knows that it has joined
-            // It waits for the stream, which is there after the response.
-            let talking = talk(name, chat.lines, others, request, ws);
-            tokio::spawn(talking.inspect_err(|error| eprintln!("WebSocket: {error}")));
+            let talking = async move {
+                // It waits for the stream, which is there after the response.
+                let stream = TokioIo::new(upgrade::on(request).await?);
+                let socket = Messages::new(Socket::new(stream, ws, RecvBuf::new()));
+                Ok(talk(name, chat.lines, others, socket).await?)
+            };
+            tokio::spawn(talking.inspect_err(|error: &Failure| eprintln!("WebSocket: {error}")));
             response
         }
     };
@@ -83,13 +100,10 @@ fn respond(chat: Chat, name: String, request: Request) -> Result<Response, Failu
 
 async fn talk(
     name: String,
-    lines: Sender<String>,
-    mut others: Receiver<String>,
-    request: Request,
-    ws: Connection,
-) -> Result<(), Failure> {
-    let stream = TokioIo::new(upgrade::on(request).await?);
-    let mut socket = Messages::new(Socket::new(stream, ws, RecvBuf::new()));
+    lines: Sender<Prepared>,
+    mut others: Receiver<Prepared>,
+    mut socket: Messages<impl Stream>,
+) -> Result<(), Error> {
     let mut next_line = Instant::now();
     let (code, reason) = loop {
         let received = async {
@@ -100,18 +114,31 @@ async fn talk(
             message = received => match message.transpose()? {
                 Some(Message::Text(text)) => {
                     next_line = Instant::now() + PACE;
-                    let _ = lines.send(format!("{name}: {text}"));
+                    let _ = lines.send(Prepared::text(&format!("{name}: {text}")));
                 }
                 Some(Message::Close(..)) | None => break (CloseCode::NORMAL, ""),
                 Some(_) => {}
             },
-            line = others.recv() => match line {
-                Ok(line) => if socket.send(Message::Text(line)).await.is_err() {
-                    break (CloseCode::NORMAL, ""); // the peer has just closed, or is gone
-                },
-                Err(_) => break (CloseCode::POLICY_VIOLATION, "too slow"), // it has missed lines
-            },
+            line = others.recv() => {
+                let line = match line {
+                    Ok(line) => line,
+                    // Perhaps this task had no turn for a while. `PATIENCE` tells who is slow.
+                    Err(RecvError::Lagged(count)) => {
+                        Prepared::text(&format!("missed lines: {count}"))
+                    }
+                    Err(RecvError::Closed) => continue, // not while `lines` exists
+                };
+                let Socket { ws, out, .. } = &mut socket.socket;
+                if ws.send_prepared(&line, out).is_err() {
+                    break (CloseCode::NORMAL, ""); // the peer has just closed
+                }
+                match timeout(PATIENCE, socket.flush()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => break (CloseCode::NORMAL, ""), // the peer is gone
+                    Err(_) => break (CloseCode::POLICY_VIOLATION, "too slow"),
+                }
+            }
         }
     };
-    Ok(socket.socket.close(code, reason).await?)
+    socket.socket.close(code, reason).await
 }

@@ -1,16 +1,17 @@
 //! An echo server on hyper: HTTP/1.1 and HTTP/2 (RFC 8441) on one port, and a page that uses it.
-use std::{env, fs, sync::Arc, time::Duration};
+use std::{env, fs, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use examples::{Failure, adapters::tokio::Socket, echo::echo, options};
 use futures_util::TryFutureExt;
 use http_body_util::Full;
+use hyper::server::conn::{http1, http2};
 use hyper::{Request, Response, body::Incoming, ext::Protocol, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
+use tokio::{select, sync::Notify};
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use websocket_proto::handshake::http::check;
 use websocket_proto::handshake::server::{Accept, Origins};
@@ -67,20 +68,34 @@ type App = Arc<(Config, Origins)>;
 async fn serve(tcp: TcpStream, tls: TlsAcceptor, app: App) -> Result<(), Failure> {
     let limit = app.0.handshake_timeout;
     let stream = timeout(limit, tls.accept(tcp)).await??;
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    // Without a timer there are no time limits.
-    http.http1().timer(TokioTimer::new());
-    http.http2().timer(TokioTimer::new());
-    http.http1().header_read_timeout(limit);
-    http.http2().keep_alive_interval(limit);
-    http.http2().enable_connect_protocol();
-    let http = match stream.get_ref().1.alpn_protocol() {
-        Some(b"h2") => http.http2_only(),
-        _ => http.http1_only(),
+    let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let stream = TokioIo::new(stream);
+    let requested = Notify::new();
+    let service = service_fn(|request| {
+        requested.notify_one();
+        answer(request, Arc::clone(&app))
+    });
+    let serving = async {
+        // Without a timer there are no time limits.
+        if is_h2 {
+            let mut http = http2::Builder::new(TokioExecutor::new());
+            http.timer(TokioTimer::new()).keep_alive_interval(limit);
+            http.enable_connect_protocol();
+            http.serve_connection(stream, service).await
+        } else {
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(limit);
+            http.serve_connection(stream, service).with_upgrades().await
+        }
     };
-    let service = service_fn(|request| answer(request, Arc::clone(&app)));
-    let serving = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    serving.await
+    let mut serving = pin!(serving);
+    // hyper does not limit how long a client of HTTP/2 takes to begin.
+    select! {
+        result = &mut serving => return Ok(result?),
+        () = requested.notified() => {}
+        () = sleep(limit) => return Err("no request in time".into()),
+    }
+    Ok(serving.await?)
 }
 
 async fn answer(request: Request<Incoming>, app: App) -> Result<Response<Full<Bytes>>, Failure> {

@@ -8,6 +8,7 @@ const { mkdtempSync, readFileSync, rmSync, unlinkSync } = require("node:fs");
 const http2 = require("node:http2");
 const { tmpdir } = require("node:os");
 const path = require("node:path");
+const { connect } = require("node:tls");
 const { Receiver, Sender, WebSocket } = require("ws");
 
 const FOLDER = path.resolve(process.argv[2]);
@@ -68,6 +69,27 @@ const checks = {
     assert.strictEqual((await once(socket, "close"))[0], 4001);
   },
 
+  async "hyper: who sends no request is closed"() {
+    const { url, ca } = await hyper();
+    const { hostname: host, port } = new URL(url);
+    const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]); // an empty frame of this type
+    const begin = [
+      ["http/1.1", ""],
+      ["http/1.1", "GET /"],
+      ["h2", ""],
+      ["h2", "PRI * HT"],
+      ["h2", Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), settings])],
+    ];
+    const closed = begin.map(([version, bytes]) => {
+      const stream = connect({ host, port, ca, servername: "localhost", ALPNProtocols: [version] });
+      stream.write(bytes);
+      stream.on("error", () => {}); // a reset is an end as well
+      stream.resume();
+      return once(stream, "close");
+    });
+    await Promise.all(closed);
+  },
+
   async "axum: a chat of ws, over HTTP/1.1, and node's http2"() {
     const [url] = await start("axum_handler", /listening on (\S+)\n/);
     const bob = new WebSocket(url.replace("NAME", "bob"));
@@ -84,6 +106,17 @@ const checks = {
     session.close();
     bob.close(1000);
     assert.strictEqual((await once(bob, "close"))[0], 1000);
+  },
+
+  async "axum: long messages and names"() {
+    const [url] = await start("axum_handler", /listening on (\S+)\n/);
+    const ann = new WebSocket(url.replace("NAME", "ann"));
+    await once(ann, "open");
+    ann.send("a".repeat(1 << 20)); // about 1 KiB after compression
+    assert.strictEqual((await once(ann, "close"))[0], 1009);
+    const long = new WebSocket(url.replace("NAME", "a".repeat(1000)));
+    const [error] = await once(long, "error");
+    assert.match(error.message, /400/);
   },
 };
 
