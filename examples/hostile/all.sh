@@ -36,5 +36,5 @@ trap 'kill $!; rm -r "$log"' EXIT
 until url=$(grep -om1 'localhost:[0-9]*' "$log/hyper"); do sleep 0.1; done
 play hyper_upgrade server --same-origin --pid $! "wss://$url/echo"
 # A chat is no echo: who floods it makes others miss lines, as its description says.
-play axum_handler server --same-origin --only head/,frame/,slow/ --start "'$bin/axum_handler' 127.0.0.1:0"
+play axum_handler server --same-origin --only head/,frame/,slow/ --start "'$bin/axum_handler' --max-message-size 1048576 127.0.0.1:0"
 exit $failed
