@@ -54,8 +54,8 @@ impl Output for BytesMut {
 /// [`BytesMut`](bytes::BytesMut) is simpler and as fast.
 ///
 /// [`Connection::send_bytes`] and [`Connection::send_prepared`] of a server share payloads, and
-/// prepared frames, of 1 KiB and more. Shorter ones are copied, because copying them is cheaper. Everything else that a
-/// connection appends is copied as well.
+/// prepared frames, of 1 KiB and more. Shorter ones are copied, because copying them is cheaper.
+/// Everything else that a connection appends is copied as well.
 ///
 /// To flush the queue, use it as a [`Buf`](bytes::Buf): [`chunks_vectored`] fills the slices for a
 /// vectored write (with the feature `std`; without it, it fills only one), and
