@@ -8,13 +8,13 @@
 # mutants by file. `--first` stops after the first pass. `--tests` names other tests for that pass.
 # `--shard K/N` takes each N-th file, from file K on (0 to N-1).
 #
-# There are two passes: the unit tests and the tests whose subject is the file, then all tests for
-# the mutants that survived. A run can be stopped at any time. The next one skips the mutants that
+# There are two passes: the unit tests and fast tests of the subject, then all tests for the mutants
+# that survived. A run can be stopped at any time. The next one skips the mutants that
 # were caught, if their lines are still the same, and tests the others again. All of src/ takes many
 # hours: start with the files that you have changed. For a figure of all of src/, start with an empty
 # folder of results, because tests may have become weaker since a mutant was caught.
 #
-# Needs cargo-mutants 27. With cargo-nextest it takes half the time. The results are in mutants/results
+# Needs cargo-mutants 27. The results are in mutants/results
 # of the target folder; two runs with the same target folder must not overlap. The exit status is 1 if
 # a mutant has survived. A mutant that makes a test run for ever counts as caught.
 set -euo pipefail
@@ -23,33 +23,46 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # The tests whose subject is the file. They only save time: what they miss goes to all tests.
 subjects() {
   case $1 in
-    src/frame/append.rs) echo exhaustive_masks sent_bytes memory ;;
-    src/frame/mask*.rs) echo exhaustive_masks utf8 ;;
-    src/frame/close_code.rs) echo frame exhaustive_closes ;;
-    src/frame/*) echo frame exhaustive_headers ;;
-    src/utf8.rs) echo exhaustive_text sending ;;
-    src/connection/closing.rs) echo closing exhaustive_closing ;;
-    src/connection/liveness.rs) echo liveness ;;
-    src/connection/heard.rs | src/connection/halves.rs | src/connection/notes.rs) echo halves liveness ;;
-    src/connection/prepared.rs | src/connection/lent.rs) echo prepared sent_bytes ;;
-    src/connection/send*) echo sending sent_bytes closing prepared deflate_send ;;
-    src/connection/*) echo closing violations parts park liveness halves sending deflate_wrong deflate_receive ;;
-    src/message.rs) echo violations closing parts deflate_wrong deflate_receive ;;
-    src/buffer/*) echo buffer park parts read_size violations liveness deflate_wrong deflate_receive ;;
-    src/clock.rs | src/deadlines.rs) basename "$1" .rs ;;
-    src/config.rs | src/error.rs | src/fault.rs) echo error frame ;;
-    src/meter.rs) echo meter ;;
-    src/output.rs) echo sent_bytes prepared floods ;;
-    src/seed.rs | src/speed.rs) echo frame ;;
-    src/grammar.rs) echo handshake_deflate handshake_server handshake_client handshake_answers ;;
-    src/deflate/params.rs) echo handshake_deflate exhaustive_negotiation handshake_server handshake_client ;;
-    src/deflate/off.rs) echo sending parts ;;
-    src/deflate/*) echo deflate_receive deflate_send deflate_wrong ;;
-    src/handshake/origin.rs) echo handshake_origins ;;
-    src/handshake/http.rs | src/handshake/values/*) echo handshake_http handshake_values handshake_ways handshake_connect ;;
-    src/handshake/*) echo handshake_answers handshake_client handshake_server handshake_status handshake_values ;;
+    src/buffer/* | src/deflate/* | src/message.rs)
+      echo buffer deflate_memory deflate_receive deflate_send deflate_wrong meter park parts read_size violations ;;
+    src/connection/*)
+      echo closing deflate_send event floods full_output halves liveness memory parts park prepared send_half sending \
+        sent_bytes violations ;;
+    src/handshake/* | src/grammar.rs)
+      echo handshake_{answers,client,connect,deflate,http,origins,server,status,values,ways} ;;
+    src/frame/*) echo exhaustive_{closes,headers,masks} frame memory sent_bytes utf8 ;;
+    *) echo clock deadlines error exhaustive_text floods frame meter prepared sending sent_bytes ;;
   esac
 }
+
+# They take seconds. The first pass does without them.
+slow=(
+  a_bomb_in_parts
+  a_compressor_refers_to_prepared_messages
+  a_long_text_costs_its_limit
+  a_message_of_any_length_takes_the_memory_of_one_read
+  a_slow_peer_gets_all
+  field_07_tiny_fragments_cost
+  field_08_a_mebibyte
+  field_11
+  field_13_fresh_mask_keys
+  field_4_05_plain
+  field_4_06_only
+  fixed_01
+  fixed_02
+  fixed_10_a_message
+  fixed_31
+  long_messages
+  messages_in_fragments
+  no_allocations_once_warm
+  no_plain_bytes_cause
+  one_call_does
+  own_and_prepared_messages
+  random_messages
+  two_sides_with_keepalive_live
+  what_is_hard_to_compress
+  what_is_said_is_heard
+)
 
 list=false first=false only= shard=0/1 files=()
 while [ $# != 0 ]; do
@@ -78,8 +91,6 @@ export CARGO_TARGET_DIR=$target/build
 rm -rf "$target/tree"
 mkdir -p "$target/tree" "$target/results"
 git ls-files -z --cached --others --exclude-standard | tar -c --ignore-failed-read --null -T - | tar -xm -C "$target/tree"
-tool=cargo
-! cargo nextest --version >/dev/null 2>&1 || tool=nextest
 # A mutant that only collects memory ends here.
 ulimit -v $((12 << 20))
 
@@ -94,7 +105,7 @@ mutate() {
   printf '\n=== %s\n' "$file"
   nice cargo mutants --dir "$target/tree" --config "$target/tree/tests/mutants.toml" --in-place \
     --package websocket-proto --file "$file" --output "$results" --iterate --colors never \
-    --test-tool "$tool" "${features[@]}" "$@" || status=$?
+    "${features[@]}" "$@" || status=$?
   case $status in
     # 3: some were endless. Others may have survived all the same.
     0 | 2 | 3) [ ! -s "$results/mutants.out/missed.txt" ] ;;
@@ -102,17 +113,24 @@ mutate() {
   esac
 }
 
+# The tests of the first pass, as one program: linking each of them takes longer than running them.
+join() {
+  echo '//! All tests of a subject.'
+  printf '#[path = "%s.rs"]\nmod %s;\n' $(printf '%s\n' "$@" | sed 'p')
+}
+
 again=() survivors=()
 for index in "${!files[@]}"; do
   [ $((index % ${shard#*/})) = "${shard%/*}" ] || continue
-  file=${files[index]} tests=()
-  ! grep -q '^#\[cfg(test)\]' "$file" || tests+=(--cargo-arg=--lib)
-  for test in ${only:-$(subjects "$file")}; do
-    tests+=("--cargo-arg=--test=$test")
-  done
-  mutate "$file" "${tests[@]}" || again+=("$file")
+  file=${files[index]}
+  join ${only:-$(subjects "$file")} >"$target/subject.rs"
+  # Otherwise it would be built again.
+  cmp -s "$target/subject.rs" "$target/tree/tests/subject.rs" || cp "$target/subject.rs" "$target/tree/tests/subject.rs"
+  mutate "$file" --timeout 30 --cargo-arg=--lib --cargo-arg=--test=subject --cargo-test-arg=-- \
+    "${slow[@]/#/--cargo-test-arg=--skip=}" || again+=("$file")
 done
 if ! $first; then
+  rm -f "$target/tree/tests/subject.rs"
   for file in "${again[@]}"; do
     mutate "$file" --baseline skip --timeout 1200 --cargo-arg=--tests || survivors+=("$file")
   done

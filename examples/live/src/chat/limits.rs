@@ -16,9 +16,11 @@ const WARNINGS: u32 = 20;
 /// A client without a warning for this long starts with none.
 const CALM: Duration = Duration::from_secs(1);
 
+type Bucket<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
 /// The inputs of one connection: a token bucket, and what becomes of a client that ignores it.
 pub struct Inputs<C: Clock = DefaultClock> {
-    bucket: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
+    bucket: Bucket<C>,
     clock: C,
     warnings: u32,
     warned: Option<C::Instant>,
@@ -37,10 +39,8 @@ pub enum Verdict {
 impl<C: Clock + Clone> Inputs<C> {
     /// `rate` inputs a second, and `burst` at once after a pause. Zero counts as one.
     pub fn new(rate: u32, burst: u32, clock: C) -> Self {
-        let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::per_second(at_least_one(rate)).allow_burst(at_least_one(burst));
         Self {
-            bucket: RateLimiter::direct_with_clock(quota, clock.clone()),
+            bucket: RateLimiter::direct_with_clock(quota((rate, burst)), clock.clone()),
             clock,
             warnings: 0,
             warned: None,
@@ -65,22 +65,39 @@ impl<C: Clock + Clone> Inputs<C> {
     }
 }
 
-/// How many connections there are, in all and of each user.
-pub struct Connections {
-    max: usize,
-    max_per_user: usize,
-    open: Mutex<Open>,
+fn quota((rate, burst): (u32, u32)) -> Quota {
+    let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    Quota::per_second(at_least_one(rate)).allow_burst(at_least_one(burst))
 }
 
-#[derive(Default)]
-struct Open {
+/// A room costs memory in the engine for some minutes, also if all have left it. So a node opens only so
+/// many: in a second, and at once after a pause. A room is new if nobody on this node is in it.
+const NEW_ROOMS: (u32, u32) = (50, 500);
+/// The same for one user, so that nobody takes them all.
+const NEW_ROOMS_OF_USER: (u32, u32) = (2, 100);
+
+/// How many connections there are and how many rooms are opened, in all and of each user.
+pub struct Connections<C: Clock = DefaultClock> {
+    max: usize,
+    max_per_user: usize,
+    clock: C,
+    new_rooms: Bucket<C>,
+    open: Mutex<Open<C>>,
+}
+
+struct Open<C: Clock> {
     all: usize,
-    of: HashMap<Arc<str>, usize>,
+    of: HashMap<Arc<str>, User<C>>,
+}
+
+struct User<C: Clock> {
+    connections: usize,
+    new_rooms: Bucket<C>,
 }
 
 /// The place of one connection. It is given back on drop.
-pub struct Place {
-    connections: Arc<Connections>,
+pub struct Place<C: Clock = DefaultClock> {
+    connections: Arc<Connections<C>>,
     user: Arc<str>,
 }
 
@@ -93,25 +110,37 @@ pub enum Full {
     User,
 }
 
-impl Connections {
-    pub fn new(max: usize, max_per_user: usize) -> Arc<Self> {
+impl<C: Clock + Clone> Connections<C> {
+    pub fn new(max: usize, max_per_user: usize, clock: C) -> Arc<Self> {
         Arc::new(Self {
             max,
             max_per_user,
-            open: Mutex::default(),
+            new_rooms: RateLimiter::direct_with_clock(quota(NEW_ROOMS), clock.clone()),
+            clock,
+            open: Mutex::new(Open {
+                all: 0,
+                of: HashMap::new(),
+            }),
         })
     }
 
-    pub fn enter(self: &Arc<Self>, user: &Arc<str>) -> Result<Place, Full> {
+    pub fn enter(self: &Arc<Self>, user: &Arc<str>) -> Result<Place<C>, Full> {
         let mut open = lock(&self.open);
         if open.all >= self.max {
             return Err(Full::All);
         }
         match open.of.get_mut(user) {
-            Some(count) if *count >= self.max_per_user => return Err(Full::User),
-            Some(count) => *count += 1,
+            Some(of) if of.connections >= self.max_per_user => return Err(Full::User),
+            Some(of) => of.connections += 1,
             None if self.max_per_user == 0 => return Err(Full::User),
-            None => _ = open.of.insert(Arc::clone(user), 1),
+            None => {
+                let quota = quota(NEW_ROOMS_OF_USER);
+                let first = User {
+                    connections: 1,
+                    new_rooms: RateLimiter::direct_with_clock(quota, self.clock.clone()),
+                };
+                open.of.insert(Arc::clone(user), first);
+            }
         }
         open.all += 1;
         Ok(Place {
@@ -121,19 +150,27 @@ impl Connections {
     }
 }
 
-impl Place {
+impl<C: Clock> Place<C> {
     pub fn user(&self) -> &Arc<str> {
         &self.user
     }
+
+    /// Whether the user may open one more room now.
+    pub fn new_room(&self) -> bool {
+        let open = lock(&self.connections.open);
+        let user = open.of.get(&self.user);
+        user.is_some_and(|user| user.new_rooms.check().is_ok())
+            && self.connections.new_rooms.check().is_ok()
+    }
 }
 
-impl Drop for Place {
+impl<C: Clock> Drop for Place<C> {
     fn drop(&mut self) {
         let mut open = lock(&self.connections.open);
         open.all -= 1;
-        if let Some(count) = open.of.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(user) = open.of.get_mut(&self.user) {
+            user.connections -= 1;
+            if user.connections == 0 {
                 open.of.remove(&self.user);
             }
         }
@@ -189,8 +226,33 @@ mod tests {
     }
 
     #[test]
+    fn nobody_opens_all_the_rooms() {
+        let clock = FakeRelativeClock::default();
+        let connections = Connections::new(100, 10, clock.clone());
+        let opened = |user: &str| {
+            let place = connections.enter(&user.into()).unwrap();
+            let opened = (0..1000).take_while(|_| place.new_room()).count();
+            (place, opened)
+        };
+        let first = opened("Ann");
+        assert_eq!(first.1, 100);
+        // Another connection of the same user gets no more.
+        assert_eq!(opened("Ann").1, 0);
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(opened("Ann").1, 20);
+        // All users together, then in a second.
+        let users = |from: usize| {
+            let users = from..from + 20;
+            users.map(|user| opened(&user.to_string()).1).sum::<usize>()
+        };
+        assert_eq!(users(0), 480);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(users(20), 50);
+    }
+
+    #[test]
     fn places_are_given_back() {
-        let connections = Connections::new(3, 2);
+        let connections = Connections::new(3, 2, FakeRelativeClock::default());
         let (ann, bob): (Arc<str>, Arc<str>) = ("Ann".into(), "Bob".into());
         let first = connections.enter(&ann).unwrap();
         let second = connections.enter(&ann).unwrap();

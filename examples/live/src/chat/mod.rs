@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use examples::Failure;
+use governor::clock::DefaultClock;
 use websocket_proto::deflate::DeflateConfig;
 
 use crate::broker::MessageBroker;
@@ -57,7 +58,7 @@ impl Chat {
                 Some(secret) => token::Tokens::new(secret.as_bytes()),
                 None => token::Tokens::random()?,
             },
-            connections: limits::Connections::new(max.0, max.1),
+            connections: limits::Connections::new(max.0, max.1, DefaultClock::default()),
             rooms: room::Rooms::new(Arc::clone(broker), getrandom::u64()?, deflate, rooms),
             ids: AtomicU64::new(0),
         })

@@ -122,6 +122,11 @@ impl Rooms {
         })
     }
 
+    /// Whether somebody on this node is in the room.
+    pub fn is_open(&self, name: &str) -> bool {
+        lock(&self.open).contains_key(name)
+    }
+
     /// Enters a room, and opens it if this is the first connection of the node there.
     pub async fn enter(
         self: Arc<Self>,

@@ -266,3 +266,31 @@ async fn the_server_says_that_it_stops() {
     }
     assert_eq!(stopped.await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_user_opens_a_hundred_rooms_at_once() {
+    let server = start(&["--rate", "10000", "--burst", "10000"]).await;
+    let mut bob = Client::new(&server, "Bob").await;
+    bob.join("room-of-bob").await;
+    let mut ann = Client::new(&server, "Ann").await;
+    let room = |room: usize| format!("room-{room}");
+    let mut refused = None;
+    for i in 0..1000 {
+        let join = Input::Join {
+            room: room(i),
+            since: None,
+        };
+        ann.send(&join).await;
+        if !ann.recv_text().await.contains(r#""type":"joined""#) {
+            refused = Some(i);
+            break;
+        }
+        ann.send(&Input::Leave { room: room(i) }).await;
+        assert!(ann.recv_text().await.contains(r#""type":"left""#));
+    }
+    // Some more if the machine is slow: two for each second.
+    assert!(refused.is_some_and(|i| i >= 100), "{refused:?}");
+    // A room that is open already, and the rooms of others.
+    ann.join("room-of-bob").await;
+    bob.join("room-of-bob-2").await;
+}

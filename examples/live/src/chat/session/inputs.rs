@@ -62,6 +62,10 @@ impl Session {
                     let reason = format!("a connection can be in {max} rooms");
                     return Err(input.refuse(Code::TooManyRooms, reason));
                 }
+                if !self.app.chat.rooms.is_open(room) && !self.place.new_room() {
+                    let reason = "too many new rooms";
+                    return Err(input.refuse(Code::Busy, reason));
+                }
                 let since = since.map(Position::from);
                 let (room, mailbox) = (room.clone(), Arc::clone(&self.mailbox));
                 let rooms = Arc::clone(&self.app.chat.rooms);
