@@ -8,7 +8,10 @@ use websocket_proto::{Config, Connection, Event, RecvBuf, Role};
 
 mod support;
 
-use support::{Side, wire};
+use support::{
+    Side, config, frame,
+    wire::{self, BINARY},
+};
 
 #[test]
 fn there_is_room_as_asked_for_and_never_none() {
@@ -151,5 +154,76 @@ fn received_bytes_are_a_sign_of_life_in_every_way() {
         read(&mut input, b"x");
         input.clear();
         assert!(!hears(&mut input));
+    }
+}
+
+/// The capacity of a client's buffer after reads of the given sizes, the last one without bytes.
+/// The size of a message is limited to 10,000 bytes.
+fn capacity(reads: &[(usize, &[u8])], last: usize) -> usize {
+    let config = config(|it| it.max_message_size = 10_000);
+    let mut ws = Connection::assume_opened(Side::Client.role(), config);
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    for (size, bytes) in reads {
+        input.spare(*size)[..bytes.len()].copy_from_slice(bytes);
+        input.filled(bytes.len());
+        while ws.next_event(&mut input, &mut out).unwrap().is_some() {}
+    }
+    input.spare(last);
+    input.capacity()
+}
+
+/// 130 bytes can be incomplete: a header and a control frame.
+#[test]
+fn the_buffer_doubles_but_not_beyond_what_is_missing_and_one_read() {
+    for (len, room, expected) in [
+        (0, 100, 100),
+        (100, 10, 100 + 10 + 30),
+        (130, 10, 130 + 10),
+        (131, 10, 2 * 131),
+        (131, 200, 131 + 200),
+    ] {
+        // Nobody takes the events.
+        let mut input = RecvBuf::new();
+        input.extend_from_slice(&vec![0; len]);
+        input.spare(room);
+        assert_eq!(input.capacity(), expected, "{len} bytes, then {room}");
+    }
+    let whole = frame(true, BINARY, [1; 9000]).bytes();
+    let first = frame(false, BINARY, [1; 9000]).bytes();
+    let first_and_a_byte = [&first[..], &[0]].concat();
+    for (name, size, bytes, last, expected) in [
+        ("a third of a frame", 3000, &whole[..3000], 1000, 2 * 3000),
+        (
+            "most of a frame",
+            8004,
+            &whole[..8004],
+            1000,
+            8004 + 1000 + 1000,
+        ),
+        // Its header is not needed any more.
+        ("a fragment", 9004, &first, 1000, 10_000 + 1000 + 130),
+        (
+            "and a byte",
+            9005,
+            &first_and_a_byte,
+            1000,
+            10_001 + 1000 + 129,
+        ),
+        (
+            "after a long read",
+            10_130,
+            &first,
+            2000,
+            10_000 + 2000 + 130,
+        ),
+        (
+            "after a longer read",
+            10_131,
+            &first,
+            2000,
+            10_000 + 2000 + 130 + 1250,
+        ),
+    ] {
+        assert_eq!(capacity(&[(size, bytes)], last), expected, "{name}");
     }
 }

@@ -5,37 +5,58 @@
 #   tests/mutants.sh [--list] [--first] [--tests 'A B'] [--shard K/N] [FILE...]
 #
 # FILE is a file or a folder of src/; without one it is all of src/. `--list` prints the number of
-# mutants by file. `--first` stops after the first pass. `--tests` names other tests for that pass.
-# `--shard K/N` takes each N-th file, from file K on (0 to N-1).
+# mutants by file. `--first` stops after the first pass. `--tests` names other tests for that pass, and
+# runs all of each. `--shard K/N` takes each N-th file, from file K on (0 to N-1).
 #
 # There are two passes: the unit tests and fast tests of the subject, then all tests for the mutants
-# that survived. A run can be stopped at any time. The next one skips the mutants that
-# were caught, if their lines are still the same, and tests the others again. All of src/ takes many
-# hours: start with the files that you have changed. For a figure of all of src/, start with an empty
-# folder of results, because tests may have become weaker since a mutant was caught.
+# that survived. A run can be stopped at any time. The next one skips the mutants that were caught, if
+# their lines are still the same, and tests the others again. All of src/ takes many hours: start with
+# the files that you have changed. For a figure of all of src/, start with an empty folder of results,
+# because tests may have become weaker since a mutant was caught.
 #
-# Needs cargo-mutants 27. The results are in mutants/results
-# of the target folder; two runs with the same target folder must not overlap. The exit status is 1 if
-# a mutant has survived. A mutant that makes a test run for ever counts as caught.
+# Needs cargo-mutants 27. The results are in mutants/results of the target folder; two runs with the
+# same target folder must not overlap. The exit status is 1 if a mutant has survived. A mutant that
+# makes a test run for ever counts as caught.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # The tests whose subject is the file. They only save time: what they miss goes to all tests.
 subjects() {
   case $1 in
-    src/buffer/* | src/deflate/* | src/message.rs)
-      echo buffer deflate_memory deflate_receive deflate_send deflate_wrong meter park parts read_size violations ;;
-    src/connection/*)
-      echo closing deflate_send event floods full_output halves liveness memory parts park prepared send_half sending \
-        sent_bytes violations ;;
-    src/handshake/* | src/grammar.rs)
-      echo handshake_{answers,client,connect,deflate,http,origins,server,status,values,ways} ;;
-    src/frame/*) echo exhaustive_{closes,headers,masks} frame memory sent_bytes utf8 ;;
-    *) echo clock deadlines error exhaustive_text floods frame meter prepared sending sent_bytes ;;
+    src/frame/append.rs) echo exhaustive_masks sent_bytes memory ;;
+    src/frame/mask*.rs) echo exhaustive_masks utf8 ;;
+    src/frame/close_code.rs) echo frame exhaustive_closes ;;
+    src/frame/*) echo frame exhaustive_headers ;;
+    src/utf8.rs) echo exhaustive_text sending ;;
+    src/connection/closing.rs) echo closing exhaustive_closing ;;
+    src/connection/liveness.rs) echo liveness ;;
+    src/connection/heard.rs | src/connection/halves.rs | src/connection/notes.rs) echo halves again_halves ;;
+    src/connection/deflate.rs) echo deflate_memory ;;
+    src/connection/prepared.rs | src/connection/lent.rs) echo prepared sent_bytes ;;
+    src/connection/send*) echo sending sent_bytes prepared deflate_send ;;
+    src/connection/receive/compressed.rs) echo deflate_receive parts meter ;;
+    src/connection/receiv*) echo closing violations parts ;;
+    src/connection/*) echo closing violations park halves sending ;;
+    src/message.rs) echo violations parts ;;
+    src/buffer/*) echo buffer park parts read_size ;;
+    src/clock.rs | src/deadlines.rs) basename "$1" .rs ;;
+    src/config.rs | src/error.rs | src/fault.rs) echo error frame ;;
+    src/meter.rs) echo meter ;;
+    src/output.rs) echo sent_bytes prepared full_output ;;
+    src/seed.rs) echo frame ;;
+    src/grammar.rs) echo handshake_{answers,client,deflate,server} ;;
+    src/deflate/params.rs) echo handshake_deflate exhaustive_negotiation ;;
+    src/deflate/off.rs) echo sending parts ;;
+    src/deflate/deflater.rs | src/deflate/preparer.rs) echo deflate_send deflate_memory ;;
+    src/deflate/*) echo deflate_receive deflate_wrong ;;
+    src/handshake/origin.rs) echo handshake_origins ;;
+    src/handshake/url.rs | src/handshake/target.rs) echo handshake_client handshake_connect ;;
+    src/handshake/http.rs | src/handshake/values/*) echo handshake_{http,values,ways} ;;
+    src/handshake/*) echo handshake_{answers,client,server,status} ;;
   esac
 }
 
-# They take seconds. The first pass does without them.
+# Tests that take seconds, which the first pass leaves out.
 slow=(
   a_bomb_in_parts
   a_compressor_refers_to_prepared_messages
@@ -64,12 +85,12 @@ slow=(
   what_is_said_is_heard
 )
 
-list=false first=false only= shard=0/1 files=()
+list=false first=false only= timeout=12 shard=0/1 files=()
 while [ $# != 0 ]; do
   case $1 in
     --list) list=true ;;
     --first) first=true ;;
-    --tests) only=$2; shift ;;
+    --tests) only=$2 slow=() timeout=120; shift ;;
     --shard) shard=$2; shift ;;
     -*) sed -n '2,/^set/{/^set/d;s/^# \?//p}' "$0" >&2; exit 2 ;;
     *) files+=("${1%/}") ;;
@@ -126,7 +147,7 @@ for index in "${!files[@]}"; do
   join ${only:-$(subjects "$file")} >"$target/subject.rs"
   # Otherwise it would be built again.
   cmp -s "$target/subject.rs" "$target/tree/tests/subject.rs" || cp "$target/subject.rs" "$target/tree/tests/subject.rs"
-  mutate "$file" --timeout 30 --cargo-arg=--lib --cargo-arg=--test=subject --cargo-test-arg=-- \
+  mutate "$file" --timeout $timeout --cargo-arg=--lib --cargo-arg=--test=subject --cargo-test-arg=-- \
     "${slow[@]/#/--cargo-test-arg=--skip=}" || again+=("$file")
 done
 if ! $first; then
