@@ -286,11 +286,11 @@
 //!
 //! | cost | at most | setting |
 //! |---|---|---|
-//! | memory of a message | its maximum size, or [`parts_above`](Config::parts_above), and one read; 64 KiB more if it is compressed (128 KiB in parts), 256 KiB more for text; twice that for a moment while memory moves | [`max_message_size`](Config::max_message_size), 1 MiB |
+//! | memory of a message | its maximum size, or [`parts_above`](Config::parts_above), and one read; 64 KiB more if it is compressed (128 KiB in parts), 256 KiB more for text, an eighth more if reads become longer; twice that for a moment while memory moves | [`max_message_size`](Config::max_message_size), 1 MiB |
 //! | memory of the codecs | 48 kB to inflate, 280 kB to compress | [`deflate`](Config#structfield.deflate), off |
 //! | output | a pong for each ping; above the backlog, one behind each frame that the application writes and each keepalive ping | [`pong_backlog`](Config::pong_backlog), 16 KiB |
 //! | CPU for 1 MiB of received bytes | 10 ms, each byte is read or moved up to 8 times; with compression 1 s, up to 16,392 times: see `deflate` | [`max_fragments`](Config::max_fragments), `max_final_blocks` |
-//! | CPU of one call | the received bytes, and little more than 1 MiB of inflated bytes and loaded windows | [`Event::Progress`] |
+//! | CPU of one call | the received bytes, and little more than 1 MiB of inflated bytes and loaded windows; of a message that is longer than 4 MiB, 4 MiB are joined | [`Event::Progress`] |
 //! | time of an unfinished message | 20 s, and 1 s more for each 500 bytes | [`message_timeout`](Config::message_timeout) |
 //! | time until a peer that is gone is detected | 40 s | [`ping_interval`](Config::ping_interval), [`pong_timeout`](Config::pong_timeout) |
 //! | time of the handshake | 10 s | [`handshake_timeout`](Config::handshake_timeout) |

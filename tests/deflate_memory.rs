@@ -442,6 +442,24 @@ fn no_allocations_once_warm() {
     }
 }
 
+/// The memory of the read was given back for each message, and made again for the next read.
+#[test]
+fn fixed_47_long_reads_of_short_messages_allocate_nothing_once_warm() {
+    for (side, room) in SIDES
+        .into_iter()
+        .flat_map(|side| [65_536, 65_537, 1 << 20].map(|it| (side, it)))
+    {
+        let mut ends = Ends::new(side, params(false, 15), DeflateConfig::new());
+        let wire = compressed(Peer::new(6).message(b"short")).to(side).bytes();
+        for _ in 0..3 {
+            ends.read(&wire, room);
+        }
+        let info = measure(|| assert_eq!(ends.read(&wire, room), 5));
+        assert_eq!(info.count_total, 0, "{side:?} {room}: {info:?}");
+        assert!(ends.input.capacity() >= room);
+    }
+}
+
 /// A compressed payload of 1 MiB that inflates to 1 GiB of zeros.
 fn bomb() -> Vec<u8> {
     let start = Peer::new(9).flushed(&vec![0; 1 << 20]);

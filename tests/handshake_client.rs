@@ -45,6 +45,17 @@ fn the_request_on_the_wire() {
 }
 
 #[test]
+fn fixed_51_a_handshake_can_be_logged_without_subprotocols() {
+    let request = Request::new(URL).unwrap().subprotocol("secret");
+    let (handshake, _) = started(&request, Config::new());
+    let shown = format!("{request:?} {handshake:?}");
+    assert!(
+        shown.contains("example.com") && !shown.contains("secret"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn every_seed_has_its_key() {
     let key = |seed: u8| {
         let mut out = BytesMut::new();

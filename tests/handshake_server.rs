@@ -152,6 +152,22 @@ fn a_request_can_be_logged_without_its_values() {
     );
 }
 
+/// Browsers have no other place for a password than the list of subprotocols.
+#[test]
+fn fixed_51_a_handshake_can_be_logged_without_subprotocols_and_bodies() {
+    let pending = pending(&with(&["Sec-WebSocket-Protocol: bearer, secret"]));
+    let reject = Reject::new(403).header("X-Name", "secret").body(b"secret");
+    for (shown, visible) in [
+        (format!("{pending:?}"), "Pending"),
+        (format!("{reject:?}"), "body: 6"),
+    ] {
+        assert!(
+            shown.contains(visible) && !shown.contains("secret"),
+            "{shown}"
+        );
+    }
+}
+
 #[test]
 fn empty_lines_before_the_request_are_ignored() {
     let request = [b"\r\n\r\n".to_vec(), with(&[])].concat();

@@ -478,6 +478,36 @@ fn fixed_39_a_parked_text_costs_no_more_than_its_bytes() {
     }
 }
 
+/// The memory of the message replaced that of the read, and was made long again for the next read.
+#[test]
+fn fixed_47_a_parked_message_costs_less_than_the_memory_of_a_long_read() {
+    for (side, room) in SIDES
+        .into_iter()
+        .flat_map(|side| [128 << 10, 1 << 20].map(|it| (side, it)))
+    {
+        let mut ws = Connection::assume_opened(side.role(), limited());
+        let (mut shared, mut out) = (RecvBuf::new(), BytesMut::new());
+        let message = wire(&[frame(false, BINARY, vec![7; 16_000])], side);
+        let (first, rest) = message.split_at(4000);
+        let mut read = |bytes: &[u8]| {
+            let before = work();
+            ws.resume(&mut shared);
+            shared.spare(room)[..bytes.len()].copy_from_slice(bytes);
+            shared.filled(bytes.len());
+            assert_eq!(ws.next_event(&mut shared, &mut out), Ok(None));
+            ws.park(&mut shared);
+            (work() - before).bytes
+        };
+        // The buffer is as long as the message and a read.
+        read(first);
+        read(&[]);
+        for bytes in rest.chunks(10) {
+            let done = read(bytes);
+            assert!(done < 3 * (16 << 10), "{side:?}: {done}");
+        }
+    }
+}
+
 /// At the limit of a message, a read that was a little longer than the one before moved the message.
 #[test]
 fn fixed_40_reads_that_become_longer_do_not_move_the_message_each_time() {

@@ -107,9 +107,9 @@ fi
 
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")/mutants
 export CARGO_TARGET_DIR=$target/build
-# The mutants are written into a copy: the working tree stays as it is, and may change. All files
-# get a new time, so that Cargo does not take what a stopped run has built for built from them.
-rm -rf "$target/tree"
+# The mutants are written into a copy: the working tree stays as it is, and may change. What a stopped
+# run has built is not used.
+rm -rf "$target/tree" "$target/build/debug/incremental" "$target"/build/debug/deps/*websocket_proto*
 mkdir -p "$target/tree" "$target/results"
 git ls-files -z --cached --others --exclude-standard | tar -c --ignore-failed-read --null -T - | tar -xm -C "$target/tree"
 # A mutant that only collects memory ends here.
@@ -128,7 +128,7 @@ mutate() {
     --package websocket-proto --file "$file" --output "$results" --iterate --colors never \
     "${features[@]}" "$@" || status=$?
   case $status in
-    # 3: some were endless. Others may have survived all the same.
+    # 2: some were missed, 3: some were endless.
     0 | 2 | 3) [ ! -s "$results/mutants.out/missed.txt" ] ;;
     *) exit "$status" ;;
   esac

@@ -85,7 +85,7 @@ fn a_parked_connection_keeps_what_it_needs() {
         let long = wire::ping([7; 125]).to(side).bytes();
         let message = frame(true, BINARY, vec![1; 2000]).to(side).bytes();
         let header = message.len() - 2000;
-        let pair: usize = 16;
+        let pair: usize = 24;
         // Bytes that have arrived, and the most that may be kept for them.
         let cases: [(&[u8], usize); 7] = [
             (b"", 0),
@@ -306,6 +306,38 @@ mod deflate {
     use super::*;
     use support::deflate::{Peer, all, always, params, rsv1};
 
+    /// The room for the joined message was given back each time, so it was never joined.
+    #[test]
+    fn fixed_46_a_long_message_is_joined_also_if_it_is_parked_in_between() {
+        const LEN: usize = 12 << 20;
+        let zeros = Peer::new(9).message(&vec![0; LEN]);
+        for (side, kind) in SIDES
+            .into_iter()
+            .flat_map(|side| [(side, TEXT), (side, BINARY)])
+        {
+            let config = config(|c| (c.max_message_size, c.parts_above) = (LEN, usize::MAX));
+            let mut ws = Connection::assume_opened(side.role(), config)
+                .with_deflate(params(true, 15), always(|_| {}));
+            let (mut shared, mut out) = (RecvBuf::new(), BytesMut::new());
+            let wire = rsv1(frame(true, kind, &zeros)).to(side).bytes();
+            shared.extend_from_slice(&wire);
+            let mut calls = 0;
+            let len = loop {
+                match ws.next_event(&mut shared, &mut out).expect("valid") {
+                    Some(Event::Text(text)) => break text.len(),
+                    Some(Event::Binary(bytes)) => break bytes.len(),
+                    other => assert_eq!(other, Some(Event::Progress)),
+                }
+                ws.park(&mut shared);
+                ws.resume(&mut shared);
+                calls += 1;
+                // 1 MiB is inflated by each of them, and 4 MiB are joined.
+                assert!(calls < 20, "{side:?}");
+            };
+            assert_eq!(len, LEN);
+        }
+    }
+
     #[test]
     #[should_panic = "with_deflate must be called before anything is received or sent"]
     fn a_connection_that_was_parked_has_received() {
@@ -421,6 +453,90 @@ fn half_a_message_of_another(frame: Frame) {
     assert_eq!(second.next_event(&mut shared, &mut out), Ok(None));
     // `second` was not parked.
     first.resume(&mut shared);
+}
+
+/// A second `park` left what had arrived in the buffer, for the next connection.
+#[test]
+fn fixed_48_what_arrives_while_a_connection_is_parked_is_parked_as_well() {
+    for side in SIDES {
+        let wire = ["first", "second"].map(|text| wire::text(text).to(side).bytes());
+        let wire = wire.concat();
+        for cut in 1..wire.len() {
+            let (mut shared, mut out) = (RecvBuf::new(), BytesMut::new());
+            let mut ws = open(side);
+            shared.extend_from_slice(&wire[..cut]);
+            ws.park(&mut shared);
+            shared.extend_from_slice(&wire[cut..]);
+            ws.park(&mut shared);
+            assert!(shared.is_idle());
+            let other = wire::text("other").to(side).bytes();
+            let events = turn(&mut open(side), &mut shared, &other);
+            assert_eq!(events, [OwnedEvent::text("other")]);
+            ws.resume(&mut shared);
+            for text in ["first", "second"] {
+                let event = ws.next_event(&mut shared, &mut out);
+                assert_eq!(event, Ok(Some(Event::Text(text))));
+            }
+        }
+    }
+}
+
+/// The memory of a buffer that was filled elsewhere can be much longer than what is in it.
+#[test]
+fn fixed_49_no_memory_goes_along_that_is_longer_than_8_times_the_message() {
+    for (side, len, room) in SIDES.into_iter().flat_map(|side| {
+        let rooms = [10_000, 40_000, 128 << 10];
+        rooms
+            .into_iter()
+            .flat_map(move |room| [4000, 4096, 5000, 9000].map(move |len| (side, len, room)))
+    }) {
+        let wire = frame(true, BINARY, vec![1; 10_000]).to(side).bytes();
+        let mut ways: [(RecvBuf, BytesMut); 2] = Default::default();
+        let mut filled = Vec::with_capacity(room);
+        filled.extend_from_slice(&wire[..len]);
+        ways[0].0.swap(filled, 0);
+        ways[1].0.spare(room)[..len].copy_from_slice(&wire[..len]);
+        ways[1].0.filled(len);
+        for (shared, out) in &mut ways {
+            let mut ws = open(side);
+            assert_eq!(ws.next_event(shared, out), Ok(None));
+            ws.park(shared);
+            let own = measure(|| drop(ws)).bytes_current.unsigned_abs() as usize;
+            assert!(own <= 8 * len + 300, "{own} for {len} of {room}");
+        }
+    }
+}
+
+/// A parked connection forgot how long the frame is that it waits for.
+#[test]
+fn fixed_50_the_bound_of_the_buffer_holds_also_with_park() {
+    const LIMIT: usize = 5 << 10;
+    const READ: usize = 34 << 10;
+    for (side, len) in SIDES
+        .into_iter()
+        .flat_map(|side| [1000, 4500, 4908].map(|len| (side, len)))
+    {
+        let mut ws = Connection::assume_opened(side.role(), config(|c| c.max_message_size = LIMIT));
+        let (mut shared, mut out) = (RecvBuf::new(), BytesMut::new());
+        let wire = frame(true, BINARY, vec![1; 5000]).to(side).bytes();
+        let (first, rest) = wire.split_at(len);
+        shared.spare(READ)[..len].copy_from_slice(first);
+        shared.filled(len);
+        assert_eq!(ws.next_event(&mut shared, &mut out), Ok(None));
+        let missing = shared.read_size();
+        ws.park(&mut shared);
+        ws.resume(&mut shared);
+        assert_eq!(shared.read_size(), missing);
+        shared.spare(READ)[..rest.len()].copy_from_slice(rest);
+        assert!(
+            shared.capacity() <= LIMIT + READ + 130,
+            "{}",
+            shared.capacity()
+        );
+        shared.filled(rest.len());
+        let event = ws.next_event(&mut shared, &mut out);
+        assert_eq!(event, Ok(Some(Event::Binary(&[1; 5000]))));
+    }
 }
 
 #[test]

@@ -82,8 +82,10 @@ pub struct RecvBuf {
     pub(crate) inflated: Inflated,
     /// What is known of the frame whose bytes wait here until all of them have arrived.
     pub(crate) waiting: Waiting,
-    /// The length of the room that `spare` lent, until `filled` is called.
-    lent: usize,
+    /// The length of the room that `spare` lent last.
+    room: usize,
+    /// `filled` was not called since.
+    lent: bool,
     /// Bytes have arrived since the last `take_heard`.
     pub(crate) heard: bool,
 }
@@ -102,6 +104,15 @@ impl Waiting {
         received: 0,
         missing: 0,
     };
+
+    #[inline]
+    fn receive(&mut self, n: usize) {
+        if self.missing > 0 {
+            let n = u32::try_from(n).unwrap_or(u32::MAX);
+            self.received = self.received.saturating_add(n);
+            self.missing = self.missing.saturating_sub(n);
+        }
+    }
 }
 
 impl Default for Waiting {
@@ -122,7 +133,8 @@ impl RecvBuf {
             text: String::new(),
             inflated: Inflated::new(),
             waiting: Waiting::NOTHING,
-            lent: 0,
+            room: 0,
+            lent: false,
             heard: false,
         }
     }
@@ -187,7 +199,7 @@ impl RecvBuf {
         if self.memory.len() < needed {
             self.grow(needed);
         }
-        self.lent = len;
+        (self.room, self.lent) = (len, true);
         &mut self.memory[self.end..needed]
     }
 
@@ -223,7 +235,7 @@ impl RecvBuf {
             self.extend_from_slice(&filled);
         } else {
             self.end = filled.len();
-            (self.lent, self.waiting) = (0, Waiting::NOTHING);
+            (self.lent, self.waiting) = (false, Waiting::NOTHING);
             self.heard |= self.end > 0;
             core::mem::swap(&mut self.memory, &mut filled);
         }
@@ -241,17 +253,15 @@ impl RecvBuf {
     /// same room.
     #[inline]
     pub fn filled(&mut self, n: usize) {
-        let lent = core::mem::take(&mut self.lent);
+        let lent = if self.lent { self.room } else { 0 };
+        self.lent = false;
         assert!(
             n <= lent,
             "filled({n}) was called, but spare() lent {lent} bytes"
         );
         self.end += n;
         self.heard |= n > 0;
-        if self.waiting.missing > 0 {
-            self.waiting.received += n as u32;
-            self.waiting.missing = self.waiting.missing.saturating_sub(n as u32);
-        }
+        self.waiting.receive(n);
     }
 
     /// Appends a copy of bytes that were read into other memory, for example by io_uring. It
@@ -293,7 +303,7 @@ impl RecvBuf {
             self.memory = Vec::new();
             self.text = String::new();
             self.inflated = Inflated::new();
-            (self.raw, self.end, self.lent) = (0, 0, 0);
+            (self.raw, self.end, self.lent) = (0, 0, false);
         }
     }
 
@@ -380,9 +390,9 @@ impl RecvBuf {
         self.assembly = Some(assembly);
     }
 
-    /// Prepares for a compressed message.
+    /// Prepares for a compressed message. The next read needs as much memory as the last one.
     pub(crate) fn begin_inflating(&mut self, kind: MessageKind) {
-        self.shrink(KEPT);
+        self.shrink(KEPT.max(self.room));
         if self.text.capacity() > KEPT {
             self.text = String::new();
         }
@@ -503,7 +513,7 @@ impl RecvBuf {
     /// Gives back the memory that the unread bytes do not need, if it is more than `kept`. Room that
     /// is lent must stay.
     fn shrink(&mut self, kept: usize) {
-        if self.lent == 0 && self.memory.len() > kept.max(2 * (self.end - self.raw)) {
+        if !self.lent && self.memory.len() > kept.max(2 * (self.end - self.raw)) {
             self.compact();
             self.memory.truncate(self.end);
             meter::bytes(self.end);

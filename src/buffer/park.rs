@@ -12,10 +12,13 @@ use crate::{deflate::Inflated, meter};
 const COPIED: usize = 4 << 10;
 const PART: usize = 8;
 
+/// Up to this many bytes are copied back as well. It costs less than to clear the memory of a long read.
+const COPIED_BACK: usize = 16 << 10;
+
 /// The unread bytes and the message under way of one connection.
 pub(crate) enum Parked {
-    /// An incomplete frame header or control frame.
-    Unread(Box<[u8]>),
+    /// An incomplete frame header or control frame, or the beginning of a frame that waits.
+    Unread(Box<[u8]>, Waiting),
     /// A message under way.
     Message(Box<RecvBuf>),
 }
@@ -24,7 +27,7 @@ pub(crate) enum Parked {
 impl fmt::Debug for Parked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unread(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Unread(bytes, _) => write!(f, "{} bytes", bytes.len()),
             Self::Message(parked) => parked.fmt(f),
         }
     }
@@ -39,7 +42,7 @@ impl RecvBuf {
             None if self.unread().is_empty() => return None,
             None if small => {
                 meter::bytes(self.unread().len());
-                Parked::Unread(self.unread().into())
+                Parked::Unread(self.unread().into(), self.waiting)
             }
             _ => Parked::Message(Box::new(self.take(small))),
         };
@@ -48,7 +51,7 @@ impl RecvBuf {
     }
 
     fn is_small(&self, len: usize) -> bool {
-        len <= COPIED.max(self.memory.len() / PART)
+        len <= COPIED.max(self.memory.capacity() / PART)
     }
 
     /// Moves everything out of the buffer. If `small`, this buffer keeps the memory.
@@ -75,6 +78,7 @@ impl RecvBuf {
             taken.text = self.take_text();
         }
         taken.assembly = self.assembly.take();
+        taken.waiting = self.waiting;
         taken
     }
 
@@ -97,19 +101,24 @@ impl RecvBuf {
             self.assembly.is_none() && self.waiting.missing == 0,
             "a message of another connection is in the shared buffer: call park after its last event"
         );
-        let heard = self.take_heard();
-        match parked {
-            Parked::Unread(bytes) => self.put_in_front(&bytes),
+        let (heard, arrived) = (self.take_heard(), self.unread().len());
+        self.waiting = match parked {
+            Parked::Unread(bytes, waiting) => {
+                self.put_in_front(&bytes);
+                waiting
+            }
             Parked::Message(parked) => self.put(*parked),
-        }
+        };
+        self.waiting.receive(arrived);
         self.heard = heard;
     }
 
-    /// The reverse of [`take`](Self::take), for a buffer without a message.
-    fn put(&mut self, parked: Self) {
+    /// The reverse of [`take`](Self::take), for a buffer without a message. Returns the frame that
+    /// waits.
+    fn put(&mut self, parked: Self) -> Waiting {
         // A longer one is not copied back, so that it is copied out only once: from now on it goes
-        // along with its memory. (Unless each read is so long that most of that memory is its room.)
-        let small = parked.end <= self.memory.len() && parked.memory.len() <= COPIED;
+        // along with its memory, or the next read is much longer than it.
+        let small = parked.end <= COPIED_BACK.min(self.memory.len()) && self.is_small(parked.end);
         let (arrived, mut shared) = (self.raw..self.end, Vec::new());
         if small {
             self.put_in_front(&parked.memory[..parked.end]);
@@ -128,6 +137,7 @@ impl RecvBuf {
         self.assembly = parked.assembly;
         // Nothing is left to copy if it follows what was put in front.
         self.extend_from_slice(shared.get(arrived).unwrap_or_default());
+        parked.waiting
     }
 
     /// Puts bytes in front of the unread ones.
@@ -148,7 +158,7 @@ impl RecvBuf {
     fn clear_bytes(&mut self) {
         self.assembly = None;
         self.message = 0..0;
-        (self.raw, self.end, self.lent) = (0, 0, 0);
+        (self.raw, self.end, self.lent) = (0, 0, false);
         (self.heard, self.waiting) = (false, Waiting::NOTHING);
     }
 }

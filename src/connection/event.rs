@@ -68,8 +68,9 @@ pub enum Event<'b> {
     /// `next_event` again, at once or after serving other connections.
     ///
     /// This event bounds the work of one call. It is returned only if a call has inflated about
-    /// 1 MiB, where 32 final DEFLATE blocks count as much. With the default limits of
-    /// [`Config`](crate::Config) that is a message of almost 1 MiB, and most messages never cause it.
+    /// 1 MiB, where 32 final DEFLATE blocks count as much (with a window of 32 KiB), or has joined 4 MiB of a
+    /// message that is longer. With the default limits of [`Config`](crate::Config) that is a message of
+    /// almost 1 MiB, and most messages never cause it.
     Progress,
 }
 

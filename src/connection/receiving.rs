@@ -264,6 +264,10 @@ impl Receiving {
     pub(super) fn park(&mut self, input: &mut RecvBuf) -> bool {
         let heard = input.take_heard();
         self.used |= heard;
+        if !input.is_idle() {
+            // Bytes have arrived since it was parked.
+            self.resume(input);
+        }
         match self.status {
             Status::Over => input.clear(),
             Status::Parked => {}

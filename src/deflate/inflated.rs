@@ -296,7 +296,11 @@ impl Inflated {
     pub(crate) fn shrink(&mut self) {
         self.drop_part();
         if self.has_chunks() {
-            return self.stored.shrink_first();
+            // With others behind it, the first one has no room, or they are being joined in it.
+            if self.stored.len() == 1 {
+                self.stored.shrink_first();
+            }
+            return;
         }
         self.stored.free();
         self.dropped = 0;
@@ -503,8 +507,8 @@ fn join<C>(
     if !rest.is_empty() && capacity(whole) < len {
         let first = core::mem::replace(whole, with_capacity(len));
         append(whole, &first);
-        // It can be as long as all that a call joins.
-        most -= len_of(&first).div_ceil(ROOM).min(JOINED);
+        // It can be as long as all that a call joins. Each call joins something.
+        most -= len_of(&first).div_ceil(ROOM).min(JOINED - 1);
     }
     let moved = rest.len().min(most);
     rest[..moved].iter().for_each(|chunk| append(whole, chunk));

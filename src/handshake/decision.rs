@@ -1,6 +1,7 @@
 //! The responses of a server: the head of a 101, or a complete response that rejects.
 
 use alloc::{format, string::ToString};
+use core::fmt;
 
 use bytes::BytesMut;
 
@@ -163,12 +164,22 @@ const SWITCHING_PROTOCOLS: &[u8; 127] = b"HTTP/1.1 101 Switching Protocols\r\n\
 /// let moved = Reject::new(308)
 ///     .header("Location", "https://ws.example.com/");
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "`Pending::reject` sends it"]
 pub struct Reject<'a> {
     status: u16,
     fields: OwnFields<'a>,
     body: &'a [u8],
+}
+
+impl fmt::Debug for Reject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reject")
+            .field("status", &self.status)
+            .field("fields", &self.fields)
+            .field("body", &self.body.len())
+            .finish()
+    }
 }
 
 impl<'a> Reject<'a> {

@@ -2,6 +2,7 @@
 //! values, not bytes, so there is one set of them for all versions of HTTP.
 
 use alloc::string::String;
+use core::fmt;
 
 use super::{
     body::Body,
@@ -59,7 +60,6 @@ pub struct Connect<'a> {
 }
 
 /// What the response depends on.
-#[derive(Debug)]
 pub(super) struct Facts {
     /// `None` in the response to a CONNECT.
     pub(super) accept_key: Option<AcceptKey>,
@@ -69,8 +69,17 @@ pub(super) struct Facts {
     pub(super) deflate_offers: Offers,
 }
 
+/// Leaves out the subprotocols: browsers have no other place for a password.
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Facts")
+            .field("deflate_offers", &self.deflate_offers)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The header fields of the handshake, collected in one pass.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Found<'b> {
     host: Single<'b>,
     key: Single<'b>,

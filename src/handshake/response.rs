@@ -188,7 +188,6 @@ impl From<ParseError> for ResponseError {
 }
 
 /// What the response must agree with.
-#[derive(Debug)]
 pub(super) struct Offer {
     /// `None` for a CONNECT.
     pub(super) accept_key: Option<AcceptKey>,
@@ -198,8 +197,17 @@ pub(super) struct Offer {
     pub(super) deflate: Offers,
 }
 
+/// Leaves out the subprotocols: browsers have no other place for a password.
+impl fmt::Debug for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offer")
+            .field("deflate", &self.deflate)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The header fields of a response that accepts, collected in one pass.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Found<'b> {
     upgrade: Single<'b>,
     connection: bool,

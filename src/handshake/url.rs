@@ -1,6 +1,7 @@
 //! The request of a client: a WebSocket URI (RFC 6455 §3), offers and header fields.
 
 use alloc::{borrow::Cow, format, string::ToString, vec::Vec};
+use core::fmt;
 
 use bytes::BytesMut;
 use fluent_uri::Uri;
@@ -34,7 +35,7 @@ use crate::{config::Config, deflate::Offers, grammar::is_token};
 /// assert!(!request.is_secure());
 /// # Ok::<(), websocket_proto::handshake::client::UrlError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "`Handshake::start` sends it"]
 pub struct Request<'a> {
     secure: bool,
@@ -303,4 +304,17 @@ pub enum UrlError {
     /// There is a fragment, which "MUST NOT be used on these URIs".
     #[error("a WebSocket URI has no fragment (RFC 6455 §3)")]
     Fragment,
+}
+
+impl fmt::Debug for Request<'_> {
+    /// Leaves out the subprotocols and the header fields, because they can contain passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("secure", &self.secure)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("resource", &self.resource)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use alloc::format;
+use core::fmt;
 
 use super::{Fields, received::Start};
 use crate::{
@@ -297,11 +298,21 @@ impl From<Refusal> for RequestError {
 ///     head
 /// }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Response {
     status: u16,
     fields: Fields,
     body: Bytes,
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("fields", &self.fields)
+            .field("body", &self.body.len())
+            .finish()
+    }
 }
 
 impl Response {
