@@ -115,7 +115,8 @@ async fn replies(end: End, talk: Talk, log: Shared<'_>) -> Outcome {
     }
 }
 
-/// `echo.rs`: what the echo servers on TLS and on hyper do. What it sends is not known.
+/// `echo.rs`: what the echo servers on TLS and on hyper do. It keeps no list: what it must have got and
+/// must send is what it has read.
 async fn waits(end: End, talk: Talk, log: Shared<'_>) -> Outcome {
     let Some(mut socket) = accept(end.clone(), talk, log).await? else {
         return Ok(());
@@ -123,13 +124,11 @@ async fn waits(end: End, talk: Talk, log: Shared<'_>) -> Outcome {
     let result = echo(&mut socket).await;
     socket.finish().await;
     let mut log = log.borrow_mut();
-    log.sent.clone_from(&end.line().peer.heard);
-    log.got = log.sent.clone();
-    let close = socket.ws.close_received().map(Event::Close);
-    let close = close
-        .and_then(note)
-        .filter(|close| log.got.last() != Some(close));
-    log.got.extend(close);
+    log.got = end.line().peer.told();
+    log.sent.clone_from(&log.got);
+    if let Err(error) = &result {
+        log.failed(error);
+    }
     result
 }
 

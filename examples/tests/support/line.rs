@@ -57,6 +57,8 @@ pub struct Line {
     /// The adapter tells only that the stream has ended.
     pub hides_errors: bool,
     pub was_read: bool,
+    /// A read has told that nothing follows.
+    was_over: bool,
     pub shut: bool,
     /// What has failed: reads, writes, and the shutdown. `None` is the end of the stream.
     failed_read: Option<Option<ErrorKind>>,
@@ -78,6 +80,7 @@ impl Line {
             has_time_limits: false,
             hides_errors: false,
             was_read: false,
+            was_over: false,
             shut: false,
             failed_read: None,
             failed_write: None,
@@ -96,6 +99,15 @@ impl Line {
 
     /// `Ok(None)`: the peer has nothing to say.
     pub fn read(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
+        let read = self.try_read(room);
+        self.was_over |= match &read {
+            Ok(n) => *n == Some(0),
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
+        };
+        read
+    }
+
+    fn try_read(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
         assert!(!room.is_empty(), "{self}: a read without room");
         let max = match self.next() {
             None => CHUNK,
@@ -178,6 +190,14 @@ impl Line {
                 self.peer.end_of_stream();
                 Ok(())
             }
+        }
+    }
+
+    /// A socket is closed. In order, unless there may be unread input: then the kernel resets it.
+    pub fn close(&mut self) {
+        if self.was_over && self.failed_write.is_none() {
+            self.shut = true;
+            self.peer.end_of_stream();
         }
     }
 
