@@ -123,9 +123,8 @@ async fn waits(end: End, talk: Talk, log: Shared<'_>) -> Outcome {
     };
     let result = echo(&mut socket).await;
     socket.finish().await;
-    let mut log = log.borrow_mut();
-    log.got = end.line().peer.told();
-    log.sent.clone_from(&log.got);
+    let (told, mut log) = (end.line().peer.told(), log.borrow_mut());
+    (log.got, log.sent) = (told.clone(), told);
     if let Err(error) = &result {
         log.failed(error);
     }
