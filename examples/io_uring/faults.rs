@@ -76,13 +76,7 @@ fn each_fault_at_each_operation() {
         line.has_buffer = false;
         let (end, mut log) = (End::new(line), Log::default());
         let result = runtime.block_on(super::serve(end.clone(), talk.config()));
-        // It keeps no list: what it must have got and must send is what it has read.
-        log.got = end.line().peer.told();
-        log.sent.clone_from(&log.got);
-        log.opened = !log.got.is_empty();
-        if let Err(error) = &result {
-            log.failed(error);
-        }
+        log.told(&end, &result);
         end.into_run(log, result)
     };
     let huge = run(Talk::Huge, &[]);

@@ -215,10 +215,7 @@ fn a_huge_message_and_another_connection() {
     usual.check(&usual);
     assert_eq!(usual.line.peer.heard, usual.line.peer.told());
     let talks = [Talk::Huge, Talk::Short];
-    let (app, ends) = ready.serve(
-        Echo::new(Talk::Huge),
-        talks.map(|it| line(it, &[])).into(),
-    );
+    let (app, ends) = ready.serve(Echo::new(Talk::Huge), talks.map(|it| line(it, &[])).into());
     assert_eq!(app.closed, [None, None]);
     for (talk, (end, log)) in talks.into_iter().zip(ends.iter().zip(&app.logs)) {
         let line = end.line();

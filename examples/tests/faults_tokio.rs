@@ -11,12 +11,15 @@ use examples::echo::echo;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex, split};
 use tokio::runtime::Builder;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::{join, time::Instant};
 use websocket_proto::handshake::client::Request;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
 use websocket_proto::{CloseCode, Config, Error, Event, ProtocolError, ReadyState, RecvBuf};
 
+#[path = "../echo_tokio.rs"]
+#[allow(dead_code, reason = "its main function")]
+mod echo_tokio;
 mod support;
 
 use support::line::{End, Fault, Line, Log, each_fault, each_pair};
@@ -115,20 +118,56 @@ async fn replies(end: End, talk: Talk, log: Shared<'_>) -> Outcome {
     }
 }
 
-/// `echo.rs`: what the echo servers on TLS and on hyper do. It keeps no list: what it must have got and
-/// must send is what it has read.
+/// `echo.rs`: what the echo servers on TLS and on hyper do.
 async fn waits(end: End, talk: Talk, log: Shared<'_>) -> Outcome {
     let Some(mut socket) = accept(end.clone(), talk, log).await? else {
         return Ok(());
     };
     let result = echo(&mut socket).await;
     socket.finish().await;
-    let (told, mut log) = (end.line().peer.told(), log.borrow_mut());
-    (log.got, log.sent) = (told.clone(), told);
-    if let Err(error) = &result {
-        log.failed(error);
-    }
+    log.borrow_mut().told(&end, &result);
     result
+}
+
+/// `echo_tokio.rs`, which has a loop of its own. A socket has no buffer that is to be flushed.
+async fn own_loop(end: End, talk: Talk, log: Shared<'_>) -> Outcome {
+    end.line().has_buffer = false;
+    let (_stop, stopping) = watch::channel(());
+    let result = echo_tokio::serve(end.clone(), &talk.config(), stopping).await;
+    log.borrow_mut().told(&end, &result);
+    result
+}
+
+impl echo_tokio::Stream for End {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut line = self.line();
+        if line.is_readable() {
+            return Poll::Ready(Ok(()));
+        }
+        line.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn poll_writable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
+        let read = self.line().read(room)?;
+        read.ok_or(ErrorKind::WouldBlock.into())
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.line().write(bytes)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.line().shutdown() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {} // shutdown(2) never is
+            result => return poll(cx, result),
+        }
+        echo_tokio::Stream::poll_shutdown(self, cx)
+    }
 }
 
 /// One task that uses a `Stream` and a `Sink`, as the chat on axum.
@@ -272,6 +311,8 @@ fn survives(name: &str, peer: fn(Talk) -> Peer, app: App) {
         });
         end.into_run(log.into_inner(), result)
     };
+    let huge = run(Talk::Huge, &[]);
+    huge.check(&huge);
     let runs = each_pair(|plan| run(Talk::Tiny, plan));
     assert!(runs > 1000, "{runs}");
     for talk in TALKS {
@@ -291,6 +332,13 @@ fn a_server_that_replies() {
 fn a_server_that_waits() {
     survives("waits", Peer::client, |end, talk, log| {
         Box::pin(waits(end, talk, log))
+    });
+}
+
+#[test]
+fn a_server_with_a_loop_of_its_own() {
+    survives("echo_tokio", Peer::client, |end, talk, log| {
+        Box::pin(own_loop(end, talk, log))
     });
 }
 

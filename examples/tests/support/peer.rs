@@ -293,7 +293,8 @@ impl Peer {
                 }
                 _ => {
                     ws.close(CloseCode::NORMAL, "bye", out).expect("a code");
-                    self.ends.push((self.taken + out.len(), "close 1000".into()));
+                    self.ends
+                        .push((self.taken + out.len(), "close 1000".into()));
                 }
             }
         }
