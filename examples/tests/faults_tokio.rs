@@ -9,7 +9,7 @@ use std::{cell::RefCell, io, io::ErrorKind};
 use examples::adapters::tokio::{Message, Messages, Socket};
 use examples::echo::echo;
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex, split};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::{join, time::Instant};
@@ -24,53 +24,8 @@ mod support;
 
 use support::line::{End, Fault, Line, Log, each_fault, each_pair};
 use support::peer::{Peer, TALKS, Talk, may_send, note, note_of, send};
+use support::stream::pending;
 use support::{Broken, Side, alive, server, wire};
-
-/// `WouldBlock` is `Pending`.
-fn poll<T>(cx: &Context<'_>, result: io::Result<T>) -> Poll<io::Result<T>> {
-    match result {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
-        result => Poll::Ready(result),
-    }
-}
-
-impl AsyncRead for End {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        room: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut line = self.line();
-        let read = line.read(room.initialize_unfilled());
-        if let Ok(None) = read {
-            line.waker = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        let read = read.map(|n| room.advance(n.unwrap_or_default()));
-        poll(cx, read)
-    }
-}
-
-impl AsyncWrite for End {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        poll(cx, self.line().write(bytes))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        poll(cx, self.line().flush())
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        poll(cx, self.line().shutdown())
-    }
-}
 
 type Outcome = Result<(), Error>;
 /// What two futures of one task write to.
@@ -164,7 +119,7 @@ impl echo_tokio::Stream for End {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.line().shutdown() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {} // shutdown(2) never is
-            result => return poll(cx, result),
+            result => return pending(cx, result),
         }
         echo_tokio::Stream::poll_shutdown(self, cx)
     }

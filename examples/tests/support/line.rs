@@ -42,12 +42,20 @@ pub const CHUNK: usize = 16 << 10;
 /// More operations than any run needs. With short reads and writes, a run needs a few hundred.
 const ENDLESS: usize = 2000;
 
+/// What lies between the stream and the peer: TLS. It knows which byte is the next one, so it may write
+/// again after a failed write.
+pub trait Cover: Send {
+    fn receive(&mut self, bytes: &[u8], peer: &mut Peer);
+    fn take(&mut self, room: &mut [u8], peer: &mut Peer) -> usize;
+}
+
 /// A stream and its peer. Operations return `WouldBlock` if they are to be tried again.
 pub struct Line {
     /// What is tested, for messages.
     name: String,
     plan: Plan,
     pub peer: Peer,
+    pub cover: Option<Box<dyn Cover>>,
     pub ops: usize,
     /// The stream sends only what was flushed, as TLS does, or what fills its buffer.
     pub has_buffer: bool,
@@ -74,6 +82,7 @@ impl Line {
             name: format!("{name} {talk:?}"),
             plan: plan.to_vec(),
             peer,
+            cover: None,
             ops: 0,
             has_buffer: true,
             unflushed: Vec::new(),
@@ -94,7 +103,10 @@ impl Line {
         let n = self.ops;
         self.ops += 1;
         assert!(n < ENDLESS, "{self}: it goes on for ever");
-        self.plan.iter().find(|it| it.0 == n).map(|it| it.1)
+        let fault = self.plan.iter().find(|it| it.0 == n).map(|it| it.1);
+        // Below TLS is a socket that does not block, and no signal interrupts a call that does not
+        // block. `tokio-rustls` would end its handshake.
+        fault.filter(|it| self.cover.is_none() || *it != Fault::Interrupted)
     }
 
     /// `Ok(None)`: the peer has nothing to say.
@@ -129,7 +141,11 @@ impl Line {
         let max = room.len().min(max);
         // After a failed write the peer is gone, but what it has sent before is there.
         let gone = self.failed_write.is_some() || self.failed_shutdown;
-        match self.peer.take(&mut room[..max]) {
+        let taken = match &mut self.cover {
+            Some(cover) => cover.take(&mut room[..max], &mut self.peer),
+            None => self.peer.take(&mut room[..max]),
+        };
+        match taken {
             0 if self.peer.ended || gone => Ok(Some(0)),
             0 => Ok(None),
             n => {
@@ -150,6 +166,9 @@ impl Line {
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         assert!(!bytes.is_empty(), "{self}: a write of nothing");
         assert!(!self.shut, "{self}: a write after the shutdown");
+        if let (Some(kind), Some(_)) = (self.failed_write, &self.cover) {
+            return Err(kind.into());
+        }
         assert_eq!(
             self.failed_write, None,
             "{self}: a write after a failed one"
@@ -157,6 +176,8 @@ impl Line {
         let max = match self.next() {
             None => CHUNK,
             Some(Fault::Short) => 1,
+            // No socket does it, and tokio-rustls takes it for `WouldBlock`.
+            Some(Fault::Zero) if self.cover.is_some() => CHUNK,
             Some(Fault::Zero) => {
                 self.fail(Fault::Fails(ErrorKind::WriteZero));
                 return Ok(0);
@@ -230,7 +251,10 @@ impl Line {
     }
 
     fn deliver(&mut self) {
-        self.peer.receive(&self.unflushed);
+        match &mut self.cover {
+            Some(cover) => cover.receive(&self.unflushed, &mut self.peer),
+            None => self.peer.receive(&self.unflushed),
+        }
         self.unflushed.clear();
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -383,6 +407,9 @@ impl Run {
                 | Error::Request(RequestError::EndOfStream)
                 | Error::Response(ResponseError::EndOfStream),
             ) => kind.is_none() || self.line.hides_errors,
+            (None, Error::Io(error)) => {
+                self.line.cover.is_some() && error.kind() == ErrorKind::UnexpectedEof
+            }
             _ => false,
         })
     }
