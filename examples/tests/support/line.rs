@@ -155,10 +155,14 @@ impl Line {
         }
     }
 
+    /// Whether an operation has failed for good.
+    pub fn has_failed(&self) -> bool {
+        self.failed_read.is_some() || self.failed_write.is_some() || self.failed_shutdown
+    }
+
     /// Whether a read would tell something: also if it is the next fault.
     pub fn is_readable(&self) -> bool {
-        let is_gone = self.failed_read.is_some() || self.failed_write.is_some();
-        let is_over = self.peer.ended || self.failed_shutdown || is_gone;
+        let is_over = self.peer.ended || self.has_failed();
         let has_fault = self.plan.iter().any(|it| it.0 == self.ops);
         is_over || has_fault || !self.peer.out.is_empty()
     }

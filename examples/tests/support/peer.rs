@@ -117,7 +117,7 @@ pub struct Peer {
     pub out: BytesMut,
     /// How many bytes it has read.
     taken: usize,
-    /// The messages and the Close frame that were sent, and the bytes up to their ends.
+    /// The messages that were sent, the Close frame of a client, and the bytes up to their ends.
     ends: Vec<(usize, String)>,
     /// It sends nothing more.
     pub ended: bool,
@@ -252,6 +252,8 @@ impl Peer {
         {
             ws.send_ping(b"server", &mut self.out).expect("open");
             send(ws, message, &mut self.out);
+            self.ends
+                .push((self.taken + self.out.len(), note_of(message)));
         }
     }
 
@@ -308,7 +310,7 @@ impl Peer {
         n
     }
 
-    /// The messages of this client that the other side has read to their ends, and its Close frame.
+    /// The messages that the other side has read to their ends, and the Close frame of a client.
     pub fn told(&self) -> Vec<String> {
         let told = self.ends.iter().filter(|(end, _)| *end <= self.taken);
         told.map(|(_, note)| note.clone()).collect()
