@@ -36,7 +36,7 @@ play tls server --strict --start "'$bin/tls' 127.0.0.1:0"
 echo=$!
 trap 'kill $echo; rm -r "$log"' EXIT
 until upstream=$(grep -om1 'ws://.*' "$log/echo"); do sleep 0.1; done
-play proxy server --start "'$bin/proxy' 127.0.0.1:0 $upstream"
+play proxy server --start "'$bin/proxy' --max-message-size 1048576 127.0.0.1:0 $upstream"
 # Not strict: hyper reads these heads, and it refuses HTTP/1.2 and accepts lines that end with LF.
 "$bin/hyper_upgrade" 127.0.0.1:0 >"$log/hyper" 2>/dev/null &
 hyper=$!

@@ -18,7 +18,8 @@ use support::line::{End, FAULTS, Fault, Line};
 use support::peer::{Peer, Talk};
 
 async fn proxy(client: End, server: End, talk: Talk) -> Result<(), Failure> {
-    let config = relay::limits(talk.config());
+    let mut config = relay::limits(talk.config());
+    config.parts_above = 20; // so most messages arrive in parts
     let handshake = Handshake::new(config, Origins::Any);
     let Some(client) = Socket::accept(client, handshake, async |_| Ok(Accept::new())).await? else {
         return Ok(());

@@ -3,14 +3,19 @@
 #![cfg(feature = "tls")]
 
 use std::cell::RefCell;
-use std::io::{Read, Write};
+use std::future::pending;
+use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
-use examples::adapters::dial::Trust;
+use examples::adapters::dial::{Trust, dial};
 use examples::adapters::tls;
 use examples::adapters::tokio::Socket;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::runtime::Builder;
+use tokio::select;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::client::Resumption;
@@ -170,6 +175,54 @@ fn survives(is_server: bool, talks: &[Talk]) {
     for talk in [Talk::Long, Talk::Huge] {
         let run = world.run(talk, is_server, &[]);
         run.check(&run);
+    }
+}
+
+/// What `dial` says when no TLS comes about: the stream ends, is no TLS, or is silent.
+#[tokio::test]
+async fn a_client_that_meets_no_tls() {
+    for (answer, kind) in [
+        (Some(""), ErrorKind::UnexpectedEof),
+        (
+            Some("HTTP/1.1 400 Bad Request\r\n\r\n"),
+            ErrorKind::InvalidData,
+        ),
+        (None, ErrorKind::TimedOut),
+    ] {
+        if answer.is_none() {
+            tokio::time::pause(); // nobody waits for the limit
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let url = format!("wss://{addr}");
+        let request = Request::new(&url).unwrap();
+        let server = async {
+            let mut stream = listener.accept().await.unwrap().0;
+            match answer {
+                Some(answer) => stream.write_all(answer.as_bytes()).await.unwrap(),
+                None => pending().await,
+            }
+            stream.read(&mut [0; 4096]).await.unwrap(); // otherwise the end is a reset
+            drop(stream);
+            pending().await
+        };
+        let trust = Trust::default();
+        let client = dial(&request, &trust, Duration::from_secs(60));
+        let error = select! {
+            result = client => result.err().unwrap(),
+            () = server => unreachable!(),
+        };
+        assert_eq!(error.kind(), kind);
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!("cannot connect to {addr}: ")),
+            "{text}"
+        );
+        assert_eq!(
+            text.ends_with("does the server speak TLS?"),
+            answer.is_some(),
+            "{text}"
+        );
     }
 }
 
