@@ -117,14 +117,16 @@ fn read(socket: &impl Stream, input: &mut RecvBuf) -> io::Result<Option<usize>> 
 
 /// Writes once. After an error, nothing may follow what was written: `out` is empty then.
 fn write(socket: &impl Stream, out: &mut BytesMut) -> io::Result<()> {
-    let error = match socket.try_write(out) {
-        Ok(0) => ErrorKind::WriteZero.into(),
-        Ok(n) => return Ok(out.advance(n)),
-        Err(error) if is_pause(&error) => return Ok(()),
-        Err(error) => error,
+    let written = match socket.try_write(out) {
+        Ok(0) => Err(ErrorKind::WriteZero.into()),
+        Err(error) if is_pause(&error) => Ok(0),
+        written => written,
     };
-    out.clear();
-    Err(error)
+    match written {
+        Ok(n) => out.advance(n),
+        Err(_) => out.clear(),
+    }
+    written.map(drop)
 }
 
 /// It is to be tried again.

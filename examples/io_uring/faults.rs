@@ -1,4 +1,4 @@
-//! Proves that the echo survives every fault at every operation: see `../tests/support/line.rs`.
+//! Proves that the echo survives every fault at every operation: see `../tests/support/run.rs`.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -14,9 +14,12 @@ mod line;
 #[path = "../tests/support/peer.rs"]
 #[allow(dead_code)]
 mod peer;
+#[path = "../tests/support/run.rs"]
+mod run;
 
-use line::{End, Fault, Line, Log, Run, each_fault, each_pair};
+use line::{End, Fault, Line};
 use peer::{Peer, TALKS, Talk};
+use run::{Log, Run, each_fault, each_pair};
 
 /// Calls until the operation is complete.
 async fn complete<T>(

@@ -1,5 +1,5 @@
 //! Proves that the adapter for epoll survives faults: `Epoll` with all of its loop, over streams that
-//! fail at every operation, see `support/line.rs`, and over sockets, with all that a peer and the kernel
+//! fail at every operation, see `support/run.rs`, and over sockets, with all that a peer and the kernel
 //! can do there: short reads and writes, and an end or a reset behind every byte.
 #![cfg(target_os = "linux")]
 
@@ -18,8 +18,9 @@ use websocket_proto::{Config, Connection, Event, ProtocolError, Role};
 
 mod support;
 
-use support::line::{End, Fault, Line, Log, Run, each_fault, each_pair};
+use support::line::{End, Fault, Line};
 use support::peer::{Peer, TALKS, Talk, note, send};
+use support::run::{Log, Run, each_fault, each_pair};
 
 /// Echoes, and keeps what it has seen. Connections have the keys 1 and 2.
 struct Echo {

@@ -1,5 +1,5 @@
 //! Proves that the adapter for tokio survives every fault at every operation of the stream below TLS, in
-//! both roles: see `support/line.rs`.
+//! both roles: see `support/run.rs`.
 #![cfg(feature = "tls")]
 
 use std::cell::RefCell;
@@ -29,8 +29,9 @@ use websocket_proto::{CloseCode, Error, Event, ReadyState};
 mod support;
 
 use support::alive;
-use support::line::{Cover, End, Fault, Line, Log, Run, each_fault};
+use support::line::{Cover, End, Fault, Line};
 use support::peer::{Peer, Talk, may_send, note, note_of, send};
+use support::run::{Log, Run, each_fault};
 
 /// The TLS of the peer. It does not send `close_notify`, as many programs.
 struct Tls(Connection);
@@ -202,7 +203,7 @@ async fn a_client_that_meets_no_tls() {
                 Some(answer) => stream.write_all(answer.as_bytes()).await.unwrap(),
                 None => pending().await,
             }
-            stream.read(&mut [0; 4096]).await.unwrap(); // otherwise the end is a reset
+            let _ = stream.read(&mut [0; 4096]).await.unwrap(); // otherwise the end is a reset
             drop(stream);
             pending().await
         };

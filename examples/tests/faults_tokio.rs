@@ -1,5 +1,5 @@
 //! Proves that the adapter for tokio survives every fault at every operation, in every way to use it:
-//! see `support/line.rs`. No fault needs a time limit to be noticed.
+//! see `support/run.rs`. No fault needs a time limit to be noticed.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,8 +22,9 @@ use websocket_proto::{CloseCode, Config, Error, Event, ProtocolError, ReadyState
 mod echo_tokio;
 mod support;
 
-use support::line::{End, Fault, Line, Log, each_fault, each_pair};
+use support::line::{End, Fault, Line};
 use support::peer::{Peer, TALKS, Talk, may_send, note, note_of, send};
+use support::run::{Log, each_fault, each_pair};
 use support::stream::pending;
 use support::{Broken, Side, alive, server, wire};
 
