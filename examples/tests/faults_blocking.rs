@@ -101,6 +101,10 @@ fn run(talk: Talk, is_server: bool, plan: &[(usize, Fault)]) -> Run {
 
 #[test]
 fn each_fault_at_each_operation() {
+    for is_server in [true, false] {
+        let huge = run(Talk::Huge, is_server, &[]);
+        huge.check(&huge);
+    }
     for talk in TALKS {
         let runs = each_fault(|plan| run(talk, true, plan));
         assert!(runs > 100, "{runs}");
