@@ -12,7 +12,7 @@ use model::{
 
 /// Explores all behaviours of two WebSocket connections, a network and a clock within bounds.
 ///
-/// Without arguments it explores all scenarios, in about two minutes. It fails if a property does not
+/// Without arguments it explores all scenarios, in about five minutes. It fails if a property does not
 /// hold, and prints a shortest counterexample with the command that repeats it.
 #[derive(Debug, Parser)]
 struct Options {

@@ -11,7 +11,7 @@ pub struct Scenario {
     pub name: &'static str,
     pub client: Form,
     pub server: Form,
-    /// Some minutes for all scenarios together, with optimisation.
+    /// About five minutes for all scenarios together, with optimisation.
     pub bounds: Bounds,
     /// Some seconds for all of them. What they allow, `bounds` allow as well.
     pub quick: Bounds,
@@ -134,17 +134,8 @@ const SLOW: [Bounds; 2] = [
     },
 ];
 
-/// The same in parts.
-const SLOW_PARTS: [Bounds; 2] = [
-    Bounds {
-        clocks: 2,
-        ..SLOW[1]
-    },
-    SLOW[1],
-];
-
-/// The same with notes that are late, so that a merged note can tell of two messages.
-const SLOW_NOTES: [Bounds; 2] = [
+/// The same with two messages: a note that is merged can tell of both.
+const SLOW_TWO: [Bounds; 2] = [
     Bounds {
         sends: 2,
         ..SLOW[1]
@@ -329,9 +320,9 @@ pub const ALL: &[Scenario] = &[
     scenario("pauses-cuts", [Joined, Joined], PAUSES_CUTS),
     scenario("parts", [Parts, Parts], MESSAGES),
     scenario("slow", [Joined, Joined], SLOW),
-    scenario("slow-parts", [Parts, Parts], SLOW_PARTS),
-    scenario("slow-client", [Halves, Joined], SLOW_NOTES),
-    scenario("slow-server", [Joined, Halves], SLOW_NOTES),
+    scenario("slow-parts", [Parts, Parts], SLOW_TWO),
+    scenario("slow-client", [Halves, Joined], SLOW_TWO),
+    scenario("slow-server", [Joined, Halves], SLOW_TWO),
     scenario("messages-client", [Halves, Joined], MESSAGES_NOTES),
     scenario("messages-server", [Joined, Halves], MESSAGES_NOTES),
     scenario("messages-both", [Halves, Halves], MESSAGES_NOTES),
