@@ -44,7 +44,7 @@ mod on {
     ///
     /// The application decides about the rest. `calls` are the calls of the connection and of its
     /// receive buffer: each can read an incomplete header again. `room` is the sum of [`new_room`],
-    /// and of [`PARK`] for each pair of `resume` and `park`.
+    /// and of [`park`] for each pair of `resume` and `park`.
     #[must_use]
     pub const fn most(per_byte: u64, received: u64, calls: u64, room: u64) -> Work {
         Work {
@@ -54,10 +54,17 @@ mod on {
     }
 
     /// What a pair of `resume` and `park` copies out of a shared buffer and into it again, in bytes of
-    /// room.
+    /// room, if reads have this length.
+    #[must_use]
+    pub const fn park(read: usize) -> u64 {
+        let part = read as u64 / 8;
+        if part > PARK { part } else { PARK }
+    }
+
+    /// What [`park`] is at least.
     pub const PARK: u64 = 4 << 10;
 
-    /// The bytes of room that a read, or `resume` with at most [`PARK`] bytes, needed for itself:
+    /// The bytes of room that a read, or `resume` with at most [`park`] bytes, needed for itself:
     /// `len`, if the capacity of the buffer has grown, so that new memory was cleared. To clear or to
     /// copy memory without such a need is not allowed for.
     #[must_use]
@@ -101,7 +108,7 @@ mod on {
 }
 
 #[cfg(feature = "__meter")]
-pub use on::{DEFLATE, HANDSHAKE, PARK, PLAIN, Work, most, new_room, work};
+pub use on::{DEFLATE, HANDSHAKE, PARK, PLAIN, Work, most, new_room, park, work};
 #[cfg(feature = "__meter")]
 pub(crate) use on::{bytes, step};
 

@@ -524,7 +524,7 @@ fn an_end_that_is_configured_to_compress_each_message_alone_does() {
 }
 
 #[test]
-fn what_was_said_is_not_for_logs() {
+fn fixed_45_what_was_said_is_not_for_logs() {
     let text = "a secret ".repeat(100);
     let mut ws = Connection::assume_opened(Side::Server.role(), Config::new())
         .with_deflate(Params::default(), DeflateConfig::new());
@@ -546,6 +546,7 @@ fn what_was_said_is_not_for_logs() {
     parked.park(&mut input);
     parked.start_message(MessageKind::Text).unwrap();
     parked.send_fragment(b"\x61\xe2", &mut out).unwrap();
+    assert!(format!("{parked:?}").contains("10 bytes"));
     let header = Header {
         name: "Cookie",
         value: b"a secret",

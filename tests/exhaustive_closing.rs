@@ -9,13 +9,15 @@ use websocket_proto::{Config, MessageKind, ProtocolError, ReadyState, SendError}
 mod support;
 
 use support::{
-    Endpoint, OwnedEvent, SIDES, Side, Way, code, config, said, secs,
+    Endpoint, OwnedEvent, SIDES, Side, Way, code, config, frame, said, secs,
     wire::{self, CLOSE, PONG, TEXT},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
     Open,
+    /// The same, and our application has begun a message.
+    Begun,
     /// Our Close frame was sent.
     Sent,
     /// Both Close frames were sent, the peer's one first or last.
@@ -32,12 +34,20 @@ enum Event {
     Close,
     /// The application sends a text.
     Send,
+    /// The application begins a text, and sends its first fragment.
+    Begin,
     /// The peer's Close frame, with 3000 "theirs".
     Theirs,
+    /// One without a code.
+    Empty,
+    /// One with a code that must not be sent.
+    Invalid,
     /// A text from the peer.
     Text,
     /// A ping from the peer.
     Ping,
+    /// A pong that nobody has asked for.
+    Pong,
     /// Frames that break a rule: a wrong mask.
     Wrong,
     /// The end of the stream.
@@ -46,10 +56,12 @@ enum Event {
     Timeout,
 }
 
-use Event::{Close, End, Ping, Send, Text, Theirs, Timeout, Wrong};
-use State::{Both, Ended, Failed, Open, Sent};
+use Event::{Begin, Close, Empty, End, Invalid, Ping, Pong, Send, Text, Theirs, Timeout, Wrong};
+use State::{Begun, Both, Ended, Failed, Open, Sent};
 
-const EVENTS: [Event; 8] = [Close, Send, Theirs, Text, Ping, Wrong, End, Timeout];
+const EVENTS: [Event; 12] = [
+    Close, Send, Begin, Theirs, Empty, Invalid, Text, Ping, Pong, Wrong, End, Timeout,
+];
 
 /// What an event does: the next state, what is written, and whether the application sees the event.
 struct Effect {
@@ -62,10 +74,18 @@ struct Effect {
 enum Written {
     Nothing,
     Text,
+    /// The first fragment of a text.
+    First,
     Pong,
     /// A Close frame with this code and reason.
     Close(u16, &'static str),
+    /// A Close frame without a code.
+    Empty,
 }
+
+/// 1005 stands for "no code" in the browser API, and "MUST NOT be set" in a frame (§7.4.1).
+const INVALID: ProtocolError = ProtocolError::InvalidCloseCode(1005);
+const INVALID_REASON: &str = "the close code 1005 must not be sent (RFC 6455 §7.4)";
 
 fn effect(state: State, event: Event, side: Side) -> Effect {
     let wrong = match side {
@@ -77,24 +97,30 @@ fn effect(state: State, event: Event, side: Side) -> Effect {
         Side::Client => "a frame from a server is masked (RFC 6455 §5.1)",
     };
     let (next, written, seen) = match (state, event) {
-        (Open, Close) => (Sent, Written::Close(1000, "ours"), false),
+        // §5.4: no other message may come into one that has begun, but a Close frame may.
+        (Open | Begun, Close) => (Sent, Written::Close(1000, "ours"), false),
         (Open, Send) => (Open, Written::Text, false),
+        (Open, Begin) => (Begun, Written::First, false),
+        (Begun, Send | Begin) => (Begun, Written::Nothing, false),
         // §5.5.1: the answer "typically echos the status code it received".
-        (Open, Theirs) => (Both, Written::Close(3000, ""), true),
-        (Open, Text) => (Open, Written::Nothing, true),
-        (Open, Ping) => (Open, Written::Pong, true),
+        (Open | Begun, Theirs) => (Both, Written::Close(3000, ""), true),
+        (Open | Begun, Empty) => (Both, Written::Empty, true),
+        (Open | Begun, Text | Pong) => (state, Written::Nothing, true),
+        (Open | Begun, Ping) => (state, Written::Pong, true),
         // §7.1.7: "SHOULD send a Close frame with an appropriate status code".
-        (Open, Wrong) => (Failed(wrong), Written::Close(1002, why), false),
+        (Open | Begun, Wrong) => (Failed(wrong), Written::Close(1002, why), false),
+        (Open | Begun, Invalid) => (Failed(INVALID), Written::Close(1002, INVALID_REASON), false),
         // §7.1.5: this is the code 1006 of the browser API.
-        (Open, End) => (Failed(ProtocolError::EndOfStream), Written::Nothing, false),
-        (Open, Timeout) => (Open, Written::Nothing, false),
+        (Open | Begun, End) => (Failed(ProtocolError::EndOfStream), Written::Nothing, false),
+        (Open | Begun, Timeout) => (state, Written::Nothing, false),
 
         // §5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
-        (Sent, Close | Send) => (Sent, Written::Nothing, false),
-        (Sent, Theirs) => (Both, Written::Nothing, true),
+        (Sent, Close | Send | Begin) => (Sent, Written::Nothing, false),
+        (Sent, Theirs | Empty) => (Both, Written::Nothing, true),
         // The peer may have sent them before it received our Close frame.
-        (Sent, Text | Ping) => (Sent, Written::Nothing, true),
+        (Sent, Text | Ping | Pong) => (Sent, Written::Nothing, true),
         (Sent, Wrong) => (Failed(wrong), Written::Nothing, false),
+        (Sent, Invalid) => (Failed(INVALID), Written::Nothing, false),
         (Sent, End) => (Failed(ProtocolError::EndOfStream), Written::Nothing, false),
         (Sent, Timeout) => (Failed(ProtocolError::CloseTimeout), Written::Nothing, false),
 
@@ -121,7 +147,7 @@ struct Played {
     now: Duration,
     state: State,
     sent: Option<(Option<u16>, String)>,
-    received: bool,
+    received: Option<(Option<u16>, String)>,
 }
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -139,7 +165,7 @@ impl Played {
             now: secs(100),
             state: Open,
             sent: None,
-            received: false,
+            received: None,
         };
         new.check("a new connection");
         new
@@ -157,10 +183,25 @@ impl Played {
             Send => {
                 let result = match self.state {
                     Open => Ok(()),
+                    Begun => Err(SendError::MessageInProgress),
                     _ => Err(SendError::NotOpen),
                 };
                 assert_eq!(peer.ws.send_text("x", &mut peer.out), result, "{what}");
             }
+            Begin => {
+                let result = match self.state {
+                    Open => Ok(()),
+                    Begun => Err(SendError::MessageInProgress),
+                    _ => Err(SendError::NotOpen),
+                };
+                assert_eq!(peer.ws.start_message(MessageKind::Text), result, "{what}");
+                if result.is_ok() {
+                    assert_eq!(peer.ws.send_fragment(b"x", &mut peer.out), Ok(()), "{what}");
+                }
+            }
+            Empty => peer.feed(&frame(true, CLOSE, "").to(side).bytes()),
+            Invalid => peer.feed(&wire::close(1005, "").to(side).bytes()),
+            Pong => peer.feed(&wire::pong("pong").to(side).bytes()),
             Theirs => peer.feed(&wire::close(3000, "theirs").to(side).bytes()),
             Text => peer.feed(&wire::text("text").to(side).bytes()),
             Ping => peer.feed(&wire::ping("ping").to(side).bytes()),
@@ -182,16 +223,26 @@ impl Played {
         let expected = match event {
             _ if !seen => None,
             Theirs => Some(OwnedEvent::Close(Some(3000), "theirs".into())),
+            Empty => Some(OwnedEvent::Close(None, String::new())),
             Text => Some(OwnedEvent::text("text")),
+            Pong => Some(OwnedEvent::Pong(b"pong".to_vec())),
             _ => Some(OwnedEvent::Ping(b"ping".to_vec())),
         };
+        if let Some(OwnedEvent::Close(code, reason)) = &expected {
+            self.received = Some((*code, reason.clone()));
+        }
         assert_eq!(events, Vec::from_iter(expected), "{what}");
-        self.received |= seen && event == Theirs;
 
         let frames = wire::contents(&peer.flush());
         let expected = match written {
             Written::Nothing => None,
             Written::Text => Some((true, TEXT, b"x".to_vec())),
+            Written::First => Some((false, TEXT, b"x".to_vec())),
+            Written::Empty => {
+                assert_eq!(self.sent, None, "a second Close frame");
+                self.sent = Some((None, String::new()));
+                Some((true, CLOSE, Vec::new()))
+            }
             Written::Pong => Some((true, PONG, b"ping".to_vec())),
             Written::Close(code, reason) => {
                 assert_eq!(self.sent, None, "a second Close frame");
@@ -208,7 +259,7 @@ impl Played {
     fn check(&mut self, what: &str) {
         let (peer, side) = (&mut self.peer, self.side);
         let ready = match self.state {
-            Open => ReadyState::Open,
+            Open | Begun => ReadyState::Open,
             Sent => ReadyState::Closing,
             Both if side == Side::Client => ReadyState::Closing,
             Both | Ended | Failed(_) => ReadyState::Closed,
@@ -224,8 +275,7 @@ impl Played {
         // The timeout starts when the Close frame was written, and nothing moves it.
         assert_eq!(peer.ws.deadline(self.now), due, "{what}");
         assert_eq!(said(peer.ws.close_sent()), self.sent, "{what}");
-        let received = self.received.then(|| (Some(3000), "theirs".into()));
-        assert_eq!(said(peer.ws.close_received()), received, "{what}");
+        assert_eq!(said(peer.ws.close_received()), self.received, "{what}");
         // An error is repeated by each call with a result.
         peer.drain();
         assert_eq!(peer.error, error, "{what}");
@@ -275,7 +325,7 @@ fn every_event_in_every_state_entered_in_every_order() {
             }
         }
     }
-    assert_eq!(sequences, 5 * 2 * 8_usize.pow(STEPS));
-    // Open, Sent, Both, Ended, and three errors, in both roles.
-    assert_eq!(met.len(), 2 * 7 * EVENTS.len());
+    assert_eq!(sequences, 5 * 2 * 12_usize.pow(STEPS));
+    // Open, Begun, Sent, Both, Ended, and four errors, in both roles.
+    assert_eq!(met.len(), 2 * 9 * EVENTS.len());
 }

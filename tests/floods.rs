@@ -117,6 +117,29 @@ fn field_11_pings_while_the_output_trickles_away() {
     }
 }
 
+/// A pong may follow each frame in the output, also if nobody reads.
+#[test]
+fn field_11_a_keepalive_ping_is_followed_by_one_pong() {
+    const KEEPALIVE: usize = 2 + 4 + 8;
+    for (side, backlog) in SIDES.into_iter().flat_map(|side| [(side, 0), (side, 1000)]) {
+        let mut peer = Endpoint::new(side, config(|c| c.pong_backlog = backlog));
+        let (mut now, mut most) = (secs(0), backlog + MAX_PONG);
+        for round in 0..20 {
+            for i in 0..100 {
+                peer.feed(&wire::ping([i; 125]).to(side).bytes());
+            }
+            peer.events.clear();
+            assert!(peer.out.len() <= most, "{round}: {}", peer.out.len());
+            now = peer.ws.deadline(now).expect("keepalive");
+            peer.ws.handle_timeout(now, &mut peer.out).expect("alive");
+            most += KEEPALIVE + MAX_PONG;
+        }
+        let sent = peer.flush();
+        let pings = sent.iter().filter(|frame| frame.opcode == PING).count();
+        assert!((10..=20).contains(&pings), "{pings}");
+    }
+}
+
 #[test]
 fn field_13_fresh_mask_keys() {
     const FRAMES: usize = 1_000_000;

@@ -3,13 +3,21 @@
 
 use std::{collections::HashSet, fs, path::Path};
 
-use websocket_proto::{Config, handshake::server::Origins};
+use bytes::BytesMut;
+use websocket_proto::{
+    Config,
+    handshake::server::{Handshake, Origins, RequestError},
+};
 
 mod support;
 
-use support::server::{edited, outcome, replaced, with};
+use support::{
+    secs,
+    server::{edited, outcome, replaced, with},
+};
 
 const PAGE: &str = include_str!("../SECURITY.md");
+const README: &str = include_str!("../README.md");
 
 /// The names of the tests in a file.
 fn tests_of(file: &str) -> HashSet<String> {
@@ -122,6 +130,47 @@ fn the_defaults_are_those_of_the_code() {
 }
 
 #[test]
+fn the_defaults_in_the_readme_are_those_of_the_code() {
+    let config = Config::default();
+    let seconds =
+        |time: Option<core::time::Duration>| format!("{} s", time.expect("a limit").as_secs());
+    let kib = |len: usize| format!("{} KiB", len >> 10);
+    let unlimited = |len: usize| match len {
+        usize::MAX => "`usize::MAX`".into(),
+        len => len.to_string(),
+    };
+    let fragments = config.max_fragments;
+    for (field, default) in [
+        (
+            "max_message_size",
+            format!("{} MiB", config.max_message_size >> 20),
+        ),
+        ("parts_above", unlimited(config.parts_above)),
+        ("max_frame_size", unlimited(config.max_frame_size)),
+        (
+            "max_fragments",
+            format!("{},{:03}", fragments / 1000, fragments % 1000),
+        ),
+        ("message_timeout", seconds(config.message_timeout)),
+        ("min_message_rate", config.min_message_rate.to_string()),
+        ("fragment_size", unlimited(config.fragment_size)),
+        ("pong_backlog", kib(config.pong_backlog)),
+        ("ping_interval", seconds(config.ping_interval)),
+        ("pong_timeout", seconds(Some(config.pong_timeout))),
+        ("close_timeout", seconds(Some(config.close_timeout))),
+        ("max_head_size", kib(config.max_head_size)),
+        ("max_headers", config.max_headers.to_string()),
+        ("handshake_timeout", seconds(Some(config.handshake_timeout))),
+    ] {
+        let row = README
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{field}`")));
+        let cell = row.and_then(|row| row.split(" | ").nth(1));
+        assert_eq!(cell, Some(&*default), "{field}");
+    }
+}
+
+#[test]
 #[cfg(feature = "deflate")]
 fn the_defaults_of_compression_are_those_of_the_code() {
     use websocket_proto::deflate::DeflateConfig;
@@ -135,6 +184,8 @@ fn the_defaults_of_compression_are_those_of_the_code() {
     ] {
         assert!(PAGE.contains(&row), "{row}");
     }
+    let row = format!("| `deflate.max_final_blocks` of a message | {finals} |");
+    assert!(README.contains(&row), "{row}");
 }
 
 #[test]
@@ -168,23 +219,42 @@ fn a_refusal_is_short() {
         format!("{long} / HTTP/1.1\r\n\r\n").into_bytes(),
         b"GET / HTTP/2.0\r\n\r\n".to_vec(),
         edited(|lines| lines[0] = "POST / HTTP/1.1".into()),
+        edited(|lines| lines[0] = "GET /#x HTTP/1.1".into()),
         with(&vec!["X: y"; 100]),
         with(&[&format!("Sec-WebSocket-Protocol: {long}\u{e9}")]),
+        with(&["Sec-WebSocket-Extensions: ;"]),
         with(&[&format!("Origin: https://{long}.example")]),
+        with(&["Origin: https://a.example", "Origin: https://b.example"]),
         with(&["Content-Length: 1"]),
+        with(&["Content-Length: x"]),
+        with(&["Sec-WebSocket-Version: 8"]),
         replaced("Host", None),
+        replaced("Connection", None),
         replaced("Sec-WebSocket-Key", Some("Sec-WebSocket-Key: x")),
         replaced("Sec-WebSocket-Version", Some("Sec-WebSocket-Version: 8")),
         replaced("Upgrade", None),
     ];
+    let mut met = HashSet::new();
+    let mut check = |error: RequestError, response: &[u8]| {
+        met.insert(core::mem::discriminant(&error));
+        assert!(
+            (50..=256).contains(&response.len()),
+            "{error}: {}",
+            response.len()
+        );
+    };
     for request in requests {
         let outcome = outcome([&request[..]], Config::new(), Origins::SameOrigin);
-        let start = String::from_utf8_lossy(&request[..request.len().min(50)]);
-        assert!(outcome.result.is_err(), "{start}");
-        assert!(
-            (50..=256).contains(&outcome.out.len()),
-            "{start}: {}",
-            outcome.out
+        check(
+            outcome.result.expect_err("a refusal"),
+            outcome.out.as_bytes(),
         );
     }
+    let mut late = Handshake::new(Config::new(), Origins::SameOrigin);
+    let mut out = BytesMut::new();
+    let due = late.deadline(secs(0)).expect("a limit");
+    check(late.handle_timeout(due, &mut out).expect_err("late"), &out);
+    // All of `RequestError` but `Protocol`, which only a CONNECT can cause, and `EndOfStream`, to which
+    // nothing is sent.
+    assert_eq!(met.len(), 17);
 }

@@ -63,3 +63,22 @@ async fn a_client_that_does_not_read_is_closed() {
     assert_eq!(code, Some(CloseCode::POLICY_VIOLATION));
     talking.await.unwrap().unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn fixed_29_a_client_says_100_lines_a_second() {
+    let (server, mut client) = pair();
+    let lines = Sender::new(1000);
+    let (others, mut heard) = (lines.subscribe(), lines.subscribe());
+    let talking = spawn(talk("ann".into(), lines, others, server));
+    let begun = Instant::now();
+    for _ in 0..200 {
+        let Socket { ws, out, .. } = &mut client;
+        ws.send_text("x", out).unwrap();
+        // It hears itself.
+        assert!(matches!(client.recv().await, Ok(Some(Event::Text(_)))));
+        heard.recv().await.unwrap();
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(1990));
+    client.close(CloseCode::NORMAL, "").await.unwrap();
+    talking.await.unwrap().unwrap();
+}

@@ -12,9 +12,6 @@ use crate::{deflate::Inflated, meter};
 const COPIED: usize = 4 << 10;
 const PART: usize = 8;
 
-/// Up to this many bytes are copied back as well. It costs less than to clear the memory of a long read.
-const COPIED_BACK: usize = 16 << 10;
-
 /// The unread bytes and the message under way of one connection.
 pub(crate) enum Parked {
     /// An incomplete frame header or control frame, or the beginning of a frame that waits.
@@ -117,8 +114,9 @@ impl RecvBuf {
     /// waits.
     fn put(&mut self, parked: Self) -> Waiting {
         // A longer one is not copied back, so that it is copied out only once: from now on it goes
-        // along with its memory, or the next read is much longer than it.
-        let small = parked.end <= COPIED_BACK.min(self.memory.len()) && self.is_small(parked.end);
+        // along with its memory. But that must not become as long as a read, each time.
+        let copied = COPIED.max(self.room / PART);
+        let small = parked.end <= copied.min(self.memory.len());
         let (arrived, mut shared) = (self.raw..self.end, Vec::new());
         if small {
             self.put_in_front(&parked.memory[..parked.end]);
