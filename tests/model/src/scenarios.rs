@@ -11,7 +11,7 @@ pub struct Scenario {
     pub name: &'static str,
     pub client: Form,
     pub server: Form,
-    /// About five minutes for all scenarios together, with optimisation.
+    /// 3.5 minutes of CPU time for all scenarios together, with optimisation.
     pub bounds: Bounds,
     /// Some seconds for all of them. What they allow, `bounds` allow as well.
     pub quick: Bounds,
