@@ -28,6 +28,8 @@ mod sending;
 pub const START: Duration = Duration::from_secs(100);
 pub const PING_INTERVAL: Duration = Duration::from_secs(20);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// In bytes per second. Each byte of a message gives it one second more.
+const MESSAGE_RATE: u32 = 1;
 
 type Checked<T = ()> = Result<T, Violation>;
 
@@ -51,6 +53,33 @@ struct Arrived {
     messages: usize,
     pings: usize,
     close: bool,
+    /// The frames that were not looked at.
+    frames: VecDeque<Frame>,
+    /// The payload bytes of the message under way in the frames that were.
+    looked_at: Option<usize>,
+}
+
+impl Arrived {
+    /// Looks at the frames up to the next event. Returns the payload bytes that were seen of the
+    /// message under way.
+    fn look(&mut self) -> Option<usize> {
+        while let Some(frame) = self.frames.pop_front() {
+            match frame {
+                Frame { opcode: 8.., .. } => return self.looked_at,
+                Frame { fin: true, .. } => {
+                    self.looked_at = None;
+                    return None;
+                }
+                Frame { payload, .. } => {
+                    *self.looked_at.get_or_insert(0) += payload.len();
+                }
+            }
+        }
+        match (self.looked_at, self.stream.unfinished()) {
+            (None, None) => None,
+            (before, now) => Some(before.unwrap_or(0) + now.unwrap_or(0)),
+        }
+    }
 }
 
 /// What a side has read.
@@ -77,6 +106,14 @@ struct Heard {
     control: Option<Control>,
     end: bool,
     failure: Option<Failure>,
+    unfinished: Option<Unfinished>,
+}
+
+/// The message under way: the number of those before it, and its payload bytes.
+#[derive(Debug, Clone, Copy, Hash)]
+struct Unfinished {
+    number: usize,
+    bytes: usize,
 }
 
 #[derive(Debug, Hash)]
@@ -127,6 +164,10 @@ pub struct Endpoint {
     pinged: Duration,
     ahead: usize,
     pub closing_since: Option<Duration>,
+    message_timeout: Option<Duration>,
+    /// The message under way of which the sending half has heard, and when it was first seen.
+    unfinished: Option<Unfinished>,
+    unfinished_since: Option<Duration>,
     /// A client does not wait any longer for the server to end the stream.
     gave_up: bool,
     pub paused: bool,
@@ -142,10 +183,16 @@ impl Endpoint {
         config.ping_interval = Some(PING_INTERVAL);
         config.pong_timeout = pong_timeout;
         config.close_timeout = CLOSE_TIMEOUT;
-        config.message_timeout = None;
+        let limited = bounds.message_timeout > 0;
+        let message_timeout = limited.then(|| Duration::from_secs(bounds.message_timeout));
+        config.message_timeout = message_timeout;
+        config.min_message_rate = MESSAGE_RATE;
         config.fragment_size = bounds.fragment;
         // A pong replaces another one that is not sent.
         config.pong_backlog = 0;
+        if let Some(fault) = fault {
+            fault.misconfigure(&mut config);
+        }
         let system = system::open(form, side, config);
         Self {
             side,
@@ -167,6 +214,8 @@ impl Endpoint {
                 messages: 0,
                 pings: 0,
                 close: false,
+                frames: VecDeque::new(),
+                looked_at: None,
             },
             claimed: None,
             notes: VecDeque::new(),
@@ -179,6 +228,9 @@ impl Endpoint {
             pinged: START,
             ahead: 0,
             closing_since: None,
+            message_timeout,
+            unfinished: None,
+            unfinished_since: None,
             gave_up: false,
             paused: false,
             gone: false,
@@ -202,6 +254,7 @@ impl Endpoint {
             self.closing_since,
         )
             .hash(to);
+        (self.unfinished, self.unfinished_since).hash(to);
         (self.gave_up, self.paused, self.gone).hash(to);
     }
 
@@ -238,6 +291,13 @@ impl Endpoint {
         // A peer that has read something in front of the ping gets more time.
         let more = self.unanswered.is_some() && self.ahead > 0;
         PING_INTERVAL + self.pong_timeout * if more { 2 } else { 1 }
+    }
+
+    /// When the message under way must be complete.
+    fn message_due(&self) -> Option<Duration> {
+        let (Unfinished { bytes, .. }, since) = (self.unfinished?, self.unfinished_since?);
+        let earned = Duration::from_secs(bytes as u64) / MESSAGE_RATE;
+        Some(since + self.message_timeout? + earned)
     }
 
     pub fn notes(&self) -> usize {

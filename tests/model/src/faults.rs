@@ -4,7 +4,8 @@
 use std::{fmt, time::Duration};
 
 use bytes::BytesMut;
-use websocket_proto::{ProtocolError, ReadyState, RecvBuf, SendError};
+use clap::ValueEnum;
+use websocket_proto::{Config, ProtocolError, ReadyState, RecvBuf, SendError};
 
 use crate::{
     action::Side,
@@ -50,9 +51,36 @@ pub enum Fault {
     LostError,
     /// Halves that are joined forget their error.
     JoinForgets,
+    /// Halves that are joined forget that a message is sent in pieces.
+    JoinForgetsMessage,
+    /// The code of the peer is forgotten.
+    ForgetsCode,
+    /// Each fragment has the opcode of the message.
+    NoContinuation,
+    /// A server answers a Close frame without a code by 1005.
+    Echoes1005,
+    /// A read that ends inside of a frame is taken for the end of the stream.
+    PartIsEnd,
+    /// A program does not tell the connection that the stream has ended.
+    IgnoresEnd,
+    /// A program does not end its stream after the connection is over.
+    NoShutdown,
+    /// A message may take for ever.
+    NoMessageTimeout,
 }
 
 impl Fault {
+    pub fn all() -> &'static [Self] {
+        Self::value_variants()
+    }
+
+    /// Bugs of the settings.
+    pub fn misconfigure(self, config: &mut Config) {
+        if self == Self::NoMessageTimeout {
+            config.message_timeout = None;
+        }
+    }
+
     pub fn put_into(self, system: Box<dyn System>, side: Side) -> Box<dyn System> {
         Box::new(Faulty {
             system,
@@ -99,6 +127,11 @@ impl Faulty {
                     out[code + 1] ^= 1;
                 }
             }
+            Fault::Echoes1005 if out.get(before..) == Some(&[0x88, 0]) => {
+                out.truncate(before);
+                out.extend_from_slice(&[0x88, 2]);
+                out.extend_from_slice(&1005_u16.to_be_bytes());
+            }
             Fault::NoPong if out.get(before).is_some_and(|first| first & 15 == 10) => {
                 out.truncate(before);
             }
@@ -131,6 +164,9 @@ impl System for Faulty {
         self.armed |= self.fault == Fault::ForgottenError && result.is_err();
         self.spoil(before, out);
         match (&result, self.fault) {
+            (Ok(None), Fault::PartIsEnd) if !input.is_idle() => {
+                return Err(ProtocolError::EndOfStream);
+            }
             (Ok(Some(seen @ Seen::Message(..))), Fault::StaleMessage) => match self.stale.take() {
                 Some(stale) => return Ok(Some(stale)),
                 None => self.stale = Some(seen.clone()),
@@ -148,8 +184,14 @@ impl System for Faulty {
     }
 
     fn send(&mut self, ask: Ask<'_>, out: &mut BytesMut) -> Result<(), SendError> {
+        if self.fault == Fault::JoinForgetsMessage && self.armed && matches!(ask, Ask::Finish(_)) {
+            return Err(SendError::NoMessage);
+        }
         let before = out.len();
         let result = self.system.send(ask, out);
+        if self.fault == Fault::NoContinuation && matches!(ask, Ask::Finish(_)) && result.is_ok() {
+            out[before] |= 2;
+        }
         if self.fault == Fault::NoCloseInMessage {
             match ask {
                 Ask::Begin(_) => self.armed = true,
@@ -213,6 +255,9 @@ impl System for Faulty {
         if self.fault == Fault::JoinForgets && self.armed {
             view.error = None;
         }
+        if self.fault == Fault::ForgetsCode {
+            view.received = None;
+        }
         view
     }
 
@@ -242,12 +287,20 @@ impl System for Faulty {
     }
 
     fn join(&mut self) -> Result<(), String> {
-        self.armed |= self.fault == Fault::JoinForgets;
+        self.armed |= matches!(self.fault, Fault::JoinForgets | Fault::JoinForgetsMessage);
         self.system.join()
     }
 
     fn flushes(&self) -> bool {
         self.fault != Fault::CloseNotFlushed || self.view().sent.is_none()
+    }
+
+    fn hears_end(&self) -> bool {
+        self.fault != Fault::IgnoresEnd
+    }
+
+    fn shuts_down(&self) -> bool {
+        self.fault != Fault::NoShutdown
     }
 
     fn fingerprint(&self, to: &mut dyn fmt::Write) -> fmt::Result {

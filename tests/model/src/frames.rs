@@ -115,9 +115,20 @@ impl Stream {
         self.got.is_empty()
     }
 
+    /// The length of a header: all frames here are short.
+    fn head(&self) -> usize {
+        if self.masked { 6 } else { 2 }
+    }
+
+    /// The payload bytes of the data frame under way, once its header is complete.
+    pub fn unfinished(&self) -> Option<usize> {
+        let is_data = self.got.first()? & 8 == 0;
+        self.got.len().checked_sub(self.head()).filter(|_| is_data)
+    }
+
     /// Takes a byte. Returns it without its mask, and the frame that it completes.
     pub fn push(&mut self, byte: u8) -> Result<(u8, Option<Frame>), String> {
-        let head = if self.masked { 6 } else { 2 };
+        let head = self.head();
         let plain = match self.got.len() {
             0 | 1 => byte,
             at if at < head => {

@@ -62,6 +62,7 @@ names! {
         End: "end",
         PingDue: "ping due",
         PongDue: "pong due",
+        MessageDue: "message due",
         CloseDue: "close due",
     }
 }

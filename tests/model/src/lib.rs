@@ -41,10 +41,10 @@
 //!
 //! - What no scenario combines, and more than its bounds allow. The flags of the command combine more.
 //! - Handshakes, compression, long messages, and limits of size.
-//! - [`message_timeout`](websocket_proto::Config::message_timeout) (off), `park` and `resume`,
-//!   prepared and lent messages, `OutQueue`. `poll` and messages in parts only without halves.
+//! - `park` and `resume`, prepared and lent messages, `OutQueue`. `poll` and messages in parts only
+//!   without halves.
 //! - Configurations other than these: a ping interval of 20 s, a pong timeout of 10 s or 30 s, a close
-//!   timeout of 5 s, `pong_backlog` 0.
+//!   timeout of 5 s, a message timeout of 15 s or none, `min_message_rate` 1, `pong_backlog` 0.
 //! - Round-trip times.
 //! - Bytes that no implementation would send, apart from that text.
 //!

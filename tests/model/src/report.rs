@@ -84,10 +84,12 @@ fn arguments(setup: &Setup) -> String {
         in_flight,
         fragment,
         pong_timeout,
+        message_timeout,
         ..
     } = setup.bounds;
     let mut text = format!(
-        "--client {} --server {} --in-flight {in_flight} --fragment {fragment} --pong-timeout {pong_timeout}",
+        "--client {} --server {} --in-flight {in_flight} --fragment {fragment} \
+         --pong-timeout {pong_timeout} --message-timeout {message_timeout}",
         form(setup.client),
         form(setup.server)
     );
@@ -112,12 +114,14 @@ pub fn setup_line(setup: &Setup) -> String {
         in_flight,
         fragment,
         pong_timeout,
+        message_timeout,
     } = setup.bounds;
     let reads = if whole_reads { "whole" } else { "any" };
     format!(
         "client {:?}, server {:?}; at most {sends} sends, {pings} pings, {closes} closes, {foreign} \
          foreign, {cuts} cuts, {pauses} pauses, {clocks} clock moves, {joins} joins; {reads} reads, \
-         {in_flight} bytes in flight, frames of {fragment} bytes, pong timeout {pong_timeout} s",
+         {in_flight} bytes in flight, frames of {fragment} bytes, pong timeout {pong_timeout} s, \
+         message timeout {message_timeout} s",
         setup.client, setup.server
     )
 }
@@ -159,7 +163,7 @@ pub fn tables(ledger: &Ledger) -> String {
             ""
         );
         for event in Event::ALL {
-            let _ = write!(text, "{:>10}", event.name());
+            let _ = write!(text, "{:>12}", event.name());
         }
         text.push('\n');
         for (row, name) in ROWS.iter().enumerate() {
@@ -171,7 +175,7 @@ pub fn tables(ledger: &Ledger) -> String {
                 } else {
                     visits.to_string()
                 };
-                let _ = write!(text, "{visits:>10}");
+                let _ = write!(text, "{visits:>12}");
             }
             text.push('\n');
         }

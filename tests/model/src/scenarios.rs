@@ -11,9 +11,9 @@ pub struct Scenario {
     pub name: &'static str,
     pub client: Form,
     pub server: Form,
-    /// About two minutes for all scenarios together, with optimisation.
+    /// 3.5 minutes of CPU time for all scenarios together, with optimisation.
     pub bounds: Bounds,
-    /// Some seconds without optimisation.
+    /// Some seconds for all of them. What they allow, `bounds` allow as well.
     pub quick: Bounds,
 }
 
@@ -76,6 +76,73 @@ const MESSAGES: [Bounds; 2] = [
     },
 ];
 
+/// Messages that halves send and read, with notes that are late, and halves that are joined in the
+/// middle of a message.
+const MESSAGES_NOTES: [Bounds; 2] = [
+    Bounds {
+        sends: 2,
+        closes: 1,
+        joins: 1,
+        fragment: 1,
+        whole_reads: true,
+        ..NONE
+    },
+    Bounds {
+        sends: 1,
+        closes: 1,
+        joins: 1,
+        fragment: 1,
+        whole_reads: true,
+        ..NONE
+    },
+];
+
+/// The same in reads that end anywhere.
+const FRAMES_NOTES: [Bounds; 2] = [
+    Bounds {
+        sends: 1,
+        closes: 1,
+        joins: 1,
+        fragment: 1,
+        ..NONE
+    },
+    Bounds {
+        sends: 1,
+        fragment: 1,
+        ..NONE
+    },
+];
+
+/// Messages that must be complete in time: before the next ping of the keepalive, or after it.
+const SLOW: [Bounds; 2] = [
+    Bounds {
+        sends: 1,
+        closes: 1,
+        clocks: 2,
+        fragment: 1,
+        message_timeout: 15,
+        whole_reads: true,
+        ..NONE
+    },
+    Bounds {
+        sends: 1,
+        clocks: 1,
+        fragment: 1,
+        message_timeout: 15,
+        whole_reads: true,
+        ..NONE
+    },
+];
+
+/// The same with two messages: a note that is merged can tell of both.
+const SLOW_TWO: [Bounds; 2] = [
+    Bounds {
+        sends: 2,
+        ..SLOW[1]
+    },
+    SLOW[1],
+];
+
 /// Pings that wait until there is room, so that one pong answers several of them.
 const PINGS: [Bounds; 2] = [
     Bounds {
@@ -94,7 +161,11 @@ const PINGS: [Bounds; 2] = [
 
 /// Keepalive and timeouts.
 const TIMERS: [Bounds; 2] = [
-    Bounds { clocks: 2, ..NONE },
+    Bounds {
+        closes: 1,
+        clocks: 2,
+        ..NONE
+    },
     Bounds {
         closes: 1,
         clocks: 1,
@@ -110,21 +181,21 @@ const PATIENT: [Bounds; 2] = [
         ..NONE
     },
     Bounds {
-        clocks: 3,
+        clocks: 2,
         pong_timeout: 30,
         whole_reads: true,
         ..NONE
     },
 ];
 
+/// The same for longer.
+const PATIENT_LONG: [Bounds; 2] = [Bounds {
+    clocks: 3,
+    ..PATIENT[1]
+}; 2];
+
 /// The same with notes that are late.
-const PATIENT_NOTES: [Bounds; 2] = [
-    PATIENT[1],
-    Bounds {
-        clocks: 2,
-        ..PATIENT[1]
-    },
-];
+const PATIENT_NOTES: [Bounds; 2] = [PATIENT_LONG[0], PATIENT[1]];
 
 /// Notes that are late while timers run.
 const LATE: [Bounds; 2] = [
@@ -183,10 +254,17 @@ const PAUSES: [Bounds; 2] = [
     Bounds {
         closes: 1,
         pauses: 1,
-        cuts: 1,
         ..NONE
     },
 ];
+
+/// The same, and the network cuts.
+const PAUSES_CUTS: [Bounds; 2] = [Bounds {
+    closes: 1,
+    pauses: 1,
+    cuts: 1,
+    ..NONE
+}; 2];
 
 /// Notes that are late, and merged.
 const NOTES: [Bounds; 2] = [
@@ -239,7 +317,17 @@ pub const ALL: &[Scenario] = &[
     scenario("pings", [Joined, Joined], PINGS),
     scenario("timers", [Joined, Joined], TIMERS),
     scenario("pauses", [Joined, Joined], PAUSES),
+    scenario("pauses-cuts", [Joined, Joined], PAUSES_CUTS),
     scenario("parts", [Parts, Parts], MESSAGES),
+    scenario("slow", [Joined, Joined], SLOW),
+    scenario("slow-parts", [Parts, Parts], SLOW_TWO),
+    scenario("slow-client", [Halves, Joined], SLOW_TWO),
+    scenario("slow-server", [Joined, Halves], SLOW_TWO),
+    scenario("messages-client", [Halves, Joined], MESSAGES_NOTES),
+    scenario("messages-server", [Joined, Halves], MESSAGES_NOTES),
+    scenario("messages-both", [Halves, Halves], MESSAGES_NOTES),
+    scenario("frames-client", [Halves, Joined], FRAMES_NOTES),
+    scenario("frames-server", [Joined, Halves], FRAMES_NOTES),
     scenario("notes-client", [Halves, Joined], NOTES),
     scenario("notes-server", [Joined, Halves], NOTES),
     scenario("notes", [Halves, Halves], BOTH),
@@ -248,6 +336,7 @@ pub const ALL: &[Scenario] = &[
     scenario("late-client", [Halves, Joined], LATE),
     scenario("late-server", [Joined, Halves], LATE),
     scenario("patient", [Joined, Joined], PATIENT),
+    scenario("patient-long", [Joined, Joined], PATIENT_LONG),
     scenario("patient-client", [Halves, Joined], PATIENT_NOTES),
     scenario("patient-server", [Joined, Halves], PATIENT_NOTES),
     scenario("merges-client", [Halves, Joined], MERGES),

@@ -71,6 +71,14 @@ pub trait System: fmt::Debug {
     fn flushes(&self) -> bool {
         true
     }
+    /// Whether the program tells the connection that the stream has ended.
+    fn hears_end(&self) -> bool {
+        true
+    }
+    /// Whether the program ends its stream once the connection is over and the output is sent.
+    fn shuts_down(&self) -> bool {
+        true
+    }
 
     /// Writes everything that decides what the system will do, except mask keys.
     fn fingerprint(&self, to: &mut dyn fmt::Write) -> fmt::Result {

@@ -44,6 +44,8 @@ pub struct Bounds {
     pub fragment: usize,
     /// In seconds. The keepalive pings every 20 seconds.
     pub pong_timeout: u64,
+    /// In seconds. 0 sets no limit.
+    pub message_timeout: u64,
 }
 
 impl Bounds {
@@ -60,7 +62,29 @@ impl Bounds {
         in_flight: 100,
         fragment: 125,
         pong_timeout: 10,
+        message_timeout: 0,
     };
+
+    /// Whether everything that can happen within `other` can happen here as well.
+    pub fn cover(&self, other: &Self) -> bool {
+        let counts = |it: &Self| {
+            [
+                it.sends, it.pings, it.closes, it.foreign, it.cuts, it.pauses, it.clocks, it.joins,
+            ]
+        };
+        let rest = |it: &Self| {
+            (
+                it.in_flight,
+                it.fragment,
+                it.pong_timeout,
+                it.message_timeout,
+            )
+        };
+        let mut both = counts(self).into_iter().zip(counts(other));
+        both.all(|(ours, theirs)| ours >= theirs)
+            && self.whole_reads <= other.whole_reads
+            && rest(self) == rest(other)
+    }
 }
 
 /// What is explored: two forms, a bug that is put in, and bounds.
@@ -215,7 +239,10 @@ impl World {
                 One => wire.bytes.len() > 1,
                 All => !wire.bytes.is_empty(),
                 Cut => !wire.cut && !wire.told,
-                End => !wire.told && wire.bytes.is_empty() && (wire.cut || wire.shut),
+                End => {
+                    let ended = wire.bytes.is_empty() && (wire.cut || wire.shut);
+                    ended && !wire.told && end.system.hears_end()
+                }
                 Clock | Half => true,
             }
     }
@@ -347,7 +374,7 @@ impl World {
             let room = self.bounds.in_flight.saturating_sub(wire.bytes.len());
             wire.bytes.extend(end.flush(room));
         }
-        wire.shut |= end.is_done() && end.out.is_empty();
+        wire.shut |= end.is_done() && end.out.is_empty() && end.system.shuts_down();
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) struct Kernel<'a> {
 
 impl Kernel<'_> {
     fn with<T>(&mut self, id: u32, f: impl FnOnce(&mut Core, &mut Conn) -> T) -> Option<T> {
+        self.core.at_work = Some(id);
         let conn = self.conns[id as usize].as_mut()?;
         let mut result = None;
         opt_out(|| {
@@ -115,7 +116,8 @@ impl Host for Kernel<'_> {
         }
     }
 
-    fn working(&mut self) {
+    fn working(&mut self, id: u32) {
+        self.core.at_work = Some(id);
         self.core.before = meter::work();
     }
 

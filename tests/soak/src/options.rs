@@ -23,7 +23,7 @@ To repeat a failure, as the program prints it:
   --calm           a network without delay, splitting and loss; peers read at once
   --trace          print what happens
   --bug NAME       a mistake of the server, to see it found: forget-flush,
-                   double-message, lose-message, no-timeouts, keep-codecs";
+                   double-message, lose-message, no-timeouts, keep-codecs, panic";
 
 pub struct Options {
     pub scenario: Scenario,

@@ -1,6 +1,8 @@
 //! Runs of scenarios, each in a thread of its own.
 
 use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex},
     thread,
     time::Duration,
@@ -15,6 +17,17 @@ pub struct Failure {
     pub id: Option<u32>,
     pub at: u64,
     pub what: String,
+}
+
+impl Failure {
+    /// What it is without its numbers: failures of one kind have the same cause, as far as can be seen.
+    pub fn kind(&self) -> String {
+        let words = self.what.split(|c: char| c.is_ascii_digit());
+        words
+            .filter(|it| !it.is_empty())
+            .collect::<Vec<_>>()
+            .join("#")
+    }
 }
 
 /// What a run has shown.
@@ -47,7 +60,7 @@ pub fn watch(scenario: &Scenario, mut show: impl FnMut(&Report, f64)) -> Outcome
     outcome(running)
 }
 
-/// A thread has its own counters of memory and work, and its panic ends only itself.
+/// A thread has its own counters of memory and work.
 fn start(
     scenario: Scenario,
     progress: Option<Progress>,
@@ -55,7 +68,13 @@ fn start(
 ) -> thread::JoinHandle<Outcome> {
     let run = move || {
         let mut world = World::new(&scenario, traced);
-        let failure = world.run(progress.as_ref()).err();
+        // Nothing of the world is used after a panic, but what is known of the run until then.
+        let result = catch_unwind(AssertUnwindSafe(|| world.run(progress.as_ref())));
+        let result = result.unwrap_or_else(|panic| {
+            let Core { at_work, .. } = world.core;
+            world.core.fail(at_work, &panic_text(&*panic))
+        });
+        let failure = result.err();
         let Core { report, trace, .. } = world.core;
         Outcome {
             report,
@@ -70,19 +89,11 @@ fn start(
 }
 
 fn outcome(running: thread::JoinHandle<Outcome>) -> Outcome {
-    running.join().unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        let what = format!("panic: {}", text.unwrap_or("without a text"));
-        let failure = Failure {
-            id: None,
-            at: u64::MAX,
-            what,
-        };
-        Outcome {
-            report: Report::default(),
-            failure: Some(failure),
-            trace: Vec::new(),
-        }
-    })
+    running.join().unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panic: {}", text.unwrap_or("without a text"))
 }

@@ -37,15 +37,18 @@ pub enum Bug {
     NoTimeouts,
     /// It does not take codecs back.
     KeepCodecs,
+    /// It panics.
+    Panic,
 }
 
 impl Bug {
-    pub const ALL: [(&str, Self); 5] = [
+    pub const ALL: [(&str, Self); 6] = [
         ("forget-flush", Self::ForgetFlush),
         ("double-message", Self::DoubleMessage),
         ("lose-message", Self::LoseMessage),
         ("no-timeouts", Self::NoTimeouts),
         ("keep-codecs", Self::KeepCodecs),
+        ("panic", Self::Panic),
     ];
 
     pub fn name(self) -> &'static str {

@@ -11,7 +11,7 @@ use crate::{
 /// How long it tries.
 const AT_MOST: Duration = Duration::from_secs(300);
 
-/// The smallest scenario that was found to fail, and how.
+/// The smallest scenario that was found to fail in the same way, and how.
 #[derive(Debug, Clone)]
 pub struct Shrunk {
     pub scenario: Scenario,
@@ -43,13 +43,15 @@ struct Shrinking {
 }
 
 impl Shrinking {
-    /// Keeps the scenario if it fails as well.
+    /// Keeps the scenario if it fails in the same way.
     fn fails(&mut self, scenario: Scenario) -> bool {
         if Instant::now() >= self.until {
             return false;
         }
         self.shrunk.runs += 1;
-        let Some(failure) = run(&scenario, false).failure else {
+        let kind = self.shrunk.failure.kind();
+        let failure = run(&scenario, false).failure;
+        let Some(failure) = failure.filter(|it| it.kind() == kind) else {
             return false;
         };
         (self.shrunk.scenario, self.shrunk.failure) = (scenario, failure);

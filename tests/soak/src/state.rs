@@ -38,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) stirred: Vec<u32>,
     pub(crate) broadcasts: u32,
     pub(crate) open: u64,
+    /// The connection for which the server or a peer was called last.
+    pub(crate) at_work: Option<u32>,
     pub(crate) failure: Option<Failure>,
     /// The meter before the call that is measured.
     pub(crate) before: meter::Work,
@@ -73,6 +75,7 @@ impl Core {
             stirred: Vec::new(),
             broadcasts: 0,
             open: 0,
+            at_work: None,
             failure: None,
             before: meter::Work::default(),
             report: Report::of(planned),
@@ -117,6 +120,7 @@ impl Core {
     /// The peer's turn.
     pub(crate) fn wake(&mut self, conn: &mut Conn) -> Result<(), Failure> {
         let (now, id) = (self.now, conn.plan.id);
+        self.at_work = Some(id);
         let trace = &mut self.trace;
         let mut io = Io {
             plan: &conn.plan,

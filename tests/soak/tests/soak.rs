@@ -76,7 +76,12 @@ fn each_bug_is_found_replayed_and_shrunk() {
         let shrunk = shrink(&scenario, &failure);
         let again = run(&shrunk.scenario, true);
         assert_eq!(again.failure, Some(shrunk.failure.clone()), "{name}");
+        assert_eq!(shrunk.failure.kind(), failure.kind(), "{name}");
+        println!("{name}: {failure:?}, shrunk {:?}", shrunk.failure);
         assert!(!again.trace.is_empty(), "{name}");
+        if bug == Bug::Panic {
+            assert!(failure.id.is_some(), "of which connection?");
+        }
         let connections = shrunk.scenario.plans().len();
         let most = if bug == Bug::KeepCodecs { 30 } else { 1 };
         assert!(

@@ -4,7 +4,7 @@ use std::mem;
 
 use websocket_proto::ProtocolError;
 
-use super::{Arrived, Checked, Control, Endpoint, Failure, Heard, Written};
+use super::{Arrived, Checked, Control, Endpoint, Failure, Heard, Unfinished, Written};
 use crate::{
     frames::{self, Frame},
     ledger::{Event, Ledger, Property},
@@ -25,7 +25,8 @@ impl Endpoint {
             let frame = frame.expect("it was checked when it was written").1;
             let is_data = |frame: &Frame| frame.opcode < 8 && frame.fin;
             self.arrived.messages += usize::from(frame.as_ref().is_some_and(is_data));
-            let opcode = frame.map(|frame| frame.opcode);
+            let opcode = frame.as_ref().map(|frame| frame.opcode);
+            self.arrived.frames.extend(frame);
             self.arrived.pings += usize::from(opcode == Some(frames::PING));
             self.arrived.close |= opcode == Some(frames::CLOSE);
         }
@@ -81,7 +82,11 @@ impl Endpoint {
             })?;
             false
         } else {
-            self.result(result, peer, &mut heard, ledger)?
+            let seen = self.arrived.look();
+            let more = self.result(result, peer, &mut heard, ledger)?;
+            let number = self.read.messages;
+            heard.unfinished = seen.map(|bytes| Unfinished { number, bytes });
+            more
         };
         if !self.halves() {
             self.answer(heard, closed, &appended, ledger)?;

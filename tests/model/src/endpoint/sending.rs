@@ -4,7 +4,7 @@ use std::{mem, time::Duration};
 
 use websocket_proto::{ProtocolError, ReadyState, SendError};
 
-use super::{CLOSE_TIMEOUT, Checked, Control, Endpoint, Failure, Heard, PING_INTERVAL};
+use super::{CLOSE_TIMEOUT, Checked, Control, Endpoint, Failure, Heard, PING_INTERVAL, Unfinished};
 use crate::{
     action::Side,
     frames::{self, Frame},
@@ -32,6 +32,7 @@ impl Endpoint {
             older.end |= newer.end;
             older.control = newer.control.or(older.control.take());
             older.failure = older.failure.or(newer.failure);
+            older.unfinished = newer.unfinished;
         }
     }
 
@@ -71,6 +72,11 @@ impl Endpoint {
         if heard.bytes {
             self.unanswered = None;
         }
+        let number = |it: Option<Unfinished>| it.map(|it| it.number);
+        if number(heard.unfinished) != number(self.unfinished) {
+            self.unfinished_since = None;
+        }
+        self.unfinished = heard.unfinished;
         let side = self.side.name();
         ledger.check(Property::Answers, appended == expected, || {
             format!("{side} writes {appended:?}, and not {expected:?}")
@@ -159,6 +165,9 @@ impl Endpoint {
         let has_closed = self
             .closing_since
             .is_some_and(|since| now >= since + CLOSE_TIMEOUT);
+        if self.unfinished.is_some() {
+            self.unfinished_since.get_or_insert(now);
+        }
         let ahead = self.out.len();
         let result = self.system.handle_timeout(now, &mut self.out);
         let appended = self.appended(ledger)?;
@@ -201,6 +210,11 @@ impl Endpoint {
                         let open = state == ReadyState::Open;
                         (Event::PongDue, silent && open, Some(1011))
                     }
+                    ProtocolError::MessageTimeout => {
+                        let late = self.message_due().is_some_and(|due| now >= due);
+                        let open = state == ReadyState::Open;
+                        (Event::MessageDue, late && open, Some(1008))
+                    }
                     ProtocolError::CloseTimeout => {
                         let waits = state == ReadyState::Closing && !self.is_clean();
                         (Event::CloseDue, waits && has_closed, None)
@@ -226,15 +240,19 @@ impl Endpoint {
         }
         self.due = self.system.deadline(now);
         let due = self.due;
+        let message_due = self.message_due();
+        let earlier = |other| message_due.into_iter().chain([other]).min();
         let expected = match self.expected_state() {
             ReadyState::Closed => due.is_none(),
             ReadyState::Closing => due == self.closing_since.map(|since| since + CLOSE_TIMEOUT),
             ReadyState::Open => match self.unanswered {
-                None => due == Some(self.pinged + PING_INTERVAL),
-                Some(_) => due.is_some_and(|due| due > now && due <= now + self.pong_timeout),
+                // A message under way that must be complete before that comes first.
+                None => due == earlier(self.pinged + PING_INTERVAL),
+                Some(_) => due.is_some() && due <= earlier(now + self.pong_timeout),
             },
         };
-        ledger.check(Property::Timers, expected, || {
+        let lies_ahead = due.is_none_or(|due| due > now);
+        ledger.check(Property::Timers, expected && lies_ahead, || {
             format!("{side}: at {now:?} the next deadline is {due:?}")
         })
     }

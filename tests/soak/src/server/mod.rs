@@ -46,7 +46,7 @@ pub trait Host {
     /// The receive buffer is idle after the last event.
     fn idle(&mut self, id: u32);
     /// Around each call of the crate that receives. `room` is what `meter::most` allows for, in bytes.
-    fn working(&mut self);
+    fn working(&mut self, id: u32);
     fn worked(&mut self, id: u32, stage: Stage, room: u64);
 }
 

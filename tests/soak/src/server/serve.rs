@@ -35,7 +35,7 @@ impl Server {
         };
         let (handshake, head) = &mut **start;
         let (request, pending) = loop {
-            host.working();
+            host.working(slot.id);
             let next = handshake.next(head, &mut slot.out);
             host.worked(slot.id, Stage::Handshake, 0);
             match next {
@@ -46,7 +46,7 @@ impl Server {
                 }
                 Ok(None) => {}
             }
-            host.working();
+            host.working(slot.id);
             let capacity = head.capacity();
             let read = host.read(slot.id, head.spare(HEAD));
             host.worked(
@@ -79,8 +79,13 @@ impl Server {
     }
 
     fn take_events(&mut self, key: usize, host: &mut impl Host) {
-        let bugs = [Bug::DoubleMessage, Bug::LoseMessage, Bug::KeepCodecs];
-        let [double, lose, keep] = bugs.map(|bug| self.has_bug(bug, key));
+        let bugs = [
+            Bug::DoubleMessage,
+            Bug::LoseMessage,
+            Bug::KeepCodecs,
+            Bug::Panic,
+        ];
+        let [double, lose, keep, panic] = bugs.map(|bug| self.has_bug(bug, key));
         let (input, mut work) = (&mut self.input, 0);
         let Some(Slot {
             id,
@@ -92,7 +97,8 @@ impl Server {
         };
         let id = *id;
         ws.lend(&mut self.pool);
-        host.working();
+        host.working(id);
+        assert!(!panic, "a bug was put in");
         let capacity = input.capacity();
         ws.resume(input);
         host.worked(
@@ -112,7 +118,7 @@ impl Server {
                 break slot;
             }
             let unsent = slot.out.unsent();
-            host.working();
+            host.working(id);
             let event = ws.next_event(input, &mut slot.out);
             host.worked(id, Stage::Open, 0);
             host.answered(id, slot.out.unsent().saturating_sub(unsent));
@@ -124,7 +130,7 @@ impl Server {
                 }
                 Ok(None) if slot.eof => break slot,
                 Ok(None) => {
-                    host.working();
+                    host.working(id);
                     let capacity = input.capacity();
                     let read = host.read(id, input.spare(READ));
                     host.worked(id, Stage::Open, new_room(capacity, input.capacity(), READ));
@@ -149,7 +155,7 @@ impl Server {
             host.idle(id);
         }
         if let Phase::Open(ws) = &mut slot.phase {
-            host.working();
+            host.working(id);
             ws.park(input);
             host.worked(id, Stage::Open, PARK);
             if !keep {
