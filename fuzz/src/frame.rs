@@ -9,7 +9,7 @@ use crate::budget::Budget;
 /// the same result. A payload can be masked in pieces, and masking it twice restores it.
 pub fn frame(data: &[u8]) {
     let mut budget = Budget::default();
-    budget.receives(data.len());
+    budget.receives(data.len(), 0);
     let whole = budget.call(|| FrameHeader::decode(data));
     for cut in 0..data.len().min(FrameHeader::MAX_LEN) {
         let prefix = budget.call(|| FrameHeader::decode(&data[..cut]));
@@ -38,7 +38,7 @@ pub fn frame(data: &[u8]) {
         None => assert!(data.len() < FrameHeader::MAX_LEN && !matches!(whole, Ok(Some(_)))),
     }
     budget.check_work(1);
-    budget.check_memory(0, 0, 0);
+    budget.check_memory(None, 0);
 }
 
 /// Masks from `offset` on, at once and in two pieces.

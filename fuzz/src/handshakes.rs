@@ -108,7 +108,7 @@ fn check(budget: &Budget) {
     budget.check_work(meter::HANDSHAKE);
     // The offers of compression, of which each has 18 bytes or more, and of subprotocols; a response
     // or a connection.
-    budget.check_memory(usize::MAX, 0, 2 * budget.received + 2048);
+    budget.check_memory(None, 2 * budget.received + 2048);
 }
 
 fn request(pieces: &[&[u8]], config: Config) -> Seen<String, RequestError> {

@@ -148,17 +148,12 @@ fn run(plan: &Plan<'_>) {
     plan.assert_same(node.error, whole.error);
     frames(&node.flush(usize::MAX));
 
-    let limit = plan.config.max_message_size;
-    let (per_byte, inflated, codecs) = match plan.deflate {
-        None => (meter::PLAIN, 0, 0),
-        Some(_) => (
-            meter::DEFLATE,
-            limit.min(node.inflated()).max(1),
-            budget::CODECS,
-        ),
+    let (per_byte, codecs) = match plan.deflate {
+        None => (meter::PLAIN, 0),
+        Some(_) => (meter::DEFLATE, budget::CODECS),
     };
     node.budget.check_work(per_byte);
-    node.budget.check_memory(limit, inflated, codecs);
+    node.budget.check_memory(node.inflates(), codecs);
 }
 
 impl Plan<'_> {
@@ -184,7 +179,7 @@ impl Plan<'_> {
             false => Out::Plain(Default::default()),
             true => Out::Queue(Default::default()),
         };
-        let mut node = Node::new(ws, out);
+        let mut node = Node::new(ws, &self.config, out);
         node.hibernates = self.hibernates;
         if self.split {
             node.split();
