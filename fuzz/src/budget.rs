@@ -65,6 +65,14 @@ impl Limits {
             longest: usize::MAX,
         }
     }
+
+    /// The same for a handshake: the head is the message.
+    pub(crate) fn head(config: &Config) -> Self {
+        Self {
+            message: config.max_head_size,
+            ..Self::new(config)
+        }
+    }
 }
 
 /// Counts what one side costs.
@@ -157,12 +165,7 @@ impl Budget {
     }
 
     /// A call that can make the buffer longer, by so many bytes for itself.
-    fn makes_room(
-        &mut self,
-        input: &mut RecvBuf,
-        room: usize,
-        call: impl FnOnce(&mut RecvBuf),
-    ) {
+    fn makes_room(&mut self, input: &mut RecvBuf, room: usize, call: impl FnOnce(&mut RecvBuf)) {
         let capacity = input.capacity();
         self.call(|| call(input));
         self.room += meter::new_room(capacity, input.capacity(), room);
@@ -239,7 +242,9 @@ impl Budget {
         let limited = limit.saturating_add(limit / 8 + room + INCOMPLETE);
         let arrived = self.received.min(self.whole() + INCOMPLETE + 14);
         // In parts, an incomplete character is not part of the limit.
-        let text = (256 * KIB).min(limit.saturating_add(3)).min(2 * self.whole() + 3);
+        let text = (256 * KIB)
+            .min(limit.saturating_add(3))
+            .min(2 * self.whole() + 3);
         limited.min(2 * (arrived + room)) + text
     }
 
@@ -264,6 +269,22 @@ impl Budget {
         inflated.map_or(plain, |inflated| {
             plain.max(self.most_inflated(inflated).0) + 64 * KIB
         })
+    }
+
+    /// Checks the memory of a handshake: four times its limit, if that is the length of a read, and a
+    /// response or a connection.
+    ///
+    /// If reads are shorter, the buffer doubles like any other.
+    pub(crate) fn check_head(&self, input: &RecvBuf) {
+        let (limit, room) = (self.limits.message, self.most_room);
+        let arrived = 2 * (limit.min(self.received) + room);
+        assert!(input.capacity() <= arrived, "{input:?}: {self:?}");
+        let most = match room >= limit {
+            true => 2 * (limit + room),
+            false => 2 * arrived,
+        };
+        let (peak, most) = (self.peak(), most + 1024);
+        assert!(peak <= most as i64, "{peak} of {most} bytes: {self:?}");
     }
 
     /// The most memory that is documented (SECURITY.md, `Config::max_message_size`), without the codecs.

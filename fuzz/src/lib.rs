@@ -10,6 +10,8 @@ pub mod corpus;
 mod deflate;
 mod frame;
 mod handshakes;
+mod heads;
+mod interrupted;
 mod node;
 mod pair;
 mod receive;

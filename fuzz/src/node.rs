@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use websocket_proto::{
-    Config, Connection, JoinErrorKind, Notes, OutQueue, Output, ProtocolError, ReadyState, RecvBuf, RecvHalf, SendHalf,
-    deflate::Pool,
+    Config, Connection, JoinErrorKind, Notes, OutQueue, Output, ProtocolError, ReadyState, RecvBuf,
+    RecvHalf, SendHalf, deflate::Pool,
 };
 
 use crate::{
