@@ -19,6 +19,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "server_handshake" => heads(&REQUESTS),
         "client_handshake" => heads(&RESPONSES),
         "values" => values(),
+        "differential" => subjects(),
         _ => Vec::new(),
     }
 }
@@ -199,11 +200,15 @@ const WHOLE: [&str; 9] = [
 /// What follows a valid head, and whole heads.
 fn heads(rest: &[&str]) -> Vec<Vec<u8>> {
     // Sizes of reads, configuration; deflate is allowed.
-    let starts: [&[u8]; 4] = [
+    let starts: [&[u8]; 7] = [
         &[0, 0],
         &[2, 0, 0, 9],
         &[1, 1, 14, 200, 30],
         &[0, 2, 11, 5, 12, 2],
+        // The end of the stream behind no read, a timeout behind one, and one just before it.
+        &[0x08, 0],
+        &[0x39, 1, 13, 2, 20],
+        &[0x52, 0, 40, 80],
     ];
     let mut seeds = Vec::new();
     for start in starts {
@@ -262,13 +267,25 @@ fn values() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Scripts for each subject of `differential`, which the first byte selects.
+fn subjects() -> Vec<Vec<u8>> {
+    let scripts = [scripts(30, 60), scripts(30, 400)].concat();
+    let seeds = (0..4).flat_map(|subject| {
+        scripts
+            .iter()
+            .map(move |rest| [&[subject], &rest[..]].concat())
+    });
+    seeds.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_target_has_seeds() {
-        for (target, _) in crate::TARGETS {
+        let targets = crate::TARGETS.map(|(target, _)| target);
+        for target in [&targets[..], &["differential"]].concat() {
             assert!(seeds(target).len() >= 20, "{target}");
         }
     }
