@@ -53,8 +53,9 @@ pub(crate) struct Limits {
     /// `Config::max_message_size` and `Config::parts_above`.
     pub(crate) message: usize,
     pub(crate) parts: usize,
-    /// The longest message that the peer has sent, if it is known.
+    /// The longest message and the longest text that the peer has sent, if they are known.
     pub(crate) longest: usize,
+    pub(crate) text: usize,
 }
 
 impl Limits {
@@ -63,6 +64,7 @@ impl Limits {
             message: config.max_message_size,
             parts: config.parts_above,
             longest: usize::MAX,
+            text: usize::MAX,
         }
     }
 
@@ -100,6 +102,7 @@ impl Default for Budget {
             message: 0,
             parts: 0,
             longest: 0,
+            text: 0,
         })
     }
 }
@@ -229,6 +232,7 @@ impl Budget {
             message,
             parts,
             longest,
+            ..
         } = self.limits;
         message.min(parts).min(longest).min(self.received)
     }
@@ -241,26 +245,27 @@ impl Budget {
         let (room, limit) = (self.most_room, self.limits.message.min(self.limits.parts));
         let limited = limit.saturating_add(limit / 8 + room + INCOMPLETE);
         let arrived = self.received.min(self.whole() + INCOMPLETE + 14);
-        // In parts, an incomplete character is not part of the limit.
-        let text = (256 * KIB)
-            .min(limit.saturating_add(3))
-            .min(2 * self.whole() + 3);
+        let text = match self.whole().min(self.limits.text) {
+            0 if self.limits.text == 0 => 0,
+            // In parts, an incomplete character is not part of the limit.
+            len => (256 * KIB).min(limit.saturating_add(3)).min(2 * len + 3),
+        };
         limited.min(2 * (arrived + room)) + text
     }
 
-    /// What an inflated message takes, documented: in parts, until it is complete, and while it is joined.
+    /// What inflated messages take, documented: until they are complete, and while they are joined.
     fn most_inflated(&self, inflated: usize) -> (usize, usize) {
         let Limits {
             message,
             parts,
             longest,
+            ..
         } = self.limits;
-        let whole = message.min(longest).min(inflated);
+        let longest = message.min(longest).min(inflated);
+        let whole = longest.min(parts);
+        let more = if whole < longest { 128 * KIB } else { 64 * KIB };
         let room = self.most_room;
-        match parts < whole {
-            true => (parts + room + 128 * KIB, 0),
-            false => (whole + room + 64 * KIB, 2 * whole + room + 8 * KIB),
-        }
+        (whole + room + more, 2 * whole + room + 8 * KIB)
     }
 
     /// The documented length of the receive buffer.

@@ -51,6 +51,7 @@ pub fn deflate(data: &[u8]) {
             started: None,
             budget: Budget::new(Limits {
                 longest: 0,
+                text: 0,
                 ..Limits::new(&config)
             }),
             kept: 0,

@@ -79,7 +79,9 @@ pub fn pair(data: &[u8]) {
         operation(&mut script, &mut sides, at, &mut pool, &mut now);
         sides.iter_mut().for_each(Side::check);
         for at in [0, 1] {
-            sides[1 - at].node.budget.limits.longest = sides[at].sent.longest();
+            let (longest, text) = sides[at].sent.longest();
+            let limits = &mut sides[1 - at].node.budget.limits;
+            (limits.longest, limits.text) = (longest, text);
         }
     }
     lend(&mut sides, 0, &mut pool);

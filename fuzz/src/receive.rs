@@ -3,6 +3,7 @@
 use websocket_proto::{
     Config, Connection, ProtocolError,
     deflate::{DeflateConfig, Params},
+    frame::RawHeader,
     meter,
 };
 
@@ -104,6 +105,18 @@ fn content(side: Side, mut data: &[u8]) -> Vec<u8> {
     stream
 }
 
+/// Whether a frame of a stream begins a text.
+fn has_text(mut stream: &[u8]) -> bool {
+    while let Some((header, len)) = RawHeader::decode(stream) {
+        if header.opcode == wire::TEXT {
+            return true;
+        }
+        let len = len.saturating_add(header.len.try_into().unwrap_or(usize::MAX));
+        stream = stream.get(len..).unwrap_or_default();
+    }
+    false
+}
+
 fn run(plan: &Plan<'_>) {
     // The plainest way: everything in one read.
     let mut whole = plan.endpoint(Way::Whole);
@@ -139,6 +152,9 @@ fn run(plan: &Plan<'_>) {
 
     // Another way for each read, within the budgets.
     let mut node = plan.node();
+    if !has_text(plan.stream) {
+        node.budget.limits.text = 0;
+    }
     for (piece, how) in &pieces {
         node.read(piece, *how);
     }

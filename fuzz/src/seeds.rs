@@ -94,6 +94,21 @@ fn conversations() -> Vec<Vec<u8>> {
             }
         }
     }
+    // Short reads of a message at its limit, of 1000 bytes, whole or in parts: the buffer must not double
+    // beyond it.
+    for (flags, side) in SIDES.iter().enumerate() {
+        for (opcode, field) in [(BINARY, 0), (BINARY, 1), (TEXT, 0), (TEXT, 1)] {
+            let frames = [
+                frame(false, opcode, [b'x'; 950]),
+                frame(false, CONTINUATION, [b'x'; 50]),
+                frame(false, CONTINUATION, [b'x'; 950]),
+            ];
+            let stream = frames.map(|frame| frame.to(*side).bytes()).concat();
+            for read in [0x05, 0x0D, 0x15, 0x1D, 0x45] {
+                seeds.push([&[flags as u8, 1, field, 4, 1, read], &stream[..]].concat());
+            }
+        }
+    }
     seeds
 }
 

@@ -20,18 +20,29 @@ pub(crate) struct Outbox {
     started: Option<(MessageKind, Vec<u8>)>,
     /// The length of the longest message that was sent at once, or piece.
     pub(crate) longest_piece: usize,
-    longest: usize,
+    /// The lengths of the longest message and the longest text.
+    longest: (usize, usize),
 }
 
 impl Outbox {
-    /// The length of the longest message, also of one that is not complete.
-    pub(crate) fn longest(&self) -> usize {
-        let started = self.started.as_ref().map_or(0, |(_, bytes)| bytes.len());
-        self.longest.max(started)
+    /// The lengths of the longest message and the longest text, also of one that is not complete.
+    pub(crate) fn longest(&self) -> (usize, usize) {
+        self.with(self.started.as_ref())
+    }
+
+    fn with(&self, message: Option<&(MessageKind, Vec<u8>)>) -> (usize, usize) {
+        let (longest, text) = self.longest;
+        match message {
+            None => self.longest,
+            Some((MessageKind::Text, bytes)) => (longest.max(bytes.len()), text.max(bytes.len())),
+            Some((MessageKind::Binary, bytes)) => (longest.max(bytes.len()), text),
+        }
     }
 
     fn push(&mut self, kind: MessageKind, payload: Vec<u8>) {
-        self.longest = self.longest.max(payload.len());
+        let message = (kind, payload);
+        self.longest = self.with(Some(&message));
+        let (kind, payload) = message;
         self.messages.push(match kind {
             MessageKind::Text => OwnedEvent::Text(String::from_utf8(payload).expect("it was sent")),
             MessageKind::Binary => OwnedEvent::Binary(payload),

@@ -11,6 +11,7 @@ use websocket_proto::{
     handshake::{
         client::{self, Request},
         server::{Accept, Handshake, Origins, Reject},
+        values,
     },
     meter,
 };
@@ -58,6 +59,16 @@ fn url(script: &mut Script<'_>) {
     let mut out = BytesMut::new();
     let started = client::Handshake::start(&request, Seed::from([7; 32]), Config::new(), &mut out);
     let head = String::from_utf8(out.to_vec()).expect("UTF-8");
+    for start in [values::Handshake::upgrade, values::Handshake::connect] {
+        let other = start(&request, Seed::from([7; 32]), Config::new());
+        assert_eq!(other.as_ref().err(), started.as_ref().err());
+        if let Ok((_, sent)) = other {
+            let target = sent.target().to_owned();
+            let request = http::Request::try_from(sent).expect("it is short");
+            let path = request.uri().path_and_query().map(|path| path.as_str());
+            assert_eq!(path, Some(&*target));
+        }
+    }
     if started.is_err() {
         assert_eq!(head, "");
         return;
