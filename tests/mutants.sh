@@ -15,8 +15,8 @@
 # because tests may have become weaker since a mutant was caught.
 #
 # Needs cargo-mutants 27. The results are in mutants/results of the target folder; two runs with the
-# same target folder must not overlap. The exit status is 1 if a mutant has survived. A mutant that
-# makes a test run for ever counts as caught.
+# same target folder must not overlap. The exit status is 1 if a mutant has survived. A mutant with which
+# a test of a second ran for 12 is endless, and counts as caught.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -115,12 +115,17 @@ git ls-files -z --cached --others --exclude-standard | tar -c --ignore-failed-re
 # A mutant that only collects memory ends here.
 ulimit -v $((12 << 20))
 
+# The folder of the results of a file.
+results() {
+  echo "$target/results/$(tr / - <<<"$1")"
+}
+
 # Runs cargo-mutants for one file. Fails if mutants survive. Status 3 means that tests were endless.
 mutate() {
   local file=$1 results status=0 features=(--all-features)
   # It replaces the feature `deflate`.
   [ "$file" != src/deflate/off.rs ] || features=(--features std)
-  results=$target/results/$(tr / - <<<"$file")
+  results=$(results "$file")
   shift
   mkdir -p "$results"
   printf '\n=== %s\n' "$file"
@@ -149,18 +154,31 @@ for index in "${!files[@]}"; do
   cmp -s "$target/subject.rs" "$target/tree/tests/subject.rs" || cp "$target/subject.rs" "$target/tree/tests/subject.rs"
   mutate "$file" --timeout $timeout --cargo-arg=--lib --cargo-arg=--test=subject --cargo-test-arg=-- \
     "${slow[@]/#/--cargo-test-arg=--skip=}" || again+=("$file")
+  # A file without mutants has none.
+  cp "$(results "$file")"/{mutants.out/timeout,endless}.txt 2>/dev/null || : >"$(results "$file")/endless.txt"
 done
 if ! $first; then
   rm -f "$target/tree/tests/subject.rs"
   for file in "${again[@]}"; do
-    mutate "$file" --baseline skip --timeout 1200 --cargo-arg=--tests || survivors+=("$file")
+    # What made a fast test endless is not tried again.
+    mapfile -t endless < <(sed 's/[][\\.*^$+?(){}|]/\\&/g; s/.*/--exclude-re=^&$/' "$(results "$file")/endless.txt")
+    mutate "$file" --baseline skip --timeout 600 --cargo-arg=--tests "${endless[@]}" || survivors+=("$file")
   done
   again=("${survivors[@]}")
 fi
+# The number of mutants in these files of the results.
+count() {
+  local file
+  for file in "${files[@]}"; do
+    cat "$(results "$file")/$1.txt" 2>/dev/null || true
+  done | wc -l
+}
+printf '\n=== %s caught, %s caught by an earlier run or not compiled, %s endless, %s survived\n' \
+  "$(count mutants.out/caught)" "$(($(count mutants.out/previously_caught) + $(count mutants.out/unviable)))" \
+  "$(count endless)" "$(count mutants.out/missed)"
 if [ ${#again[@]} != 0 ]; then
-  printf '\n=== survivors\n'
   for file in "${again[@]}"; do
-    cat "$target/results/$(tr / - <<<"$file")/mutants.out/missed.txt"
+    cat "$(results "$file")/mutants.out/missed.txt"
   done
   exit 1
 fi

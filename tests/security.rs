@@ -5,7 +5,7 @@ use std::{collections::HashSet, fs, path::Path};
 
 use bytes::BytesMut;
 use websocket_proto::{
-    Config, RecvBuf,
+    Config,
     handshake::server::{Handshake, Origins, RequestError},
 };
 
@@ -250,11 +250,8 @@ fn a_refusal_is_short() {
             outcome.out.as_bytes(),
         );
     }
-    let handshake = || {
-        let new = Handshake::new(Config::new(), Origins::SameOrigin);
-        (new, RecvBuf::new(), BytesMut::new())
-    };
-    let (mut late, mut out) = handshake();
+    let mut late = Handshake::new(Config::new(), Origins::SameOrigin);
+    let mut out = BytesMut::new();
     let due = late.deadline(secs(0)).expect("a limit");
     check(late.handle_timeout(due, &mut out).expect_err("late"), &out);
     // All of `RequestError` but `Protocol`, which only a CONNECT can cause, and `EndOfStream`, to which
