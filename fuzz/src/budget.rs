@@ -86,6 +86,8 @@ pub(crate) struct Budget {
     /// Bytes of room that `meter::most` allows for, and the longest room that was lent at once.
     room: u64,
     most_room: usize,
+    /// The longest read of the application into a buffer of its own.
+    most_own: usize,
     /// Bytes that were unsent at once.
     most_unsent: usize,
     parks: bool,
@@ -119,6 +121,7 @@ impl Budget {
             received: 0,
             room: 0,
             most_room: 0,
+            most_own: 0,
             most_unsent: 0,
             parks: false,
             calls: 0,
@@ -165,6 +168,11 @@ impl Budget {
         self.received += bytes;
         // An empty read gets room for one byte.
         self.most_room = self.most_room.max(room.max(1));
+    }
+
+    /// The application reads into a buffer of its own, with so much room.
+    pub(crate) fn reads_elsewhere(&mut self, room: usize) {
+        self.most_own = self.most_own.max(room);
     }
 
     /// A call that can make the buffer longer, by so many bytes for itself.
@@ -315,6 +323,6 @@ impl Budget {
         // what was written in front of the rest is too short to be used again.
         let output = 6 * self.most_unsent;
         // A client's mask keys, both Close frames.
-        receiving + parked + parked_inflated + output + 260 + 300
+        receiving + parked + parked_inflated + self.most_own + output + 260 + 300
     }
 }

@@ -106,13 +106,17 @@ impl Node {
             self.resume();
         }
         let input = &mut self.input;
-        let room = match how.0 >> 3 & 3 {
+        let mode = how.0 >> 3 & 3;
+        let room = match mode {
             0 => bytes.len(),
             1 => input.read_size().max(bytes.len()),
             _ => bytes.len() + 32,
         };
+        if mode == 3 {
+            self.budget.reads_elsewhere(room);
+        }
         self.budget
-            .reads(input, bytes.len(), room, |input| match how.0 >> 3 & 3 {
+            .reads(input, bytes.len(), room, |input| match mode {
                 2 => input.extend_from_slice(bytes),
                 3 => {
                     let mut filled = Vec::with_capacity(room);
