@@ -158,9 +158,8 @@ impl Reads<'_> {
             }
         }
         budget.check_work(meter::HANDSHAKE);
-        rest.fold(input.unread().to_vec(), |left, piece| {
-            [&left, *piece].concat()
-        })
+        let rest = rest.flat_map(|piece| *piece);
+        input.unread().iter().chain(rest).copied().collect()
     }
 }
 
