@@ -123,6 +123,8 @@ pub struct Config {
     /// way. Time in which you do not read counts as well: if you stop reading because the peer does
     /// not take your output, its own unfinished message can exceed the limit.
     ///
+    /// At most 4 GiB of a message extend its time.
+    ///
     /// Without this limit, a peer could make a connection hold an unfinished message for as long as
     /// the peer answers pings. Set `None` if your peers stream endless messages piece by piece.
     ///

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use websocket_proto::{Config, Connection, Event, RecvBuf, Role};
+use websocket_proto::{Config, Connection, Event, ProtocolError, RecvBuf, Role};
 
 mod support;
 
 use support::{
     Side, config, frame,
-    wire::{self, BINARY},
+    wire::{self, BINARY, TEXT},
 };
 
 #[test]
@@ -90,6 +90,28 @@ fn clear_and_release_leave_nothing() {
     assert_eq!(input.capacity(), 0);
     input.extend_from_slice(b"new");
     assert_eq!(input.unread(), b"new");
+}
+
+/// After an error in the last character of a text, `spare` panicked.
+#[test]
+fn fixed_55_a_buffer_can_be_released_after_any_error() {
+    let text = ["é".repeat(1000).as_bytes(), b"\xC3"].concat();
+    for side in [Side::Server, Side::Client] {
+        let wire = frame(true, TEXT, &text).to(side).bytes();
+        for cut in [1, 1600, wire.len() - 1] {
+            let mut ws = Connection::assume_opened(side.role(), Config::new());
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            input.extend_from_slice(&wire[..cut]);
+            assert_eq!(ws.next_event(&mut input, &mut out), Ok(None));
+            input.extend_from_slice(&wire[cut..]);
+            let result = ws.next_event(&mut input, &mut out);
+            assert_eq!(result, Err(ProtocolError::InvalidUtf8));
+            assert!(input.is_idle());
+            input.release();
+            assert_eq!(input.spare(1).len(), 1);
+            assert_eq!(input.capacity(), 1);
+        }
+    }
 }
 
 #[test]

@@ -460,6 +460,40 @@ fn fixed_47_long_reads_of_short_messages_allocate_nothing_once_warm() {
     }
 }
 
+/// The same if a read ends in the header or in the payload of the next frame.
+#[test]
+fn fixed_54_the_memory_of_a_read_stays_also_if_a_frame_is_cut() {
+    let short = || compressed(Peer::new(6).message(b"short"));
+    let waits = || frame(true, 2, [1; 2000]);
+    for (side, room) in SIDES
+        .into_iter()
+        .flat_map(|side| [65_536, 128 << 10].map(|it| (side, it)))
+    {
+        for (frames, cut) in [(vec![short()], 3), (vec![short(), waits()], 1000)] {
+            let mut ends = Ends::new(side, params(false, 15), DeflateConfig::new());
+            let round: Vec<u8> = frames
+                .into_iter()
+                .flat_map(|frame| frame.to(side).bytes())
+                .collect();
+            let wire = round.repeat(20);
+            let (first, rest) = wire.split_at(round.len() - cut);
+            ends.read(first, room);
+            let mut reads = rest.chunks(round.len());
+            reads
+                .by_ref()
+                .take(4)
+                .for_each(|read| drop(ends.read(read, room)));
+            let info = measure(|| {
+                reads
+                    .by_ref()
+                    .take(8)
+                    .for_each(|read| drop(ends.read(read, room)))
+            });
+            assert_eq!(info.count_total, 0, "{side:?} {room} {cut}: {info:?}");
+        }
+    }
+}
+
 /// A compressed payload of 1 MiB that inflates to 1 GiB of zeros.
 fn bomb() -> Vec<u8> {
     let start = Peer::new(9).flushed(&vec![0; 1 << 20]);

@@ -33,6 +33,7 @@ mod socket;
 
 pub use peers::Peers;
 use peers::{Peer, Phase};
+pub use socket::Socket;
 
 pub const HIGH_WATER: usize = 256 << 10;
 pub const TURN: usize = 256 << 10;
@@ -78,9 +79,11 @@ pub fn listen(addr: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-pub struct Epoll<A> {
+pub struct Epoll<A, S = TcpStream> {
     pub app: A,
     pub peers: Peers,
+    /// By the keys of the connections.
+    sockets: Vec<Option<S>>,
     listener: TcpListener,
     epoll: OwnedFd,
     input: RecvBuf,
@@ -90,6 +93,13 @@ pub struct Epoll<A> {
 
 impl<A: App> Epoll<A> {
     pub fn new(app: A, listener: TcpListener) -> io::Result<Self> {
+        Self::with_sockets(app, listener)
+    }
+}
+
+impl<A: App, S: Socket> Epoll<A, S> {
+    /// `new` for another type of sockets.
+    pub fn with_sockets(app: A, listener: TcpListener) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, data(LISTENER), Flags::IN)?;
         let mut peers = Peers::default();
@@ -98,6 +108,7 @@ impl<A: App> Epoll<A> {
         Ok(Self {
             app,
             peers,
+            sockets: Vec::from([None]),
             listener,
             epoll,
             input,
@@ -140,8 +151,8 @@ impl<A: App> Epoll<A> {
 
     /// Adds a connection whose handshake is complete, such as a client's. `early` are the bytes
     /// that arrived behind the handshake.
-    pub fn add(&mut self, socket: TcpStream, ws: Connection, early: &[u8]) -> io::Result<usize> {
-        socket.set_nonblocking(true)?;
+    pub fn add(&mut self, socket: S, ws: Connection, early: &[u8]) -> io::Result<usize> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
         let key = self.insert(socket, Phase::Open(ws))?;
         self.input.extend_from_slice(early);
         self.app.on_open(key, &mut self.peers);
@@ -149,27 +160,37 @@ impl<A: App> Epoll<A> {
         Ok(key)
     }
 
-    fn insert(&mut self, socket: TcpStream, phase: Phase) -> io::Result<usize> {
-        socket.set_nodelay(true)?; // each turn writes once
+    /// Adds a connection whose handshake is to be done. The socket must not block.
+    pub fn open(&mut self, socket: S) -> io::Result<usize> {
+        let start = Box::new((self.app.handshake(), RecvBuf::new()));
+        self.insert(socket, Phase::Connecting(start))
+    }
+
+    fn insert(&mut self, socket: S, phase: Phase) -> io::Result<usize> {
+        sockopt::set_tcp_nodelay(&socket, true)?; // each turn writes once
         let slots = &mut self.peers.slots;
         let key = self.peers.free.last().copied().unwrap_or(slots.len());
         epoll::add(&self.epoll, &socket, data(key), Flags::IN)?;
         self.peers.free.pop();
-        if key == slots.capacity() {
-            slots.reserve_exact(key / 4 + 4); // a `Vec` would take twice as much
+        if key == slots.len() {
+            if key == slots.capacity() {
+                slots.reserve_exact(key / 4 + 4); // a `Vec` would take twice as much
+                self.sockets.reserve_exact(key / 4 + 4);
+            }
+            slots.push(None);
+            self.sockets.push(None);
         }
-        slots.resize_with(slots.len().max(key + 1), || None);
         let waits_for = Flags::IN.bits() as u8;
         let peer = Peer {
             phase,
             out: None,
-            socket,
             waits_for,
             touched: false,
             more: false,
             eof: false,
         };
         self.peers.slots[key] = Some(peer);
+        self.sockets[key] = Some(socket);
         self.peers.touch(key);
         Ok(key)
     }
@@ -177,10 +198,7 @@ impl<A: App> Epoll<A> {
     fn accept(&mut self) -> io::Result<()> {
         for _ in 0..64 {
             match net::accept_with(&self.listener, SOCKET) {
-                Ok(socket) => {
-                    let start = Box::new((self.app.handshake(), RecvBuf::new()));
-                    let _ = self.insert(socket.into(), Phase::Connecting(start));
-                }
+                Ok(socket) => drop(self.open(socket.into())),
                 Err(Errno::AGAIN) => break,
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                     self.deadlines.set(LISTENER, Some(self.clock.now() + PAUSE));

@@ -1,4 +1,4 @@
-//! TLS by rustls, over a TCP socket of tokio.
+//! TLS by rustls, over a stream of tokio.
 use std::{io, path::Path, sync::Arc};
 
 use tokio::net::TcpStream;
@@ -14,6 +14,7 @@ use tokio_rustls::rustls::{
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use super::dial::Trust;
+use super::tokio::Stream;
 
 pub type ServerStream = server::TlsStream<TcpStream>;
 
@@ -31,11 +32,11 @@ pub fn acceptor(
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-pub async fn connect(
-    tcp: TcpStream,
+pub async fn connect<S: Stream>(
+    stream: S,
     host: &str,
     trust: &Trust,
-) -> io::Result<client::TlsStream<TcpStream>> {
+) -> io::Result<client::TlsStream<S>> {
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let named = trust.cacert.as_deref().map_or(Ok(Vec::new()), read)?;
@@ -54,7 +55,7 @@ pub async fn connect(
     config.alpn_protocols = vec![ALPN.into()];
     let name = ServerName::try_from(host.to_string()).map_err(io::Error::other)?;
     let connector = TlsConnector::from(Arc::new(config));
-    connector.connect(name, tcp).await.map_err(explain)
+    connector.connect(name, stream).await.map_err(explain)
 }
 
 /// Reads the certificates of a file.

@@ -6,7 +6,7 @@
 //!
 //! A channel for each connection would be a second queue with a second limit. A list of all outputs
 //! would need a lock for each connection, and still has to wake its task.
-use std::{cell::RefCell, collections::HashMap, sync::Mutex};
+use std::{cell::RefCell, collections::HashMap, future::ready, sync::Mutex};
 
 use examples::adapters::tokio::{Socket, Stream};
 use tokio::sync::broadcast::{self, Receiver, Sender, error::RecvError};
@@ -78,6 +78,10 @@ pub async fn talk(
                 let _ = room.send(prepare(message, config)); // `messages` receives it, too
             }
             message = messages.recv() => {
+                if socket.out.len() > LIMIT {
+                    // The peer is slow only if it does not take what there is.
+                    select! { biased; () = socket.wait() => {} () = ready(()) => {} }
+                }
                 let full = socket.out.len() > LIMIT;
                 full_since = full.then(|| full_since.unwrap_or_else(Instant::now));
                 if full_since.is_some_and(|since| since.elapsed() >= PATIENCE) {

@@ -2,18 +2,18 @@ use examples::adapters::tokio::Socket;
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::watch;
 use tokio::time::{Duration, sleep};
-use tokio::{join, spawn};
+use tokio::{join, select, spawn};
 use websocket_proto::{CloseCode, Config, Connection, Event, Prepared, RecvBuf, Role, Seed};
 
 use super::room::{Rooms, talk};
 
-/// The sockets of a server and of a client.
-fn pair() -> (Socket<DuplexStream>, Socket<DuplexStream>) {
+/// The sockets of a server and of a client, and how much of either is on the way at most.
+fn pair(room: usize) -> (Socket<DuplexStream>, Socket<DuplexStream>) {
     let socket = |stream, role| {
         let ws = Connection::assume_opened(role, Config::new());
         Socket::new(stream, ws, RecvBuf::new())
     };
-    let (ours, theirs) = duplex(1000);
+    let (ours, theirs) = duplex(room);
     let client = Role::Client(Seed::from([7; 32]));
     (socket(ours, Role::Server), socket(theirs, client))
 }
@@ -33,7 +33,7 @@ async fn read(socket: &mut Socket<DuplexStream>) -> (Vec<String>, Option<CloseCo
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_of_others_closes_nobody() {
-    let (mut server, mut client) = pair();
+    let (mut server, mut client) = pair(1000);
     let (room, messages) = Rooms::default().join("/");
     let (stop, stopping) = watch::channel(());
     for number in 0..5000 {
@@ -62,12 +62,35 @@ async fn a_burst_of_others_closes_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_takes_all_misses_nothing() {
+    let (mut server, mut client) = pair(2 << 20);
+    let (room, messages) = Rooms::default().join("/");
+    let (_stop, stopping) = watch::channel(());
+    for number in 0..20 {
+        let text = format!("{number} ").repeat(20_000);
+        assert!(room.send(Prepared::text(&text)).is_ok());
+    }
+    let reading = async {
+        for number in 0..20 {
+            match client.recv().await.unwrap() {
+                Some(Event::Text(text)) => assert!(text.starts_with(&format!("{number} "))),
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    select! {
+        result = talk(&mut server, Config::new(), &room, messages, stopping) => result.unwrap(),
+        () = reading => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_is_closed() {
     for (pause, expected) in [
         (5, CloseCode::GOING_AWAY),
         (15, CloseCode::POLICY_VIOLATION),
     ] {
-        let (mut server, mut client) = pair();
+        let (mut server, mut client) = pair(1000);
         let (room, messages) = Rooms::default().join("/");
         let (stop, stopping) = watch::channel(());
         let sender = room.clone();

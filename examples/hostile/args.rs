@@ -19,7 +19,7 @@ harm. After each attack another client must still be served, and one that stays 
 notice anything.
 
   --start [NAME=]COMMAND     starts the server under test, instead of a URL: a command line whose output
-                             has a ws:// URL; may be repeated for cost. Its CPU and memory are measured
+                             has a ws:// or wss:// URL; may be repeated for cost. Its CPU and memory are measured
   --pid N                    the process of the server, whose CPU and memory are measured (Linux)
   --only NAME,…              only attacks whose names contain one of these
   --list                     prints the attacks and ends

@@ -12,7 +12,7 @@ pub struct Started {
 }
 
 impl Started {
-    /// Starts a command line, and waits for a ws:// URL in its output.
+    /// Starts a command line, and waits for a ws:// or wss:// URL in its output.
     pub fn new(command: &str) -> Result<Self, String> {
         let mut shell = shell(command);
         let child = shell
@@ -26,9 +26,8 @@ impl Started {
         thread::spawn(move || {
             // It reads to the end: a server whose output nobody takes would stop.
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let url = line
-                    .split_whitespace()
-                    .find(|word| word.starts_with("ws://"));
+                let is_url = |word: &&str| word.starts_with("ws://") || word.starts_with("wss://");
+                let url = line.split_whitespace().find(is_url);
                 if let Some(url) = url {
                     let _ = sender.send(url.to_string());
                 }
@@ -38,7 +37,7 @@ impl Started {
             Ok(url) => Ok(Self { child, url }),
             Err(_) => {
                 stop(&mut child);
-                Err(format!("{command}: it has printed no ws:// URL"))
+                Err(format!("{command}: it has printed no ws:// or wss:// URL"))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Proves that the echo survives every fault at every operation: see `../tests/support/line.rs`.
+//! Proves that the echo survives every fault at every operation: see `../tests/support/run.rs`.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -14,9 +14,12 @@ mod line;
 #[path = "../tests/support/peer.rs"]
 #[allow(dead_code)]
 mod peer;
+#[path = "../tests/support/run.rs"]
+mod run;
 
-use line::{End, Fault, Line, Log, Run, each_fault, each_pair};
+use line::{End, Fault, Line};
 use peer::{Peer, TALKS, Talk};
+use run::{Log, Run, each_fault, each_pair};
 
 /// Calls until the operation is complete.
 async fn complete<T>(
@@ -76,20 +79,11 @@ fn each_fault_at_each_operation() {
         line.has_buffer = false;
         let (end, mut log) = (End::new(line), Log::default());
         let result = runtime.block_on(super::serve(end.clone(), talk.config()));
-        // What it sends is known only as far as it arrives.
-        let heard = end.line().peer.heard.clone();
-        log.sent = heard
-            .iter()
-            .filter(|it| *it != "close 1002")
-            .cloned()
-            .collect();
-        log.opened = !heard.is_empty();
-        log.got = heard;
-        if let Err(error) = &result {
-            log.failed(error);
-        }
+        log.told(&end, &result);
         end.into_run(log, result)
     };
+    let huge = run(Talk::Huge, &[]);
+    huge.check(&huge);
     for talk in TALKS {
         let runs = each_fault(|plan| run(talk, plan));
         assert!(runs > 40, "{runs}");

@@ -1,6 +1,6 @@
 //! An echo server on io_uring, by compio. The kernel owns a buffer while it reads or writes, so each
 //! idle connection holds 16 KiB. With compression it also keeps its codecs: see `deflate::Pool`.
-use std::{env, io, io::ErrorKind, time::Duration};
+use std::{env, future::poll_fn, io, io::ErrorKind, task::Poll, time::Duration};
 
 use bytes::BytesMut;
 use compio::buf::BufResult;
@@ -95,7 +95,10 @@ where
         flush(socket, out).await?;
         match all {
             _ if ws.is_done() => return Ok(()),
-            false => continue,
+            false => {
+                yield_now().await;
+                continue;
+            }
             true => {}
         }
         let deadline = clock.instant(ws.deadline(clock.now()));
@@ -110,11 +113,13 @@ where
     }
 }
 
-/// Takes events, until there are none or too much is unsent. Returns whether all were taken.
+/// Takes events, until there are none, too much is unsent, or it is the turn of other connections.
+/// Returns whether all were taken.
 fn take_events(ws: &mut Connection, input: &mut RecvBuf, out: &mut BytesMut) -> Outcome<bool> {
     while out.len() < HIGH_WATER {
         match ws.next_event(input, out)? {
             None => return Ok(true),
+            Some(Event::Progress) => break, // it costs much to inflate
             Some(_) if ws.state() != ReadyState::Open => {} // nothing may follow our Close frame
             Some(Event::Text(text)) => ws.send_text(text, out)?,
             Some(Event::Binary(bytes)) => ws.send_binary(bytes, out)?,
@@ -122,6 +127,20 @@ fn take_events(ws: &mut Connection, input: &mut RecvBuf, out: &mut BytesMut) -> 
         }
     }
     Ok(false)
+}
+
+/// Lets the other connections of the thread run.
+async fn yield_now() {
+    let mut is_woken = false;
+    poll_fn(|cx| {
+        if is_woken {
+            return Poll::Ready(());
+        }
+        is_woken = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Reads once into an empty buffer.

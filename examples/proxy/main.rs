@@ -1,22 +1,22 @@
 //! A proxy: forwards connections to an upstream server, messages of any size in constant memory.
 use std::{env, process::ExitCode, time::Duration};
 
-use examples::{Failure, adapters::tokio::Socket, options};
+use examples::adapters::tokio::{Socket, Stream};
+use examples::{Failure, options};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::{join, time::sleep};
 use websocket_proto::{CloseCode, Config};
 
 mod open;
 mod relay;
+#[cfg(test)]
+mod tests;
 
 const USAGE: &str = "usage: proxy [OPTIONS] LISTEN UPSTREAM
 
 Forwards connections, for example: proxy 127.0.0.1:9000 ws://127.0.0.1:9001
 
 The size of messages is not limited, unless an option does so.";
-
-/// One side of a connection: the client, or the upstream server.
-type Side = Socket<TcpStream>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Failure> {
     let no_limit = ["--max-message-size".into(), usize::MAX.to_string()];
-    let (mut config, args) = options::parse(no_limit.into_iter().chain(env::args().skip(1)))?;
+    let (config, args) = options::parse(no_limit.into_iter().chain(env::args().skip(1)))?;
     if args.iter().any(|arg| arg == "--help" || arg == "-h") {
         println!("{USAGE}\n\n{}", options::HELP);
         return Ok(());
@@ -42,10 +42,7 @@ async fn run() -> Result<(), Failure> {
     if upstream.contains('/') {
         return Err(format!("UPSTREAM is HOST:PORT or ws://HOST:PORT, not {upstream}").into());
     }
-    config.parts_above = relay::FRAGMENT;
-    config.max_fragments = u32::MAX;
-    config.message_timeout = None; // an unfinished message costs little memory
-
+    let config = relay::limits(config);
     let bound = TcpListener::bind(listen).await;
     let listener = bound.map_err(|error| format!("{listen}: {error}"))?;
     println!(
@@ -72,9 +69,17 @@ async fn run() -> Result<(), Failure> {
 }
 
 async fn serve(stream: TcpStream, upstream: &str, config: Config) -> Result<(), Failure> {
-    let Some((mut client, mut upstream)) = open::both(stream, upstream, config).await? else {
-        return Ok(());
-    };
+    match open::both(stream, upstream, config).await? {
+        Some((client, upstream)) => connect(client, upstream).await,
+        None => Ok(()),
+    }
+}
+
+/// Forwards until the end of both sides.
+async fn connect(
+    mut client: Socket<impl Stream>,
+    mut upstream: Socket<impl Stream>,
+) -> Result<(), Failure> {
     relay::run(&mut client, &mut upstream).await;
     // If a side has failed, this tells the other. It does nothing if a Close frame was forwarded.
     client

@@ -7,7 +7,8 @@ use websocket_proto::handshake::client;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins, Reject, Request};
 use websocket_proto::{Config, Error};
 
-use super::Side;
+/// One side of a connection: the client, or the upstream server.
+type Side = Socket<TcpStream>;
 
 /// Fields that are forwarded besides the path, Host, Origin and subprotocols.
 const FIELDS: [&str; 3] = ["Authorization", "Cookie", "User-Agent"];

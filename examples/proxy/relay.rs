@@ -3,11 +3,10 @@
 //! A message is never assembled: its parts are sent on as they arrive. A side that takes nothing makes
 //! the other side wait, and ends both when its ping is not answered.
 use bytes::BytesMut;
+use examples::adapters::tokio::{Socket, Stream};
 use tokio::{select, task::coop};
 use websocket_proto::MessageKind::{Binary, Text};
-use websocket_proto::{CloseCode, CloseFrame, Connection, Event, ReadyState, SendError};
-
-use super::Side;
+use websocket_proto::{CloseCode, CloseFrame, Config, Connection, Event, ReadyState, SendError};
 
 /// Longer messages are forwarded in parts. A part has what one read has brought. Parts are joined to
 /// fragments of at least this size, because many receivers limit the number of fragments.
@@ -18,8 +17,16 @@ pub const FRAGMENT: usize = 16 << 10;
 /// read, because it may send everything before it reads.
 const FULL: usize = 8 << 10;
 
+/// The limits of both sides: messages of any size, in parts.
+pub fn limits(mut config: Config) -> Config {
+    config.parts_above = FRAGMENT;
+    config.max_fragments = u32::MAX;
+    config.message_timeout = None; // an unfinished message costs little memory
+    config
+}
+
 /// Runs until one side is over. Its error is in `ws`. Afterwards close the other side.
-pub async fn run(client: &mut Side, upstream: &mut Side) {
+pub async fn run(client: &mut Socket<impl Stream>, upstream: &mut Socket<impl Stream>) {
     let (mut up, mut down) = (Vec::new(), Vec::new());
     loop {
         let more = forward(client, upstream, &mut up) | forward(upstream, client, &mut down);
@@ -38,7 +45,11 @@ pub async fn run(client: &mut Side, upstream: &mut Side) {
 }
 
 /// Forwards an event, unless `to` is full. Returns whether there may be more. `parts` were not sent.
-fn forward(from: &mut Side, to: &mut Side, parts: &mut Vec<u8>) -> bool {
+fn forward(
+    from: &mut Socket<impl Stream>,
+    to: &mut Socket<impl Stream>,
+    parts: &mut Vec<u8>,
+) -> bool {
     let is_open = to.ws.state() == ReadyState::Open;
     if is_open && to.out.len() > FULL {
         return false;
@@ -86,7 +97,7 @@ fn send(
 }
 
 /// Completes the closing handshake, then ends the stream. What still arrives is dropped.
-pub async fn end(side: &mut Side) {
+pub async fn end(side: &mut Socket<impl Stream>) {
     loop {
         while let Ok(Some(_)) = side.ws.next_event(&mut side.input, &mut side.out) {}
         if side.ws.is_done() {

@@ -1,5 +1,5 @@
 //! Proves that the adapter for blocking streams survives every fault at every operation: see
-//! `support/line.rs`. Nothing is lost before the fault, and nothing is written after a failed write.
+//! `support/run.rs`. Nothing is lost before the fault, and nothing is written after a failed write.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::Duration;
@@ -11,8 +11,9 @@ use websocket_proto::{CloseCode, Config, Error, Event, ReadyState, RecvBuf, Seed
 
 mod support;
 
-use support::line::{End, Fault, Line, Log, Run, each_fault, each_pair};
+use support::line::{End, Fault, Line};
 use support::peer::{Peer, TALKS, Talk, may_send, note, note_of, send};
+use support::run::{Log, Run, each_fault, each_pair};
 use support::server;
 
 impl Transport for End {
@@ -100,6 +101,10 @@ fn run(talk: Talk, is_server: bool, plan: &[(usize, Fault)]) -> Run {
 
 #[test]
 fn each_fault_at_each_operation() {
+    for is_server in [true, false] {
+        let huge = run(Talk::Huge, is_server, &[]);
+        huge.check(&huge);
+    }
     for talk in TALKS {
         let runs = each_fault(|plan| run(talk, true, plan));
         assert!(runs > 100, "{runs}");

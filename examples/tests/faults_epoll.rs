@@ -1,91 +1,42 @@
-//! Proves that the adapter for epoll survives faults. Its reads and writes meet every fault at every
-//! operation, see `support/line.rs`. The rest runs on sockets, with all that a peer and the kernel
+//! Proves that the adapter for epoll survives faults: `Epoll` with all of its loop, over streams that
+//! fail at every operation, see `support/run.rs`, and over sockets, with all that a peer and the kernel
 //! can do there: short reads and writes, and an end or a reset behind every byte.
 #![cfg(target_os = "linux")]
 
-use std::io::{ErrorKind, Read, Write};
+use std::cell::Cell;
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, time::Duration};
 
-use bytes::{Buf, BytesMut};
-use examples::adapters::epoll::{App, Epoll, Peers};
+use bytes::Buf;
+use examples::adapters::epoll::{App, Epoll, Peers, Socket};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::sockopt;
-use websocket_proto::handshake::server::{Accept, Handshake, Origins};
-use websocket_proto::{Config, Connection, Error, Event, ProtocolError, RecvBuf, Role};
+use websocket_proto::handshake::server::{Handshake, Origins, RequestError};
+use websocket_proto::{Config, Connection, Event, ProtocolError, Role};
 
-#[path = "../adapters/epoll/socket.rs"]
-mod socket;
 mod support;
 
-use support::line::{End, Fault, Line, Log, Run, each_fault, each_pair};
+use support::line::{End, Fault, Line};
 use support::peer::{Peer, TALKS, Talk, note, send};
+use support::run::{Log, Run, each_fault, each_pair};
 
-/// What `Epoll` does with one connection, over `socket.rs`.
-fn serve(mut end: End, talk: Talk, log: &mut Log) -> Result<(), Error> {
-    let mut handshake = Handshake::new(talk.config(), Origins::SameOrigin);
-    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
-    let mut ws = loop {
-        if let Some((_, pending)) = handshake.next(&mut input, &mut out)? {
-            break pending.accept(Accept::new(), &mut out)?;
-        }
-        if socket::read(&mut end, &mut input, 4000).is_none() {
-            handshake.end_of_stream();
-        }
-    };
-    let mut failed = false;
-    while !ws.is_done() {
-        let result = loop {
-            match ws.next_event(&mut input, &mut out) {
-                Ok(None) => break Ok(()),
-                Ok(Some(event)) => {
-                    log.got.extend(note(event));
-                    log.sent.extend(note(event));
-                    if matches!(event, Event::Text(_) | Event::Binary(_)) {
-                        send(&mut ws, event.payload(), &mut out);
-                    }
-                }
-                Err(error) => {
-                    let error = error.into();
-                    log.failed(&error);
-                    break Err(error);
-                }
-            }
-        };
-        while !failed && !out.is_empty() {
-            failed = socket::write(&mut end, &mut out).is_err();
-        }
-        out.clear();
-        result?;
-        if !ws.is_done() && socket::read(&mut end, &mut input, 4000).is_none() {
-            ws.end_of_stream();
-        }
-    }
-    ws.next_event(&mut input, &mut out)?;
-    Ok(())
-}
-
-#[test]
-fn each_fault_at_each_read_and_write() {
-    let run = |talk, plan: &[(usize, Fault)]| -> Run {
-        let mut line = Line::new("epoll", talk, Peer::client(talk), plan);
-        (line.has_buffer, line.hides_errors) = (false, true);
-        let (end, mut log) = (End::new(line), Log::default());
-        let result = serve(end.clone(), talk, &mut log);
-        end.into_run(log, result)
-    };
-    for talk in TALKS {
-        let runs = each_fault(|plan| run(talk, plan));
-        assert!(runs > 40, "{runs}");
-    }
-    let runs = each_pair(|plan| run(Talk::Tiny, plan));
-    assert!(runs > 500, "{runs}");
-}
-
-/// Echoes, and counts.
+/// Echoes, and keeps what it has seen. Connections have the keys 1 and 2.
 struct Echo {
     talk: Talk,
-    log: Log,
+    logs: [Log; 2],
     closed: Vec<Option<ProtocolError>>,
+}
+
+impl Echo {
+    fn new(talk: Talk) -> Self {
+        Self {
+            talk,
+            logs: Default::default(),
+            closed: Vec::new(),
+        }
+    }
 }
 
 impl App for Echo {
@@ -94,20 +45,184 @@ impl App for Echo {
     }
 
     fn on_open(&mut self, key: usize, _: &mut Peers) {
-        assert_eq!(key, 1, "the connection before still has its slot");
-        self.log.opened = true;
+        self.logs[key - 1].opened = true;
     }
 
     fn on_event(&mut self, key: usize, event: Event<'_>, peers: &mut Peers) {
-        self.log.got.extend(note(event));
+        let log = &mut self.logs[key - 1];
+        log.got.extend(note(event));
+        log.sent.extend(note(event));
         if matches!(event, Event::Text(_) | Event::Binary(_)) {
             let sent = peers.with(key, |ws, out| send(ws, event.payload(), out));
             assert!(sent.is_some());
         }
     }
 
-    fn on_close(&mut self, _: usize, ws: &Connection, _: &mut Peers) {
+    fn on_close(&mut self, key: usize, ws: &Connection, _: &mut Peers) {
         self.closed.push(ws.error());
+        if let Some(error) = ws.error() {
+            self.logs[key - 1].failed(&error.into());
+        }
+    }
+}
+
+/// The stream of a test, and a socket that is always ready: so each turn tries what it waits for.
+struct Faulty {
+    end: End,
+    ready: TcpStream,
+    /// The kernel takes nothing more.
+    shut: Cell<bool>,
+}
+
+impl Socket for Faulty {
+    fn read(&self, room: &mut [u8]) -> io::Result<usize> {
+        let read = self.end.line().read(room)?;
+        read.ok_or(ErrorKind::WouldBlock.into())
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self.shut.get() {
+            true => Err(ErrorKind::BrokenPipe.into()),
+            false => self.end.line().write(bytes),
+        }
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.shut.set(true);
+        match self.end.line().shutdown() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {} // shutdown(2) never is
+            result => return result,
+        }
+        self.shutdown_write()
+    }
+}
+
+impl Drop for Faulty {
+    fn drop(&mut self) {
+        if let Ok(mut line) = self.end.0.lock() {
+            line.close();
+        }
+    }
+}
+
+impl AsFd for Faulty {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ready.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Faulty {
+    fn from(_: OwnedFd) -> Self {
+        unreachable!("nobody connects to the listener")
+    }
+}
+
+/// The tests count open files, so only one of them may run.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the streams of tests need.
+struct Ready {
+    listener: TcpListener,
+    socket: TcpStream,
+    _other: TcpStream,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Ready {
+    fn new() -> Self {
+        let alone = alone();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = listener.accept().unwrap().0;
+        other.write_all(b"x").unwrap(); // nobody reads it
+        socket.peek(&mut [0]).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self {
+            listener,
+            socket,
+            _other: other,
+            _alone: alone,
+        }
+    }
+
+    /// Serves clients until all of their streams are dropped.
+    fn serve(&self, app: Echo, lines: Vec<Line>) -> (Echo, Vec<End>) {
+        let mut server = Epoll::with_sockets(app, self.listener.try_clone().unwrap()).unwrap();
+        let ends: Vec<_> = lines.into_iter().map(End::new).collect();
+        for end in &ends {
+            let socket = Faulty {
+                end: end.clone(),
+                ready: self.socket.try_clone().unwrap(),
+                shut: Cell::new(false),
+            };
+            server.open(socket).unwrap();
+        }
+        let is_served = |end: &End| Arc::strong_count(&end.0) > 1;
+        let mut turns = 0;
+        while ends.iter().any(is_served) {
+            turns += 1;
+            assert!(turns < 10_000, "{}: it goes on for ever", ends[0].line());
+            server.turn(Duration::ZERO).unwrap();
+        }
+        (server.app, ends)
+    }
+
+    fn run(&self, talk: Talk, plan: &[(usize, Fault)]) -> Run {
+        let (app, mut ends) = self.serve(Echo::new(talk), vec![line(talk, plan)]);
+        let Echo { logs, closed, .. } = app;
+        let (end, [log, _]) = (ends.remove(0), logs);
+        assert_eq!(closed.len(), usize::from(log.opened), "{}", end.line());
+        let result = match closed.first() {
+            Some(error) => error.map_or(Ok(()), |error| Err(error.into())),
+            // It says nothing of handshakes that fail.
+            None if end.line().was_read => Err(RequestError::EndOfStream.into()),
+            None => Ok(()),
+        };
+        end.into_run(log, result)
+    }
+}
+
+fn line(talk: Talk, plan: &[(usize, Fault)]) -> Line {
+    let mut line = Line::new("epoll", talk, Peer::client(talk), plan);
+    (line.has_buffer, line.hides_errors) = (false, true);
+    line
+}
+
+#[test]
+fn each_fault_at_each_operation() {
+    let ready = Ready::new();
+    for talk in TALKS {
+        let runs = each_fault(|plan| ready.run(talk, plan));
+        assert!(runs > 50, "{runs}");
+    }
+}
+
+#[test]
+fn each_pair_of_faults() {
+    let ready = Ready::new();
+    let runs = each_pair(|plan| ready.run(Talk::Tiny, plan));
+    assert!(runs > 1000, "{runs}");
+}
+
+/// Its calls share the receive buffer with those of another connection.
+#[test]
+fn a_huge_message_and_another_connection() {
+    let ready = Ready::new();
+    let usual = ready.run(Talk::Huge, &[]);
+    usual.check(&usual);
+    assert_eq!(usual.line.peer.heard, usual.line.peer.told());
+    let talks = [Talk::Huge, Talk::Short];
+    let (app, ends) = ready.serve(Echo::new(Talk::Huge), talks.map(|it| line(it, &[])).into());
+    assert_eq!(app.closed, [None, None]);
+    for (talk, (end, log)) in talks.into_iter().zip(ends.iter().zip(&app.logs)) {
+        let line = end.line();
+        assert_eq!(log.got.len(), talk.messages().len() + 1);
+        assert_eq!(log.got, line.peer.told());
+        assert_eq!(log.got, line.peer.heard);
     }
 }
 
@@ -127,6 +242,7 @@ struct World {
     listener: TcpListener,
     /// Open files without a connection.
     files: usize,
+    _alone: MutexGuard<'static, ()>,
 }
 
 fn files() -> usize {
@@ -135,20 +251,18 @@ fn files() -> usize {
 
 impl World {
     fn new() -> Self {
+        let alone = alone();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         // The connections inherit it, so that many writes are short.
         sockopt::set_socket_send_buffer_size(&listener, 4096).unwrap();
-        let app = Echo {
-            talk: Talk::Tiny,
-            log: Log::default(),
-            closed: Vec::new(),
-        };
+        let app = Echo::new(Talk::Tiny);
         let server = Epoll::new(app, listener.try_clone().unwrap()).unwrap();
         Self {
             server,
             listener,
             files: files(),
+            _alone: alone,
         }
     }
 
@@ -164,10 +278,9 @@ impl World {
             server,
             listener,
             files: base,
+            ..
         } = self;
-        let app = &mut server.app;
-        (app.talk, app.log) = (talk, Log::default());
-        app.closed.clear();
+        server.app = Echo::new(talk);
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.set_nodelay(true).unwrap();
         client.set_nonblocking(true).unwrap();
@@ -218,10 +331,11 @@ impl World {
                 }
             }
         }
-        let Echo { log, closed, .. } = &server.app;
+        let Echo { logs, closed, .. } = &server.app;
+        assert!(!logs[1].opened, "the connection before still has its slot");
         assert_eq!(
             closed.len(),
-            usize::from(log.opened),
+            usize::from(logs[0].opened),
             "{talk:?} {piece} {cut:?}"
         );
         (peer.heard, sent)
@@ -250,7 +364,7 @@ fn an_end_or_a_reset_behind_every_byte() {
     for cut in [Cut::End, Cut::Reset, Cut::Broken] {
         for at in 0..len {
             let (heard, _) = world.talk(Talk::Tiny, 50, Some((at, cut)));
-            let got = &world.server.app.log.got;
+            let got = &world.server.app.logs[0].got;
             assert!(usual.starts_with(got), "{cut:?} {at}: {got:?}");
             assert!(usual.starts_with(&heard), "{cut:?} {at}: {heard:?}");
             if cut == Cut::End {

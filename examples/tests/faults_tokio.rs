@@ -1,5 +1,5 @@
 //! Proves that the adapter for tokio survives every fault at every operation, in every way to use it:
-//! see `support/line.rs`. No fault needs a time limit to be noticed.
+//! see `support/run.rs`. No fault needs a time limit to be noticed.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,65 +9,24 @@ use std::{cell::RefCell, io, io::ErrorKind};
 use examples::adapters::tokio::{Message, Messages, Socket};
 use examples::echo::echo;
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex, split};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::runtime::Builder;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::{join, time::Instant};
 use websocket_proto::handshake::client::Request;
 use websocket_proto::handshake::server::{Accept, Handshake, Origins};
 use websocket_proto::{CloseCode, Config, Error, Event, ProtocolError, ReadyState, RecvBuf};
 
+#[path = "../echo_tokio.rs"]
+#[allow(dead_code, reason = "its main function")]
+mod echo_tokio;
 mod support;
 
-use support::line::{End, Fault, Line, Log, each_fault, each_pair};
+use support::line::{End, Fault, Line};
 use support::peer::{Peer, TALKS, Talk, may_send, note, note_of, send};
+use support::run::{Log, each_fault, each_pair};
+use support::stream::pending;
 use support::{Broken, Side, alive, server, wire};
-
-/// `WouldBlock` is `Pending`.
-fn poll<T>(cx: &Context<'_>, result: io::Result<T>) -> Poll<io::Result<T>> {
-    match result {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
-        result => Poll::Ready(result),
-    }
-}
-
-impl AsyncRead for End {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        room: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut line = self.line();
-        let read = line.read(room.initialize_unfilled());
-        if let Ok(None) = read {
-            line.waker = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        let read = read.map(|n| room.advance(n.unwrap_or_default()));
-        poll(cx, read)
-    }
-}
-
-impl AsyncWrite for End {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        poll(cx, self.line().write(bytes))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        poll(cx, self.line().flush())
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        poll(cx, self.line().shutdown())
-    }
-}
 
 type Outcome = Result<(), Error>;
 /// What two futures of one task write to.
@@ -115,22 +74,56 @@ async fn replies(end: End, talk: Talk, log: Shared<'_>) -> Outcome {
     }
 }
 
-/// `echo.rs`: what the echo servers on TLS and on hyper do. What it sends is not known.
+/// `echo.rs`: what the echo servers on TLS and on hyper do.
 async fn waits(end: End, talk: Talk, log: Shared<'_>) -> Outcome {
     let Some(mut socket) = accept(end.clone(), talk, log).await? else {
         return Ok(());
     };
     let result = echo(&mut socket).await;
     socket.finish().await;
-    let mut log = log.borrow_mut();
-    log.sent.clone_from(&end.line().peer.heard);
-    log.got = log.sent.clone();
-    let close = socket.ws.close_received().map(Event::Close);
-    let close = close
-        .and_then(note)
-        .filter(|close| log.got.last() != Some(close));
-    log.got.extend(close);
+    log.borrow_mut().told(&end, &result);
     result
+}
+
+/// `echo_tokio.rs`, which has a loop of its own. A socket has no buffer that is to be flushed.
+async fn own_loop(end: End, talk: Talk, log: Shared<'_>) -> Outcome {
+    end.line().has_buffer = false;
+    let (_stop, stopping) = watch::channel(());
+    let result = echo_tokio::serve(end.clone(), &talk.config(), stopping).await;
+    log.borrow_mut().told(&end, &result);
+    result
+}
+
+impl echo_tokio::Stream for End {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut line = self.line();
+        if line.is_readable() {
+            return Poll::Ready(Ok(()));
+        }
+        line.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn poll_writable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
+        let read = self.line().read(room)?;
+        read.ok_or(ErrorKind::WouldBlock.into())
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.line().write(bytes)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.line().shutdown() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {} // shutdown(2) never is
+            result => return pending(cx, result),
+        }
+        echo_tokio::Stream::poll_shutdown(self, cx)
+    }
 }
 
 /// One task that uses a `Stream` and a `Sink`, as the chat on axum.
@@ -274,6 +267,8 @@ fn survives(name: &str, peer: fn(Talk) -> Peer, app: App) {
         });
         end.into_run(log.into_inner(), result)
     };
+    let huge = run(Talk::Huge, &[]);
+    huge.check(&huge);
     let runs = each_pair(|plan| run(Talk::Tiny, plan));
     assert!(runs > 1000, "{runs}");
     for talk in TALKS {
@@ -293,6 +288,13 @@ fn a_server_that_replies() {
 fn a_server_that_waits() {
     survives("waits", Peer::client, |end, talk, log| {
         Box::pin(waits(end, talk, log))
+    });
+}
+
+#[test]
+fn a_server_with_a_loop_of_its_own() {
+    survives("echo_tokio", Peer::client, |end, talk, log| {
+        Box::pin(own_loop(end, talk, log))
     });
 }
 

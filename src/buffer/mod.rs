@@ -33,6 +33,9 @@ const KEPT: usize = 64 << 10;
 /// is at that size.
 const LONGER: usize = 8;
 
+/// What can be in front of a read, in bytes: a frame that waits until it is whole.
+const IN_FRONT: usize = 16 << 10;
+
 /// The longest incomplete header or control frame, in bytes.
 const INCOMPLETE: usize = 2 + 4 + 125 - 1;
 
@@ -303,6 +306,8 @@ impl RecvBuf {
             self.memory = Vec::new();
             self.text = String::new();
             self.inflated = Inflated::new();
+            // A text that ends inside a character leaves its last bytes.
+            self.message = 0..0;
             (self.raw, self.end, self.lent) = (0, 0, false);
         }
     }
@@ -390,9 +395,10 @@ impl RecvBuf {
         self.assembly = Some(assembly);
     }
 
-    /// Prepares for a compressed message. The next read needs as much memory as the last one.
+    /// Prepares for a compressed message.
     pub(crate) fn begin_inflating(&mut self, kind: MessageKind) {
-        self.shrink(KEPT.max(self.room));
+        // The next read needs as much memory as the last one, behind what is incomplete then.
+        self.shrink(KEPT.max(self.room.saturating_add(IN_FRONT)));
         if self.text.capacity() > KEPT {
             self.text = String::new();
         }

@@ -271,7 +271,8 @@ impl Connection {
     /// | up to 4 KiB of a message, or an eighth of the buffer if that is more | a copy of it, and about 260 bytes |
     /// | more | the memory of the buffer, which gets new memory at the next read |
     ///
-    /// To continue, call [`resume`](Self::resume) before the next read.
+    /// To continue, call [`resume`](Self::resume) before the next read. What [`poll`](Self::poll) has returned
+    /// does not count any more.
     ///
     /// ```
     /// use bytes::BytesMut;
@@ -315,7 +316,9 @@ impl Connection {
     /// # Panics
     ///
     /// If something was parked, and the buffer contains a message under way of another connection,
-    /// which should have been parked.
+    /// which should have been parked. [`next_event`](Self::next_event), [`poll`](Self::poll) and
+    /// [`park`](Self::park) panic likewise if there are bytes in the buffer and something was parked: they
+    /// resume.
     pub fn resume(&mut self, shared: &mut RecvBuf) {
         self.recv.resume(shared);
     }

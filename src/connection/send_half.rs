@@ -248,7 +248,8 @@ impl SendHalf {
         self.sending.closing.error
     }
 
-    /// As [`Connection::round_trip_time`].
+    /// As [`Connection::round_trip_time`]. It can miss the answer to a ping of the keepalive if another pong
+    /// of 4 bytes has arrived before the notes were taken.
     #[must_use]
     pub fn round_trip_time(&self) -> Option<Duration> {
         self.sending.liveness.round_trip()

@@ -1,16 +1,14 @@
 //! The connections of a thread.
 use std::mem;
-use std::net::{Shutdown, TcpStream};
 
 use bytes::BytesMut;
 use websocket_proto::{Connection, RecvBuf, deflate::Pool, handshake::server::Handshake};
 
-use super::{OUT_SIZE, OUTS, socket};
+use super::{OUT_SIZE, OUTS, socket, socket::Socket};
 
 pub(super) struct Peer {
     pub(super) phase: Phase,
     pub(super) out: Option<Box<BytesMut>>, // `None` if it is empty
-    pub(super) socket: TcpStream,
     pub(super) waits_for: u8,
     pub(super) touched: bool, // it is in `Peers::touched`
     pub(super) more: bool,    // there may be more events without a read
@@ -69,14 +67,14 @@ impl Peers {
     }
 
     /// Writes until the socket takes no more. Returns what is unsent, in bytes.
-    pub(super) fn write(&mut self, key: usize) -> Option<usize> {
+    pub(super) fn write(&mut self, key: usize, socket: &impl Socket) -> Option<usize> {
         let peer = self.slots[key].as_mut()?;
         let Some(mut out) = peer.out.take() else {
             return Some(0);
         };
-        if socket::write(&peer.socket, &mut out).is_err() {
+        if socket::write(socket, &mut out).is_err() {
             // What is written later could follow a part of a frame. The next read will tell the end.
-            let _ = peer.socket.shutdown(Shutdown::Write);
+            let _ = socket.shutdown_write();
             out.clear();
         }
         let unsent = out.len();

@@ -1,29 +1,29 @@
 //! What is done for one connection in its turn.
-use std::{mem, net::Shutdown};
+use std::mem;
 
 use rustix::event::epoll::{self, EventFlags as Flags};
 use websocket_proto::Event;
 
-use super::{App, Epoll, HEAD, HIGH_WATER, LARGE, LINGER, LISTENER, READ, TURN, data};
+use super::{App, Epoll, HEAD, HIGH_WATER, LARGE, LINGER, LISTENER, READ, Socket, TURN, data};
 use super::{peers::Phase, socket::read};
 
-impl<A: App> Epoll<A> {
+impl<A: App, S: Socket> Epoll<A, S> {
     /// Reads if the socket is `readable`, and takes events.
     pub(super) fn serve(&mut self, key: usize, mut readable: bool) -> Option<()> {
         let (input, mut work) = (&mut self.input, 0);
         self.peers.touch(key);
-        let peer = self.peers.slots[key].as_mut()?;
+        let (peer, socket) = (self.peers.slots[key].as_mut()?, self.sockets[key].as_ref()?);
         if peer.more && readable {
             return None; // it is not its turn
         }
         if let Phase::Ending = peer.phase {
-            peer.eof |= readable && read(&peer.socket, input, READ).is_none();
+            peer.eof |= readable && read(socket, input, READ).is_none();
             input.clear();
             return None;
         }
         if let Phase::Connecting(start) = &mut peer.phase {
             let (handshake, head) = &mut **start;
-            readable = readable && read(&peer.socket, head, HEAD).is_none();
+            readable = readable && read(socket, head, HEAD).is_none();
             if readable {
                 handshake.end_of_stream();
             }
@@ -63,7 +63,7 @@ impl<A: App> Epoll<A> {
                     self.app.on_event(key, event, &mut self.peers);
                 }
                 Ok(None) if readable => {
-                    let n = read(&peer.socket, input, READ);
+                    let n = read(socket, input, READ);
                     if n.is_none() {
                         peer.eof = true;
                         ws.end_of_stream();
@@ -85,7 +85,7 @@ impl<A: App> Epoll<A> {
         }
         // The buffer of a large output serves the next connection while it is in the cache.
         if peer.out.as_ref().is_some_and(|out| out.len() >= LARGE) {
-            self.peers.write(key);
+            self.peers.write(key, socket);
         }
         None
     }
@@ -107,15 +107,15 @@ impl<A: App> Epoll<A> {
 
     /// Flushes, and decides what to wait for.
     pub(super) fn flush(&mut self, key: usize) -> Option<()> {
-        let now = self.clock.now();
-        let unsent = self.peers.write(key)?;
+        let (now, socket) = (self.clock.now(), self.sockets[key].as_ref()?);
+        let unsent = self.peers.write(key, socket)?;
         let peers = &mut self.peers;
         let peer = peers.slots[key].as_mut()?;
         let mut flags = Flags::empty();
         flags.set(Flags::IN, !peer.eof && unsent < HIGH_WATER);
         flags.set(Flags::OUT, unsent > 0);
         if mem::replace(&mut peer.waits_for, flags.bits() as u8) != flags.bits() as u8 {
-            epoll::modify(&self.epoll, &peer.socket, data(key), flags).ok()?;
+            epoll::modify(&self.epoll, socket, data(key), flags).ok()?;
         }
         if peer.more && unsent < HIGH_WATER && !mem::replace(&mut peer.touched, true) {
             peers.touched.push(key); // for the next turn
@@ -126,7 +126,7 @@ impl<A: App> Epoll<A> {
             Phase::Open(ws) => self.deadlines.set(key, ws.deadline(now)),
             Phase::Ending if unsent > 0 => {}
             Phase::Ending if peer.eof => return self.remove(key),
-            Phase::Ending => _ = peer.socket.shutdown(Shutdown::Write),
+            Phase::Ending => _ = socket.shutdown_write(),
         }
         None
     }
@@ -144,7 +144,7 @@ impl<A: App> Epoll<A> {
 
     fn remove(&mut self, key: usize) -> Option<()> {
         self.deadlines.set(key, None);
-        self.peers.slots[key] = None;
+        (self.peers.slots[key], self.sockets[key]) = (None, None);
         self.peers.free.push(key);
         None
     }

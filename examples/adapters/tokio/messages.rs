@@ -2,7 +2,7 @@
 use std::io::ErrorKind::Unsupported;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Poll::Ready, Wake, Waker, ready};
+use std::task::{Context, Poll, Poll::Pending, Poll::Ready, Wake, Waker, ready};
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream as Items, task::AtomicWaker};
@@ -89,13 +89,14 @@ impl<S: Stream> Items for Messages<S> {
         self.wakers.items.register(cx.waker());
         let waker = self.waker();
         let cx = &mut Context::from_waker(&waker);
-        loop {
-            match ready!(self.socket.poll_take(cx, message)) {
-                Ok(None) => return Ready(None),
-                Ok(Some(Some(message))) => return Ready(Some(message)),
-                Ok(Some(None)) => {}
-                Err(error) => return Ready(Some(Err(error))),
+        match ready!(self.socket.poll_take(cx, message)) {
+            Ok(None) => Ready(None),
+            Ok(Some(Some(message))) => Ready(Some(message)),
+            Ok(Some(None)) => {
+                cx.waker().wake_by_ref(); // it costs much to inflate: others first
+                Pending
             }
+            Err(error) => Ready(Some(Err(error))),
         }
     }
 }

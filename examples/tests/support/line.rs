@@ -1,15 +1,14 @@
-//! A stream in memory whose n-th operation fails, for every n, and what must hold whatever happens.
+//! A stream in memory whose n-th operation fails. `run.rs` has what must hold whatever happens.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
-use websocket_proto::handshake::client::ResponseError;
-use websocket_proto::handshake::server::RequestError;
-use websocket_proto::{Error, ProtocolError};
+use websocket_proto::Error;
 
 use super::peer::{Peer, Talk};
+use super::run::{Log, Run};
 
 /// What one operation does instead of its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +41,20 @@ pub const CHUNK: usize = 16 << 10;
 /// More operations than any run needs. With short reads and writes, a run needs a few hundred.
 const ENDLESS: usize = 2000;
 
+/// What lies between the stream and the peer: TLS. It knows which byte is the next one, so it may write
+/// again after a failed write.
+pub trait Cover: Send {
+    fn receive(&mut self, bytes: &[u8], peer: &mut Peer);
+    fn take(&mut self, room: &mut [u8], peer: &mut Peer) -> usize;
+}
+
 /// A stream and its peer. Operations return `WouldBlock` if they are to be tried again.
 pub struct Line {
     /// What is tested, for messages.
     name: String,
     plan: Plan,
     pub peer: Peer,
+    pub cover: Option<Box<dyn Cover>>,
     pub ops: usize,
     /// The stream sends only what was flushed, as TLS does, or what fills its buffer.
     pub has_buffer: bool,
@@ -57,11 +64,13 @@ pub struct Line {
     /// The adapter tells only that the stream has ended.
     pub hides_errors: bool,
     pub was_read: bool,
+    /// A read has told that nothing follows.
+    was_over: bool,
     pub shut: bool,
     /// What has failed: reads, writes, and the shutdown. `None` is the end of the stream.
-    failed_read: Option<Option<ErrorKind>>,
-    failed_write: Option<ErrorKind>,
-    failed_shutdown: bool,
+    pub failed_read: Option<Option<ErrorKind>>,
+    pub failed_write: Option<ErrorKind>,
+    pub failed_shutdown: bool,
     /// Of the task that waits for the peer.
     pub waker: Option<Waker>,
 }
@@ -72,12 +81,14 @@ impl Line {
             name: format!("{name} {talk:?}"),
             plan: plan.to_vec(),
             peer,
+            cover: None,
             ops: 0,
             has_buffer: true,
             unflushed: Vec::new(),
             has_time_limits: false,
             hides_errors: false,
             was_read: false,
+            was_over: false,
             shut: false,
             failed_read: None,
             failed_write: None,
@@ -91,11 +102,23 @@ impl Line {
         let n = self.ops;
         self.ops += 1;
         assert!(n < ENDLESS, "{self}: it goes on for ever");
-        self.plan.iter().find(|it| it.0 == n).map(|it| it.1)
+        let fault = self.plan.iter().find(|it| it.0 == n).map(|it| it.1);
+        // Below TLS is a socket that does not block, and no signal interrupts a call that does not
+        // block. `tokio-rustls` would end its handshake.
+        fault.filter(|it| self.cover.is_none() || *it != Fault::Interrupted)
     }
 
     /// `Ok(None)`: the peer has nothing to say.
     pub fn read(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
+        let read = self.try_read(room);
+        self.was_over |= match &read {
+            Ok(n) => *n == Some(0),
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
+        };
+        read
+    }
+
+    fn try_read(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
         assert!(!room.is_empty(), "{self}: a read without room");
         let max = match self.next() {
             None => CHUNK,
@@ -117,7 +140,11 @@ impl Line {
         let max = room.len().min(max);
         // After a failed write the peer is gone, but what it has sent before is there.
         let gone = self.failed_write.is_some() || self.failed_shutdown;
-        match self.peer.take(&mut room[..max]) {
+        let taken = match &mut self.cover {
+            Some(cover) => cover.take(&mut room[..max], &mut self.peer),
+            None => self.peer.take(&mut room[..max]),
+        };
+        match taken {
             0 if self.peer.ended || gone => Ok(Some(0)),
             0 => Ok(None),
             n => {
@@ -127,9 +154,24 @@ impl Line {
         }
     }
 
+    /// Whether an operation has failed for good.
+    pub fn has_failed(&self) -> bool {
+        self.failed_read.is_some() || self.failed_write.is_some() || self.failed_shutdown
+    }
+
+    /// Whether a read would tell something: also if it is the next fault.
+    pub fn is_readable(&self) -> bool {
+        let is_over = self.peer.ended || self.has_failed();
+        let has_fault = self.plan.iter().any(|it| it.0 == self.ops);
+        is_over || has_fault || !self.peer.out.is_empty()
+    }
+
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         assert!(!bytes.is_empty(), "{self}: a write of nothing");
         assert!(!self.shut, "{self}: a write after the shutdown");
+        if let (Some(kind), Some(_)) = (self.failed_write, &self.cover) {
+            return Err(kind.into());
+        }
         assert_eq!(
             self.failed_write, None,
             "{self}: a write after a failed one"
@@ -137,6 +179,8 @@ impl Line {
         let max = match self.next() {
             None => CHUNK,
             Some(Fault::Short) => 1,
+            // No socket does it, and tokio-rustls takes it for `WouldBlock`.
+            Some(Fault::Zero) if self.cover.is_some() => CHUNK,
             Some(Fault::Zero) => {
                 self.fail(Fault::Fails(ErrorKind::WriteZero));
                 return Ok(0);
@@ -181,6 +225,14 @@ impl Line {
         }
     }
 
+    /// A socket is closed. In order, unless there may be unread input: then the kernel resets it.
+    pub fn close(&mut self) {
+        if self.was_over && self.failed_write.is_none() {
+            self.shut = true;
+            self.peer.end_of_stream();
+        }
+    }
+
     fn fail(&mut self, fault: Fault) -> io::Error {
         let (kind, harmless) = match fault {
             Fault::Interrupted => (ErrorKind::Interrupted, true),
@@ -202,7 +254,10 @@ impl Line {
     }
 
     fn deliver(&mut self) {
-        self.peer.receive(&self.unflushed);
+        match &mut self.cover {
+            Some(cover) => cover.receive(&self.unflushed, &mut self.peer),
+            None => self.peer.receive(&self.unflushed),
+        }
         self.unflushed.clear();
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -258,138 +313,4 @@ impl Write for End {
     fn flush(&mut self) -> io::Result<()> {
         self.line().flush()
     }
-}
-
-/// What the application has seen and done.
-#[derive(Default)]
-pub struct Log {
-    /// What has arrived, without pings and pongs.
-    pub got: Vec<String>,
-    /// What was sent, without pings and pongs.
-    pub sent: Vec<String>,
-    /// The handshake was complete.
-    pub opened: bool,
-}
-
-impl Log {
-    /// The Close frame that tells the peer what was wrong was sent.
-    pub fn failed(&mut self, error: &Error) {
-        if let Error::Protocol(error) = error
-            && let Some(code) = error.close_code()
-        {
-            self.sent.push(format!("close {}", u16::from(code)));
-        }
-    }
-}
-
-/// A program that talks over a stream until the connection is over.
-pub struct Run {
-    pub log: Log,
-    pub result: Result<(), Error>,
-    pub line: Line,
-}
-
-impl Run {
-    /// Compares a run with the one without a fault.
-    pub fn check(&self, usual: &Self) {
-        let Self { log, result, line } = self;
-        let is_prefix = |of: &[String], all: &[String]| all.starts_with(of);
-        assert!(is_prefix(&log.got, &usual.log.got), "{line}: {:?}", log.got);
-        let heard = &line.peer.heard;
-        assert!(
-            is_prefix(heard, &log.sent),
-            "{line}: {heard:?}, not {:?}, {result:?}",
-            log.sent
-        );
-        let wrong = line
-            .peer
-            .error
-            .filter(|it| *it != ProtocolError::EndOfStream);
-        assert_eq!(wrong, None, "{line}");
-
-        if line.failed_write.is_none() {
-            assert_eq!(*heard, log.sent, "{line}: not flushed");
-            let ends = log.opened && !line.failed_shutdown;
-            assert!(line.shut || !ends, "{line}: no orderly end");
-        }
-        let failed = line.failed_read.is_some() || line.failed_write.is_some();
-        if !failed {
-            let pongs = [line.peer.pongs, usual.line.peer.pongs].map(|it| it > 0);
-            assert_eq!(pongs[0], pongs[1], "{line}: pings are not answered");
-            assert_eq!(log.got, usual.log.got, "{line}");
-            assert_eq!(log.sent, usual.log.sent, "{line}");
-            let results = (shown(result), shown(&usual.result));
-            assert_eq!(results.0, results.1, "{line}");
-        }
-        match result {
-            // It was over when the stream failed. Or it had not begun, as with a health check.
-            Ok(()) => assert!(
-                log.got == usual.log.got || !line.was_read,
-                "{line}: no error"
-            ),
-            Err(error) => {
-                let known = shown(result) == shown(&usual.result);
-                assert!(known || self.is_named(error), "{line}: {error:?}");
-            }
-        }
-    }
-
-    /// Whether the error is one of those with which the stream has failed.
-    fn is_named(&self, error: &Error) -> bool {
-        let kinds = [self.line.failed_read, self.line.failed_write.map(Some)];
-        kinds.into_iter().flatten().any(|kind| match (kind, error) {
-            (Some(kind), Error::Io(error)) => error.kind() == kind,
-            (
-                kind,
-                Error::Protocol(ProtocolError::EndOfStream)
-                | Error::Request(RequestError::EndOfStream)
-                | Error::Response(ResponseError::EndOfStream),
-            ) => kind.is_none() || self.line.hides_errors,
-            _ => false,
-        })
-    }
-}
-
-fn shown(result: &Result<(), Error>) -> String {
-    format!("{result:?}")
-}
-
-/// Runs a program with every fault at every operation, until it needs no more operations. Returns
-/// the number of runs.
-pub fn each_fault(run: impl Fn(&[(usize, Fault)]) -> Run) -> usize {
-    let usual = run(&[]);
-    usual.check(&usual);
-    let mut runs = 0;
-    for fault in FAULTS {
-        for n in 0.. {
-            let run = run(&[(n, fault)]);
-            run.check(&usual);
-            runs += 1;
-            if run.line.ops <= n {
-                break;
-            }
-        }
-    }
-    runs
-}
-
-/// The same with two faults, of which the first one does not end the stream.
-pub fn each_pair(run: impl Fn(&[(usize, Fault)]) -> Run) -> usize {
-    let usual = run(&[]);
-    let mut runs = 0;
-    for first in &FAULTS[..3] {
-        for second in FAULTS {
-            for n in 0..=usual.line.ops {
-                for m in n + 1.. {
-                    let run = run(&[(n, *first), (m, second)]);
-                    run.check(&usual);
-                    runs += 1;
-                    if run.line.ops <= m {
-                        break;
-                    }
-                }
-            }
-        }
-    }
-    runs
 }

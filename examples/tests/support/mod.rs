@@ -13,6 +13,8 @@ use websocket_proto::{Config, Connection, Event, RecvBuf, Role, Seed};
 
 pub mod line;
 pub mod peer;
+pub mod run;
+pub mod stream;
 #[path = "../../../tests/support/wire.rs"]
 pub mod wire;
 

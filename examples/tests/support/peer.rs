@@ -21,6 +21,8 @@ pub enum Talk {
     Long,
     /// At the end the client breaks a rule, and more bytes follow.
     Wrong,
+    /// A compressed message of 12 MiB: it inflates in many calls, and its parts are joined in several.
+    Huge,
 }
 
 pub const TALKS: [Talk; 3] = [Talk::Short, Talk::Long, Talk::Wrong];
@@ -35,6 +37,7 @@ impl Talk {
             Self::Long => vec![b"hello".to_vec(), bytes.repeat(280), b"bye".to_vec()],
             Self::Tiny => vec![b"hello".to_vec(), b"fragments".to_vec()],
             Self::Wrong => vec![b"hello".to_vec()],
+            Self::Huge => vec![b"hello".to_vec(), bytes.repeat((12 << 20) / 256)],
             Self::Short => vec![
                 b"hello".to_vec(),
                 "in fragments ".repeat(5).into_bytes(),
@@ -51,6 +54,9 @@ impl Talk {
         let (mut config, mut deflate) = (Config::new(), DeflateConfig::new());
         if self == Self::Long {
             deflate.compression = Compression::Never; // it is slow without optimisation
+        }
+        if self == Self::Huge {
+            config.max_message_size = 16 << 20;
         }
         config.deflate = (self != Self::Tiny).then_some(deflate);
         config
@@ -109,6 +115,10 @@ pub struct Peer {
     input: RecvBuf,
     /// What the other side can read.
     pub out: BytesMut,
+    /// How many bytes it has read.
+    taken: usize,
+    /// The messages that were sent, the Close frame of a client, and the bytes up to their ends.
+    ends: Vec<(usize, String)>,
     /// It sends nothing more.
     pub ended: bool,
     /// The messages and the Close frame that have arrived.
@@ -154,6 +164,8 @@ impl Peer {
             said: 0,
             input: RecvBuf::new(),
             out,
+            taken: 0,
+            ends: Vec::new(),
             ended: false,
             heard: Vec::new(),
             pongs: 0,
@@ -195,7 +207,7 @@ impl Peer {
         };
         if let Some(ws) = opened {
             let compresses = ws.compression() != Compression::Never;
-            assert_eq!(compresses, matches!(self.talk, Talk::Short | Talk::Wrong));
+            assert_eq!(compresses, !matches!(self.talk, Talk::Tiny | Talk::Long));
             self.phase = Phase::Open(ws);
         }
         while let Some(echo) = self.take_event() {
@@ -240,6 +252,8 @@ impl Peer {
         {
             ws.send_ping(b"server", &mut self.out).expect("open");
             send(ws, message, &mut self.out);
+            self.ends
+                .push((self.taken + self.out.len(), note_of(message)));
         }
     }
 
@@ -269,6 +283,7 @@ impl Peer {
                 ws.send_ping(b"client", out).expect("open");
                 ws.finish_message(last, out).expect("open");
             }
+            self.ends.push((self.taken + out.len(), note_of(message)));
         }
         self.said = until;
         if self.heard.len() == messages.len() {
@@ -278,7 +293,11 @@ impl Peer {
                 Talk::Wrong => {
                     out.extend_from_slice(&[&[0x81, 1, b'x'][..], &[0; 50_000]].concat())
                 }
-                _ => ws.close(CloseCode::NORMAL, "bye", out).expect("a code"),
+                _ => {
+                    ws.close(CloseCode::NORMAL, "bye", out).expect("a code");
+                    self.ends
+                        .push((self.taken + out.len(), "close 1000".into()));
+                }
             }
         }
     }
@@ -287,6 +306,13 @@ impl Peer {
     pub fn take(&mut self, room: &mut [u8]) -> usize {
         let n = self.out.len().min(room.len());
         self.out.copy_to_slice(&mut room[..n]);
+        self.taken += n;
         n
+    }
+
+    /// The messages that the other side has read to their ends, and the Close frame of a client.
+    pub fn told(&self) -> Vec<String> {
+        let told = self.ends.iter().filter(|(end, _)| *end <= self.taken);
+        told.map(|(_, note)| note.clone()).collect()
     }
 }
