@@ -559,3 +559,35 @@ fn a_connection_is_parked_once() {
         assert_eq!(event, Ok(Some(Event::Text("a text"))));
     }
 }
+
+/// What arrived behind a parked header or a frame that waits doubled the memory.
+#[test]
+fn fixed_53_the_bound_of_the_buffer_holds_also_if_a_read_comes_before_resume() {
+    const READ: usize = 34 << 10;
+    for (side, (limit, len)) in SIDES.into_iter().flat_map(|side| {
+        [(7, 2), (2000, 1500), (5000, 4000), (5000, 4500)].map(|case| (side, case))
+    }) {
+        let mut ws = Connection::assume_opened(side.role(), config(|c| c.max_message_size = limit));
+        let (mut shared, mut out) = (RecvBuf::new(), BytesMut::new());
+        let mut wire = frame(true, BINARY, vec![1; limit]).to(side).bytes();
+        while wire.len() < len + READ {
+            wire.extend(frame(true, BINARY, [1]).to(side).bytes());
+        }
+        let (first, rest) = wire.split_at(len);
+        for read in [first, &rest[..READ]] {
+            shared.spare(READ)[..read.len()].copy_from_slice(read);
+            shared.filled(read.len());
+            while ws
+                .next_event(&mut shared, &mut out)
+                .expect("legal")
+                .is_some()
+            {}
+            let capacity = shared.capacity();
+            assert!(
+                capacity <= limit + READ + 130,
+                "{side:?} {limit}: {capacity}"
+            );
+            ws.park(&mut shared);
+        }
+    }
+}

@@ -42,20 +42,71 @@ pub(crate) fn codecs_of(side: Side, params: Params, own: DeflateConfig) -> usize
 /// The two histories of a connection, in bytes.
 pub(crate) const HISTORIES: usize = 2 * (32 + (32 << 10)) + 2 * 40;
 
+/// The longest incomplete header or control frame, in bytes.
+const INCOMPLETE: usize = 130;
+
+const KIB: usize = 1 << 10;
+
+/// What one side may receive: what the documented bounds of memory depend on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// `Config::max_message_size` and `Config::parts_above`.
+    pub(crate) message: usize,
+    pub(crate) parts: usize,
+    /// The longest message and the longest text that the peer has sent, if they are known.
+    pub(crate) longest: usize,
+    pub(crate) text: usize,
+}
+
+impl Limits {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            message: config.max_message_size,
+            parts: config.parts_above,
+            longest: usize::MAX,
+            text: usize::MAX,
+        }
+    }
+
+    /// The same for a handshake: the head is the message.
+    pub(crate) fn head(config: &Config) -> Self {
+        Self {
+            message: config.max_head_size,
+            ..Self::new(config)
+        }
+    }
+}
+
 /// Counts what one side costs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Budget {
+    pub(crate) limits: Limits,
     /// Bytes received.
     pub(crate) received: usize,
-    /// Bytes of room that `meter::most` allows for, and that were lent at once.
+    /// Bytes of room that `meter::most` allows for, and the longest room that was lent at once.
     room: u64,
     most_room: usize,
+    /// The longest read of the application into a buffer of its own.
+    most_own: usize,
     /// Bytes that were unsent at once.
     most_unsent: usize,
+    parks: bool,
     calls: u64,
     bytes: u64,
     steps: u64,
     memory: Memory,
+}
+
+/// Nothing is received.
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new(Limits {
+            message: 0,
+            parts: 0,
+            longest: 0,
+            text: 0,
+        })
+    }
 }
 
 /// Heap memory, in bytes: what calls have left allocated, and the most that there was. Connections
@@ -64,6 +115,22 @@ pub(crate) struct Budget {
 pub(crate) struct Memory(Rc<Cell<(i64, i64)>>);
 
 impl Budget {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            received: 0,
+            room: 0,
+            most_room: 0,
+            most_own: 0,
+            most_unsent: 0,
+            parks: false,
+            calls: 0,
+            bytes: 0,
+            steps: 0,
+            memory: Memory::default(),
+        }
+    }
+
     /// Makes a call that is due because the peer has sent something.
     pub(crate) fn call<T>(&mut self, call: impl FnOnce() -> T) -> T {
         let before = work();
@@ -93,20 +160,37 @@ impl Budget {
         room: usize,
         read: impl FnOnce(&mut RecvBuf),
     ) {
-        let capacity = input.capacity();
-        self.receives(bytes);
-        self.call(|| read(input));
-        self.room += meter::new_room(capacity, input.capacity(), room);
-        self.most_room = self.most_room.max(room);
+        self.receives(bytes, room);
+        self.makes_room(input, room, read);
     }
 
-    pub(crate) fn receives(&mut self, bytes: usize) {
+    pub(crate) fn receives(&mut self, bytes: usize, room: usize) {
         self.received += bytes;
+        // An empty read gets room for one byte.
+        self.most_room = self.most_room.max(room.max(1));
+    }
+
+    /// The application reads into a buffer of its own, with so much room.
+    pub(crate) fn reads_elsewhere(&mut self, room: usize) {
+        self.most_own = self.most_own.max(room);
+    }
+
+    /// A call that can make the buffer longer, by so many bytes for itself.
+    fn makes_room(&mut self, input: &mut RecvBuf, room: usize, call: impl FnOnce(&mut RecvBuf)) {
+        let capacity = input.capacity();
+        self.call(|| call(input));
+        self.room += meter::new_room(capacity, input.capacity(), room);
     }
 
     /// The connection is parked. What it keeps is moved back later.
     pub(crate) fn parks(&mut self) {
-        self.room += meter::PARK;
+        self.parks = true;
+        self.room += meter::park(self.most_room);
+    }
+
+    /// A call that moves back what was parked.
+    pub(crate) fn resumes(&mut self, input: &mut RecvBuf, resume: impl FnOnce(&mut RecvBuf)) {
+        self.makes_room(input, meter::park(self.most_room) as usize, resume);
     }
 
     pub(crate) fn unsent(&mut self, bytes: usize) {
@@ -132,32 +216,113 @@ impl Budget {
         self.memory.0.get().1
     }
 
-    /// Checks the memory: see [`most_memory`](Self::most_memory). `extra` are bytes that something
-    /// else may take.
-    pub(crate) fn check_memory(&self, limit: usize, inflated: usize, extra: usize) {
-        let most = self.most_memory(limit, inflated) + extra;
-        assert!(self.peak() <= most as i64, "{most} bytes: {self:?}");
+    /// Checks the length of the receive buffer, if so many bytes were inflated; `None` without
+    /// compression.
+    pub(crate) fn check_buffer(&self, input: &RecvBuf, inflated: Option<usize>) {
+        let (most, capacity) = (self.most_buffer(inflated), input.capacity());
+        assert!(
+            capacity <= most,
+            "a buffer of {capacity} instead of {most} bytes, {inflated:?} inflated: {self:?}"
+        );
     }
 
-    /// The most memory that `Config::max_message_size` documents, if a message has at most `limit`
-    /// bytes and what inflates it at most `inflated`.
+    /// Checks the memory of all calls: see [`most_memory`](Self::most_memory). `extra` are bytes that
+    /// something else may take.
+    pub(crate) fn check_memory(&self, inflated: Option<usize>, extra: usize) {
+        let most = self.most_memory(inflated) + extra;
+        let peak = self.peak();
+        assert!(peak <= most as i64, "{peak} of {most} bytes: {self:?}");
+    }
+
+    /// The most bytes of a message that can be in the buffer.
+    fn whole(&self) -> usize {
+        let Limits {
+            message,
+            parts,
+            longest,
+            ..
+        } = self.limits;
+        message.min(parts).min(longest).min(self.received)
+    }
+
+    /// The documented length of a buffer with plain messages, in bytes.
     ///
-    /// A limit that is not reached does not count: the memory grows with the bytes that arrive.
-    pub(crate) fn most_memory(&self, limit: usize, inflated: usize) -> usize {
-        let message = limit.min(self.received);
-        // The message, an incomplete control frame, and one read. Memory doubles; while it moves,
-        // the old one is there as well. A parked message is there as a copy for a moment.
-        let plain = 4 * (message + 131 + self.most_room);
-        // A text that is collected, and the list of what was parked.
-        let text = 3 * message + 512;
-        let inflated = match inflated {
-            0 => 0,
-            // Room of up to 64 KiB, a chunk that is not full, and twice the message.
-            inflated => (64 << 10) + (16 << 10) + 2 * inflated + HISTORIES,
+    /// Its limits are rarely reached by an input for the fuzzer, so it must also keep to the rule that
+    /// the buffer doubles at most.
+    fn most_plain(&self) -> usize {
+        let (room, limit) = (self.most_room, self.limits.message.min(self.limits.parts));
+        let limited = limit.saturating_add(limit / 8 + room + INCOMPLETE);
+        let arrived = self.received.min(self.whole() + INCOMPLETE + 14);
+        let text = match self.whole().min(self.limits.text) {
+            0 if self.limits.text == 0 => 0,
+            // In parts, an incomplete character is not part of the limit.
+            len => (256 * KIB).min(limit.saturating_add(3)).min(2 * len + 3),
+        };
+        limited.min(2 * (arrived + room)) + text
+    }
+
+    /// What inflated messages take, documented: until they are complete, and while they are joined.
+    fn most_inflated(&self, inflated: usize) -> (usize, usize) {
+        let Limits {
+            message,
+            parts,
+            longest,
+            ..
+        } = self.limits;
+        let longest = message.min(longest).min(inflated);
+        let whole = longest.min(parts);
+        let more = if whole < longest { 128 * KIB } else { 64 * KIB };
+        let room = self.most_room;
+        (whole + room + more, 2 * whole + room + 8 * KIB)
+    }
+
+    /// The documented length of the receive buffer.
+    fn most_buffer(&self, inflated: Option<usize>) -> usize {
+        let plain = self.most_plain();
+        inflated.map_or(plain, |inflated| {
+            plain.max(self.most_inflated(inflated).0) + 64 * KIB
+        })
+    }
+
+    /// Checks the memory of a handshake: four times its limit, if that is the length of a read, and a
+    /// response or a connection.
+    ///
+    /// If reads are shorter, the buffer doubles like any other.
+    pub(crate) fn check_head(&self, input: &RecvBuf) {
+        let (limit, room) = (self.limits.message, self.most_room);
+        let arrived = 2 * (limit.min(self.received) + room);
+        assert!(input.capacity() <= arrived, "{input:?}: {self:?}");
+        let most = match room >= limit {
+            true => 2 * (limit + room),
+            false => 2 * arrived,
+        };
+        let (peak, most) = (self.peak(), most + 1024);
+        assert!(peak <= most as i64, "{peak} of {most} bytes: {self:?}");
+    }
+
+    /// The most memory that is documented (SECURITY.md, `Config::max_message_size`), without the codecs.
+    ///
+    /// Plain memory grows: the old one is there as well for a moment. A parked message is there beside
+    /// the shared buffer.
+    pub(crate) fn most_memory(&self, inflated: Option<usize>) -> usize {
+        let plain = 2 * self.most_plain();
+        let receiving = inflated.map_or(plain, |inflated| {
+            let (held, joined) = self.most_inflated(inflated);
+            plain.max(held).max(joined) + 64 * KIB + HISTORIES
+        });
+        let parked = match (self.parks, self.whole()) {
+            (false, _) => 0,
+            (true, len @ ..=4096) => len + 280,
+            (true, len) => 8 * len + 280,
+        };
+        let parked_inflated = match inflated {
+            Some(inflated) if self.parks => self.limits.message.min(inflated) + 64 * KIB,
+            _ => 0,
         };
         // Memory with room for less than twice what is unsent is left for memory of twice the size, if
         // what was written in front of the rest is too short to be used again.
-        let output = 6 * self.most_unsent + 1024;
-        plain + text + inflated + output
+        let output = 6 * self.most_unsent;
+        // A client's mask keys, both Close frames.
+        receiving + parked + parked_inflated + self.most_own + output + 260 + 300
     }
 }

@@ -7,7 +7,7 @@ use websocket_proto::{
 };
 
 use crate::{
-    budget::{self, Budget},
+    budget::{self, Budget, Limits},
     script::Script,
     support::{Endpoint, OwnedEvent, Reference, SIDES, config, deflate::strict},
 };
@@ -49,7 +49,11 @@ pub fn deflate(data: &[u8]) {
             peer: Reference::new(side.peer(), config).with_deflate(strict(side, params)),
             sent: Vec::new(),
             started: None,
-            budget: Budget::default(),
+            budget: Budget::new(Limits {
+                longest: 0,
+                text: 0,
+                ..Limits::new(&config)
+            }),
             kept: 0,
         }
     });
@@ -110,32 +114,35 @@ pub fn deflate(data: &[u8]) {
             reference.feed(&out);
             assert_eq!((&reference.events, reference.error), (&sent, None));
             reference.events.clear();
+            let under_way = started.as_ref().map_or(0, Vec::len);
+            let longest = sent.iter().map(len).fold(under_way, usize::max);
             let peer = &mut ends[1 - at];
             if script.number(2) == 1 {
                 pool.lend(&mut peer.end.ws);
             }
             let size = [out.len().max(1), 1, 50, 1000][script.number(4)];
+            peer.budget.limits.longest = peer.budget.limits.longest.max(longest);
             for piece in out.chunks(size) {
-                peer.budget.receives(piece.len());
+                // `feed` lends some room behind the bytes.
+                peer.budget.receives(piece.len(), piece.len() + 32);
                 peer.budget.call(|| peer.end.feed(piece));
+                let inflated = peer.end.ws.deflate_stats().received.plain as usize;
+                peer.budget.check_buffer(&peer.end.input, Some(inflated));
             }
             // Pongs are not part of the script.
             peer.end.out.clear();
             assert_eq!((&peer.end.events, peer.end.error), (&sent, None));
             // The events are owned here, and the memory of their list doubles.
-            let len = |event: &OwnedEvent| match event {
-                OwnedEvent::Binary(bytes) => 64 + 3 * bytes.len(),
-                _ => 128,
-            };
-            peer.kept += sent.iter().map(len).sum::<usize>();
+            let kept = |event: &OwnedEvent| 128 + 3 * len(event);
+            peer.kept += sent.iter().map(kept).sum::<usize>();
             peer.end.events.clear();
         }
     }
     for end in ends {
         end.budget.check_work(meter::DEFLATE);
-        let extra = budget::CODECS + 1024 + end.kept;
-        end.budget
-            .check_memory(1 << 20, (PIECES + 2) * MAX_PIECE, extra);
+        let inflated = end.end.ws.deflate_stats().received.plain as usize;
+        let extra = budget::CODECS + end.kept;
+        end.budget.check_memory(Some(inflated), extra);
     }
 }
 
@@ -149,6 +156,14 @@ struct End {
     budget: Budget,
     /// The memory of its events.
     kept: usize,
+}
+
+/// The length of a message. Other events have none that matters.
+fn len(event: &OwnedEvent) -> usize {
+    match event {
+        OwnedEvent::Binary(bytes) => bytes.len(),
+        _ => 0,
+    }
 }
 
 fn window_bits(script: &mut Script<'_>) -> Option<u8> {

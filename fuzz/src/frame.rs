@@ -1,6 +1,9 @@
 //! The body for the wire format of one frame.
 
-use websocket_proto::frame::{FrameHeader, LengthForm, RawHeader, apply_mask};
+use websocket_proto::{
+    Seed,
+    frame::{FrameHeader, LengthForm, MaskKeys, RawHeader, apply_mask},
+};
 
 use crate::budget::Budget;
 
@@ -9,7 +12,7 @@ use crate::budget::Budget;
 /// the same result. A payload can be masked in pieces, and masking it twice restores it.
 pub fn frame(data: &[u8]) {
     let mut budget = Budget::default();
-    budget.receives(data.len());
+    budget.receives(data.len(), 0);
     let whole = budget.call(|| FrameHeader::decode(data));
     for cut in 0..data.len().min(FrameHeader::MAX_LEN) {
         let prefix = budget.call(|| FrameHeader::decode(&data[..cut]));
@@ -29,16 +32,26 @@ pub fn frame(data: &[u8]) {
             assert_eq!(header.check().map(|header| Some((header, len))), whole);
             assert_eq!(RawHeader::decode(&data[..len - 1]), None);
             assert!(header.form >= LengthForm::Bits7);
-            mask(
-                &data[len..],
-                header.mask.unwrap_or([1, 2, 3, 4]),
-                header.len,
-            );
+            let key = header.mask.unwrap_or_else(|| key(data));
+            mask(&data[len..], key, header.len);
         }
         None => assert!(data.len() < FrameHeader::MAX_LEN && !matches!(whole, Ok(Some(_)))),
     }
     budget.check_work(1);
-    budget.check_memory(0, 0, 0);
+    budget.check_memory(None, 0);
+}
+
+/// A key of any number. Keys are a function of the seed and of their number.
+fn key(data: &[u8]) -> [u8; 4] {
+    let number = usize::from(data[0]);
+    let mut keys = [0; 2].map(|_| MaskKeys::new(Seed::from([data[0]; 32])));
+    let mut key = || keys.each_mut().map(MaskKeys::next_key);
+    for _ in 0..number {
+        key();
+    }
+    let [first, second] = key();
+    assert_eq!(first, second);
+    first
 }
 
 /// Masks from `offset` on, at once and in two pieces.

@@ -1,8 +1,8 @@
 //! The bodies of the fuzz targets: functions that panic if the crate breaks a promise for these
 //! bytes.
 //!
-//! Each body has three budgets, and a run that exceeds one fails: the number of calls, the memory, and
-//! the work ([`websocket_proto::meter`]). `cargo test --manifest-path fuzz/Cargo.toml` runs the bodies
+//! Each body has three budgets, and a run that exceeds one fails: the number of calls, the memory, as
+//! documented in SECURITY.md, and the work ([`websocket_proto::meter`]). `cargo test --manifest-path fuzz/Cargo.toml` runs the bodies
 //! over the seeds and the corpus on a stable compiler, and `fuzz/run.sh` runs the fuzzer.
 
 mod budget;
@@ -10,6 +10,8 @@ pub mod corpus;
 mod deflate;
 mod frame;
 mod handshakes;
+mod heads;
+mod interrupted;
 mod node;
 mod pair;
 mod receive;

@@ -4,12 +4,12 @@ use core::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use websocket_proto::{
-    Connection, Notes, OutQueue, Output, ProtocolError, ReadyState, RecvBuf, RecvHalf, SendHalf,
-    deflate::Pool, meter,
+    Config, Connection, JoinErrorKind, Notes, OutQueue, Output, ProtocolError, ReadyState, RecvBuf,
+    RecvHalf, SendHalf, deflate::Pool,
 };
 
 use crate::{
-    budget::Budget,
+    budget::{Budget, Limits},
     support::{OwnedEvent, take},
 };
 
@@ -43,6 +43,9 @@ impl Out {
         }
     }
 }
+
+/// What another connection reads into the same buffer.
+const ANOTHER: &[u8] = b"something else";
 
 /// How a read is done, and what follows it.
 #[derive(Debug, Clone, Copy)]
@@ -83,12 +86,12 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(ws: Connection, out: Out) -> Self {
+    pub(crate) fn new(ws: Connection, config: &Config, out: Out) -> Self {
         Self {
             ends: Ends::Whole(ws),
             input: RecvBuf::new(),
             out,
-            budget: Budget::default(),
+            budget: Budget::new(Limits::new(config)),
             events: Vec::new(),
             parts: Vec::new(),
             error: None,
@@ -103,13 +106,17 @@ impl Node {
             self.resume();
         }
         let input = &mut self.input;
-        let room = match how.0 >> 3 & 3 {
+        let mode = how.0 >> 3 & 3;
+        let room = match mode {
             0 => bytes.len(),
             1 => input.read_size().max(bytes.len()),
             _ => bytes.len() + 32,
         };
+        if mode == 3 {
+            self.budget.reads_elsewhere(room);
+        }
         self.budget
-            .reads(input, bytes.len(), room, |input| match how.0 >> 3 & 3 {
+            .reads(input, bytes.len(), room, |input| match mode {
                 2 => input.extend_from_slice(bytes),
                 3 => {
                     let mut filled = Vec::with_capacity(room);
@@ -121,6 +128,7 @@ impl Node {
                     input.filled(bytes.len());
                 }
             });
+        self.check_buffer();
         self.drain(how);
         if how.parks() {
             self.park();
@@ -137,12 +145,12 @@ impl Node {
 
     fn resume(&mut self) {
         let Self { ends, input, .. } = self;
-        let park = meter::PARK as usize;
-        self.budget.reads(input, 0, park, |input| match ends {
+        self.budget.resumes(input, |input| match ends {
             Ends::Whole(ws) => ws.resume(input),
             Ends::Halves(recv, _) => recv.resume(input),
             Ends::Nothing => {}
         });
+        self.check_buffer();
     }
 
     fn park(&mut self) {
@@ -154,8 +162,12 @@ impl Node {
             Ends::Nothing => {}
         });
         assert!(self.input.is_idle());
-        // Another connection uses the buffer.
-        self.budget.own(|| input_of_another(&mut self.input));
+        // Another connection uses the buffer, and its reads make it longer as well.
+        self.budget.receives(0, ANOTHER.len());
+        self.budget.own(|| {
+            self.input.extend_from_slice(ANOTHER);
+            self.input.clear();
+        });
     }
 
     /// Takes events until there are none.
@@ -167,6 +179,7 @@ impl Node {
             let next = self.next();
             assert!(ready.is_none_or(|ready| ready == (next != Ok(false))));
             self.tell(how.waits());
+            self.check_buffer();
             calls += 1;
             // A frame has two bytes at least. A message that was under way can end, and the last two
             // calls find nothing, or an error twice.
@@ -193,6 +206,10 @@ impl Node {
                 self.park();
             }
         }
+    }
+
+    fn check_buffer(&self) {
+        self.budget.check_buffer(&self.input, self.inflates());
     }
 
     fn poll(&mut self) -> bool {
@@ -260,18 +277,34 @@ impl Node {
         };
     }
 
+    /// Joins the halves. Before the sending half has heard everything, that is refused.
     pub(crate) fn join(&mut self) {
+        let late = self.late.is_some();
+        let joined = self.joined();
+        assert!(!(late && joined), "joined without the last notes");
         self.tell(false);
-        self.ends = match core::mem::replace(&mut self.ends, Ends::Nothing) {
-            Ends::Halves(recv, send) => {
-                let ws = self.budget.own(|| Connection::join(recv, send));
-                let ws = ws.expect("a pair that has heard everything");
-                // The error of the sending half is that of the connection.
-                self.error = self.error.and(ws.error());
-                Ends::Whole(ws)
-            }
-            other => other,
+        assert!(self.joined(), "a pair that has heard everything");
+    }
+
+    /// Whether the halves could be joined.
+    fn joined(&mut self) -> bool {
+        let (ends, joined) = match core::mem::replace(&mut self.ends, Ends::Nothing) {
+            Ends::Halves(recv, send) => match self.budget.own(|| Connection::join(recv, send)) {
+                Ok(ws) => {
+                    // The error of the sending half is that of the connection.
+                    self.error = self.error.and(ws.error());
+                    (Ends::Whole(ws), true)
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), JoinErrorKind::MissingNotes);
+                    let (recv, send) = self.budget.own(|| error.into_halves());
+                    (Ends::Halves(recv, send), false)
+                }
+            },
+            other => (other, true),
         };
+        self.ends = ends;
+        joined
     }
 
     /// The peer ends the stream.
@@ -366,6 +399,16 @@ impl Node {
         }
     }
 
+    /// The same, or `None` without compression.
+    pub(crate) fn inflates(&self) -> Option<usize> {
+        let params = match &self.ends {
+            Ends::Whole(ws) => ws.deflate(),
+            Ends::Halves(recv, _) => recv.deflate(),
+            Ends::Nothing => None,
+        };
+        params.map(|_| self.inflated())
+    }
+
     /// Bytes that were inflated so far.
     pub(crate) fn inflated(&self) -> usize {
         let bytes = match &self.ends {
@@ -375,9 +418,4 @@ impl Node {
         };
         bytes.plain as usize
     }
-}
-
-fn input_of_another(input: &mut RecvBuf) {
-    input.extend_from_slice(b"something else");
-    input.clear();
 }

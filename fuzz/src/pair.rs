@@ -58,7 +58,7 @@ pub fn pair(data: &[u8]) {
             true => Out::Queue(Default::default()),
         };
         Side {
-            node: Node::new(ws, out),
+            node: Node::new(ws, &configs[at], out),
             sent: Outbox::default(),
             arriving: VecDeque::new(),
             cut: false,
@@ -78,6 +78,11 @@ pub fn pair(data: &[u8]) {
         lend(&mut sides, at, &mut pool);
         operation(&mut script, &mut sides, at, &mut pool, &mut now);
         sides.iter_mut().for_each(Side::check);
+        for at in [0, 1] {
+            let (longest, text) = sides[at].sent.longest();
+            let limits = &mut sides[1 - at].node.budget.limits;
+            (limits.longest, limits.text) = (longest, text);
+        }
     }
     lend(&mut sides, 0, &mut pool);
     settle(&mut sides);
@@ -86,18 +91,16 @@ pub fn pair(data: &[u8]) {
     second.check_received(first);
     let mut most = 0;
     for (at, side) in sides.iter().enumerate() {
-        let limit = configs[at].max_message_size;
         let node = &side.node;
-        let (per_byte, inflated, codecs) = match deflate {
-            None => (meter::PLAIN, 0, 0),
+        let (per_byte, codecs) = match deflate {
+            None => (meter::PLAIN, 0),
             Some((params, own)) => (
                 meter::DEFLATE,
-                limit.min(node.inflated()).max(1),
                 budget::codecs_of(SIDES[at], params, own[at]),
             ),
         };
         node.budget.check_work(per_byte);
-        most += node.budget.most_memory(limit, inflated) + codecs + side.sent.longest;
+        most += node.budget.most_memory(node.inflates()) + codecs + side.sent.longest_piece;
     }
     let peak = first.node.budget.peak();
     assert!(peak <= most as i64, "{peak} of {most} bytes");

@@ -3,6 +3,7 @@
 use websocket_proto::{
     Config, Connection, ProtocolError,
     deflate::{DeflateConfig, Params},
+    frame::RawHeader,
     meter,
 };
 
@@ -104,6 +105,18 @@ fn content(side: Side, mut data: &[u8]) -> Vec<u8> {
     stream
 }
 
+/// Whether a frame of a stream begins a text.
+fn has_text(mut stream: &[u8]) -> bool {
+    while let Some((header, len)) = RawHeader::decode(stream) {
+        if header.opcode == wire::TEXT {
+            return true;
+        }
+        let len = len.saturating_add(header.len.try_into().unwrap_or(usize::MAX));
+        stream = stream.get(len..).unwrap_or_default();
+    }
+    false
+}
+
 fn run(plan: &Plan<'_>) {
     // The plainest way: everything in one read.
     let mut whole = plan.endpoint(Way::Whole);
@@ -139,6 +152,9 @@ fn run(plan: &Plan<'_>) {
 
     // Another way for each read, within the budgets.
     let mut node = plan.node();
+    if !has_text(plan.stream) {
+        node.budget.limits.text = 0;
+    }
     for (piece, how) in &pieces {
         node.read(piece, *how);
     }
@@ -148,17 +164,12 @@ fn run(plan: &Plan<'_>) {
     plan.assert_same(node.error, whole.error);
     frames(&node.flush(usize::MAX));
 
-    let limit = plan.config.max_message_size;
-    let (per_byte, inflated, codecs) = match plan.deflate {
-        None => (meter::PLAIN, 0, 0),
-        Some(_) => (
-            meter::DEFLATE,
-            limit.min(node.inflated()).max(1),
-            budget::CODECS,
-        ),
+    let (per_byte, codecs) = match plan.deflate {
+        None => (meter::PLAIN, 0),
+        Some(_) => (meter::DEFLATE, budget::CODECS),
     };
     node.budget.check_work(per_byte);
-    node.budget.check_memory(limit, inflated, codecs);
+    node.budget.check_memory(node.inflates(), codecs);
 }
 
 impl Plan<'_> {
@@ -184,7 +195,7 @@ impl Plan<'_> {
             false => Out::Plain(Default::default()),
             true => Out::Queue(Default::default()),
         };
-        let mut node = Node::new(ws, out);
+        let mut node = Node::new(ws, &self.config, out);
         node.hibernates = self.hibernates;
         if self.split {
             node.split();

@@ -19,6 +19,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "server_handshake" => heads(&REQUESTS),
         "client_handshake" => heads(&RESPONSES),
         "values" => values(),
+        "differential" => subjects(),
         _ => Vec::new(),
     }
 }
@@ -90,6 +91,21 @@ fn conversations() -> Vec<Vec<u8>> {
                 for config in [&[0][..], &field] {
                     seeds.push([&[flags], config, reads, &stream].concat());
                 }
+            }
+        }
+    }
+    // Short reads of a message at its limit, of 1000 bytes, whole or in parts: the buffer must not double
+    // beyond it.
+    for (flags, side) in SIDES.iter().enumerate() {
+        for (opcode, field) in [(BINARY, 0), (BINARY, 1), (TEXT, 0), (TEXT, 1)] {
+            let frames = [
+                frame(false, opcode, [b'x'; 950]),
+                frame(false, CONTINUATION, [b'x'; 50]),
+                frame(false, CONTINUATION, [b'x'; 950]),
+            ];
+            let stream = frames.map(|frame| frame.to(*side).bytes()).concat();
+            for read in [0x05, 0x0D, 0x15, 0x1D, 0x45] {
+                seeds.push([&[flags as u8, 1, field, 4, 1, read], &stream[..]].concat());
             }
         }
     }
@@ -199,11 +215,15 @@ const WHOLE: [&str; 9] = [
 /// What follows a valid head, and whole heads.
 fn heads(rest: &[&str]) -> Vec<Vec<u8>> {
     // Sizes of reads, configuration; deflate is allowed.
-    let starts: [&[u8]; 4] = [
+    let starts: [&[u8]; 7] = [
         &[0, 0],
         &[2, 0, 0, 9],
         &[1, 1, 14, 200, 30],
         &[0, 2, 11, 5, 12, 2],
+        // The end of the stream behind no read, a timeout behind one, and one just before it.
+        &[0x08, 0],
+        &[0x39, 1, 13, 2, 20],
+        &[0x52, 0, 40, 80],
     ];
     let mut seeds = Vec::new();
     for start in starts {
@@ -262,13 +282,25 @@ fn values() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Scripts for each subject of `differential`, which the first byte selects.
+fn subjects() -> Vec<Vec<u8>> {
+    let scripts = [scripts(30, 60), scripts(30, 400)].concat();
+    let seeds = (0..4).flat_map(|subject| {
+        scripts
+            .iter()
+            .map(move |rest| [&[subject], &rest[..]].concat())
+    });
+    seeds.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_target_has_seeds() {
-        for (target, _) in crate::TARGETS {
+        let targets = crate::TARGETS.map(|(target, _)| target);
+        for target in [&targets[..], &["differential"]].concat() {
             assert!(seeds(target).len() >= 20, "{target}");
         }
     }

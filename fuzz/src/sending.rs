@@ -18,12 +18,31 @@ pub(crate) struct Outbox {
     pub(crate) messages: Vec<OwnedEvent>,
     /// The message that is sent in pieces.
     started: Option<(MessageKind, Vec<u8>)>,
-    /// The length of the longest message or piece.
-    pub(crate) longest: usize,
+    /// The length of the longest message that was sent at once, or piece.
+    pub(crate) longest_piece: usize,
+    /// The lengths of the longest message and the longest text.
+    longest: (usize, usize),
 }
 
 impl Outbox {
+    /// The lengths of the longest message and the longest text, also of one that is not complete.
+    pub(crate) fn longest(&self) -> (usize, usize) {
+        self.with(self.started.as_ref())
+    }
+
+    fn with(&self, message: Option<&(MessageKind, Vec<u8>)>) -> (usize, usize) {
+        let (longest, text) = self.longest;
+        match message {
+            None => self.longest,
+            Some((MessageKind::Text, bytes)) => (longest.max(bytes.len()), text.max(bytes.len())),
+            Some((MessageKind::Binary, bytes)) => (longest.max(bytes.len()), text),
+        }
+    }
+
     fn push(&mut self, kind: MessageKind, payload: Vec<u8>) {
+        let message = (kind, payload);
+        self.longest = self.with(Some(&message));
+        let (kind, payload) = message;
         self.messages.push(match kind {
             MessageKind::Text => OwnedEvent::Text(String::from_utf8(payload).expect("it was sent")),
             MessageKind::Binary => OwnedEvent::Binary(payload),
@@ -117,7 +136,7 @@ fn piece(
 ) -> Result<(), SendError> {
     let mut piece = payload(script).into_bytes();
     piece.truncate(piece.len() - script.number(3).min(piece.len()));
-    sent.longest = sent.longest.max(piece.len());
+    sent.longest_piece = sent.longest_piece.max(piece.len());
     let fin = script.flag();
     let lends = script.flag() && matches!(node.out, Out::Plain(_));
     match (lends, fin) {
@@ -150,7 +169,7 @@ fn message(
 ) -> Result<(), SendError> {
     let (kind, text) = (kind(script), payload(script));
     let bytes = text.as_bytes();
-    sent.longest = sent.longest.max(bytes.len());
+    sent.longest_piece = sent.longest_piece.max(bytes.len());
     let prepared = || {
         let prepared = match kind {
             MessageKind::Text => Prepared::text(&text),

@@ -11,6 +11,7 @@ use websocket_proto::{
     handshake::{
         client::{self, Request},
         server::{Accept, Handshake, Origins, Reject},
+        values,
     },
     meter,
 };
@@ -58,6 +59,16 @@ fn url(script: &mut Script<'_>) {
     let mut out = BytesMut::new();
     let started = client::Handshake::start(&request, Seed::from([7; 32]), Config::new(), &mut out);
     let head = String::from_utf8(out.to_vec()).expect("UTF-8");
+    for start in [values::Handshake::upgrade, values::Handshake::connect] {
+        let other = start(&request, Seed::from([7; 32]), Config::new());
+        assert_eq!(other.as_ref().err(), started.as_ref().err());
+        if let Ok((_, sent)) = other {
+            let target = sent.target().to_owned();
+            let request = http::Request::try_from(sent).expect("it is short");
+            let path = request.uri().path_and_query().map(|path| path.as_str());
+            assert_eq!(path, Some(&*target));
+        }
+    }
     if started.is_err() {
         assert_eq!(head, "");
         return;
@@ -114,12 +125,12 @@ fn negotiation(script: &mut Script<'_>) {
     let mut budget = Budget::default();
     let text = String::from_utf8_lossy(script.0);
     let fields: Vec<_> = text.split('\n').collect();
-    budget.receives(text.len());
+    budget.receives(text.len(), 0);
     let any = budget.call(|| server.accept(fields.iter().copied()));
     let offer = client.offer();
     let _ = budget.call(|| Params::agree(&[offer], &text));
     budget.check_work(2 * meter::HANDSHAKE);
-    budget.check_memory(0, 0, 2 * text.len() + 1024);
+    budget.check_memory(None, 2 * text.len() + 1024);
     if let Some(params) = any {
         // It can be said, and is understood in the same way.
         let said = params.to_string();
@@ -223,7 +234,7 @@ fn outputs(script: &mut Script<'_>) {
     }
     budget.unsent(copied.min(out.len()));
     // An entry for each has 40 bytes, and the list doubles. To be shared, a payload gets a count.
-    budget.check_memory(0, 0, 160 * shared_count);
+    budget.check_memory(None, 160 * shared_count);
     let rest = queue.copy_to_bytes(queue.remaining());
     assert_eq!(rest, out);
 }

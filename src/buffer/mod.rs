@@ -483,7 +483,6 @@ impl RecvBuf {
 
     /// Grows the memory to at least `needed` bytes.
     fn grow(&mut self, needed: usize) {
-        let doubled = self.memory.len().saturating_mul(2);
         let unread = self.end - self.raw;
         let most = match &self.assembly {
             None if self.waiting.missing > 0 => needed + self.waiting.missing as usize,
@@ -505,6 +504,12 @@ impl RecvBuf {
             }
             _ => needed.saturating_add(INCOMPLETE - unread),
         };
+        self.grow_within(needed, most);
+    }
+
+    /// The same, usually to twice its length, but not beyond `most` if `needed` is less.
+    fn grow_within(&mut self, needed: usize, most: usize) {
+        let doubled = self.memory.len().saturating_mul(2);
         let len = needed.max(doubled.min(most));
         if len > 4 * KEPT && !self.assembly.as_ref().is_some_and(|it| it.collected) {
             // The memory of an earlier text may be long.

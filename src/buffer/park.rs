@@ -98,21 +98,21 @@ impl RecvBuf {
             self.assembly.is_none() && self.waiting.missing == 0,
             "a message of another connection is in the shared buffer: call park after its last event"
         );
-        let (heard, arrived) = (self.take_heard(), self.unread().len());
-        self.waiting = match parked {
+        let heard = self.take_heard();
+        match parked {
             Parked::Unread(bytes, waiting) => {
+                let arrived = self.unread().len();
                 self.put_in_front(&bytes);
-                waiting
+                self.waiting = waiting;
+                self.waiting.receive(arrived);
             }
             Parked::Message(parked) => self.put(*parked),
-        };
-        self.waiting.receive(arrived);
+        }
         self.heard = heard;
     }
 
-    /// The reverse of [`take`](Self::take), for a buffer without a message. Returns the frame that
-    /// waits.
-    fn put(&mut self, parked: Self) -> Waiting {
+    /// The reverse of [`take`](Self::take), for a buffer without a message.
+    fn put(&mut self, parked: Self) {
         // A longer one is not copied back, so that it is copied out only once: from now on it goes
         // along with its memory. But that must not become as long as a read, each time.
         let copied = COPIED.max(self.room / PART);
@@ -133,9 +133,11 @@ impl RecvBuf {
             self.text = parked.text;
         }
         self.assembly = parked.assembly;
-        // Nothing is left to copy if it follows what was put in front.
-        self.extend_from_slice(shared.get(arrived).unwrap_or_default());
-        parked.waiting
+        self.waiting = parked.waiting;
+        match small {
+            true => self.waiting.receive(arrived.len()),
+            false => self.extend_from_slice(&shared[arrived]),
+        }
     }
 
     /// Puts bytes in front of the unread ones.
@@ -143,7 +145,8 @@ impl RecvBuf {
         let arrived = self.raw..self.end;
         let end = bytes.len() + arrived.len();
         if self.memory.len() < end {
-            self.grow(end);
+            // What was read can be longer than a message may be, so the memory must not double.
+            self.grow_within(end, end);
         }
         meter::bytes(end);
         self.memory.copy_within(arrived, bytes.len());

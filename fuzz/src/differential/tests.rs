@@ -90,6 +90,27 @@ impl Drop for Failure<'_> {
 }
 
 #[test]
+fn differential_seeds_and_corpus() {
+    for input in websocket_proto_fuzz::corpus::inputs("differential") {
+        let _failure = FailureOf(&input);
+        run(&input);
+    }
+}
+
+/// Tells how to repeat an input that panics.
+struct FailureOf<'a>(&'a [u8]);
+
+impl Drop for FailureOf<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let hex: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+            eprintln!("to repeat it: printf {hex} | xxd -r -p > input");
+            eprintln!("  cargo +nightly fuzz run --fuzz-dir fuzz differential input");
+        }
+    }
+}
+
+#[test]
 fn differential_frames() {
     check("frames", 5000);
 }
