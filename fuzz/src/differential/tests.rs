@@ -13,7 +13,7 @@ mod differential;
 mod support;
 
 use differential::{
-    Row, SUBJECTS, deflate,
+    Right, Row, SUBJECTS, deflate,
     frames::{self, compare},
     handshake, run,
     sockets::Limits,
@@ -318,4 +318,39 @@ fn differential_handshake_rows() {
             "{line}"
         );
     }
+}
+
+/// A page for those who do not read the code.
+#[test]
+fn the_page_lists_every_difference() {
+    const PAGE: &str = include_str!("../../../tests/README.md");
+    let (_, page) = PAGE.split_once("\n## Differences\n").expect("a section");
+    let (page, _) = page.split_once("\n## ").expect("another section");
+    let mut rows: Vec<_> = page
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .collect();
+    for subject in &SUBJECTS {
+        for row in subject.rows {
+            let right = match row.right {
+                Right::Crate => "the crate",
+                Right::Judge => "the other",
+                Right::Both => "both",
+            };
+            let Row {
+                name,
+                difference,
+                rfc,
+                ..
+            } = row;
+            let line = format!(
+                "| {} | {name} | {difference} | {rfc} | {right} |",
+                subject.name
+            );
+            assert!(rows.contains(&&*line), "not in tests/README.md: {line}");
+            rows.retain(|row| *row != line);
+        }
+    }
+    assert_eq!(rows, [""; 0], "stale rows of tests/README.md");
 }
