@@ -98,6 +98,50 @@ fn the_numbers_are_right() {
     assert_eq!(run(Side::Client, &[wire::ping("abc")]), work(2 + 3, 3));
 }
 
+/// A whole message of up to 65,535 bytes takes a shorter way than others: it is looked at once.
+#[test]
+fn a_whole_message_is_one_step() {
+    let steps = |side: Side, limit: usize, message: Frame, behind: bool| {
+        let config = support::config(|c| c.max_message_size = limit);
+        let mut ws = Connection::assume_opened(side.role(), config);
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        let behind = if behind {
+            vec![wire::text("behind")]
+        } else {
+            vec![]
+        };
+        let frames = [vec![wire::text("first"), message], behind].concat();
+        input.extend_from_slice(&wire(&frames, side));
+        let mut next = || {
+            let before = work();
+            assert!(
+                ws.next_event(&mut input, &mut out)
+                    .is_ok_and(|it| it.is_some())
+            );
+            (work() - before).steps
+        };
+        next();
+        next()
+    };
+    for (side, behind) in SIDES
+        .into_iter()
+        .flat_map(|side| [(side, true), (side, false)])
+    {
+        for opcode in [TEXT, BINARY] {
+            let message = |len: usize| frame(true, opcode, vec![b'a'; len]);
+            for len in [6, 125, 126, 127, 255, 256, 1000, 65_534, 65_535] {
+                let steps = steps(side, len, message(len), behind);
+                assert_eq!(steps, 1, "{side:?} {opcode} {len}");
+            }
+            assert!(steps(side, 1 << 20, message(65_536), behind) > 1);
+            // Only with something behind it there are 8 bytes to load.
+            let short = steps(side, 1000, message(0), behind);
+            assert_eq!(short == 1, behind, "{side:?} {short}");
+        }
+        assert!(steps(side, 1000, wire::ping("ping"), behind) > 1);
+    }
+}
+
 #[test]
 fn a_compressed_message_counts_what_is_inflated() {
     let (takeover, bits) = (false, 15);

@@ -6,7 +6,7 @@ use websocket_proto::{Config, Connection, RecvBuf};
 mod support;
 
 use support::{
-    Side, frame,
+    Side, config, frame,
     wire::{BINARY, TEXT},
 };
 
@@ -123,4 +123,67 @@ fn inside_a_compressed_frame_a_usual_read_is_advised() {
     let mut replies = BytesMut::new();
     assert_eq!(server.next_event(&mut input, &mut replies), Ok(None));
     assert_eq!(input.read_size(), USUAL);
+}
+
+/// A short binary frame stays in the buffer until all of it is there, so that it is taken in one piece.
+/// Everything else is taken as it comes: a long frame, while it is in the cache, and a text, so that it
+/// fails at its first wrong byte.
+#[test]
+fn which_frames_wait() {
+    for (side, max_message_size, bytes, waits) in [
+        (
+            Side::Server,
+            1 << 20,
+            frame(true, BINARY, vec![1; 16 << 10]),
+            true,
+        ),
+        (
+            Side::Client,
+            1 << 20,
+            frame(true, BINARY, vec![1; 16 << 10]),
+            true,
+        ),
+        (Side::Server, 1000, frame(true, BINARY, [1; 1000]), true),
+        (
+            Side::Server,
+            1 << 20,
+            frame(true, BINARY, vec![1; (16 << 10) + 1]),
+            false,
+        ),
+        (
+            Side::Server,
+            1 << 20,
+            frame(false, BINARY, [1; 1000]),
+            false,
+        ),
+        (
+            Side::Server,
+            1 << 20,
+            frame(true, TEXT, [b'a'; 1000]),
+            false,
+        ),
+    ]
+    .map(|(side, limit, frame, waits)| (side, limit, frame.to(side).bytes(), waits))
+    {
+        for arrived in [500, bytes.len() - 1] {
+            let mut ws = Connection::assume_opened(
+                side.role(),
+                config(|c| c.max_message_size = max_message_size),
+            );
+            let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+            for read in [&bytes[..20], &bytes[20..arrived]] {
+                input.extend_from_slice(read);
+                assert_eq!(ws.next_event(&mut input, &mut out), Ok(None));
+            }
+            let unread = if waits { arrived } else { 0 };
+            assert_eq!(input.unread().len(), unread, "{side:?} {}", bytes.len());
+            // In both cases the buffer knows what is missing.
+            let missing = bytes.len() - arrived;
+            assert_eq!(input.spare(missing).len(), missing);
+            input.filled(0);
+            input.extend_from_slice(&bytes[arrived..]);
+            let event = ws.next_event(&mut input, &mut out);
+            assert_eq!(event.is_ok_and(|it| it.is_some()), bytes[0] & 0x80 != 0);
+        }
+    }
 }
