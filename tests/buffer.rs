@@ -249,3 +249,46 @@ fn the_buffer_doubles_but_not_beyond_what_is_missing_and_one_read() {
         assert_eq!(capacity(&[(size, bytes)], last), expected, "{name}");
     }
 }
+
+/// A text that is not ASCII is collected in memory of its own, if reads cut it.
+#[test]
+fn a_long_buffer_does_not_keep_the_memory_of_a_text() {
+    let text = frame(true, TEXT, "é".repeat(50_000)).bytes();
+    for (room, kept) in [(256 << 10, true), ((256 << 10) + 1, false)] {
+        let mut ws = Connection::assume_opened(Side::Client.role(), Config::new());
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        for read in [&text[..2000], &text[2000..]] {
+            input.extend_from_slice(read);
+            let event = ws.next_event(&mut input, &mut out).unwrap();
+            assert_eq!(event.is_some(), read.len() > 2000);
+        }
+        input.spare(room);
+        let of_text = input.capacity() - room;
+        assert_eq!(of_text >= 100_000, kept, "{of_text}");
+        assert!(kept || of_text == 0);
+    }
+}
+
+/// When a compressed message begins, the memory of reads is given back, but not if it would move
+/// most of what is in it.
+#[test]
+#[cfg(feature = "deflate")]
+fn memory_that_is_half_full_is_not_given_back() {
+    use websocket_proto::deflate::{DeflateConfig, Params};
+
+    // Blocks without content.
+    let payload = [0, 0, 0, 0xFF, 0xFF].repeat(20_000);
+    let compressed = support::deflate::rsv1(frame(false, BINARY, &payload)).claiming(200_000);
+    let begun = compressed.bytes();
+    for (before, kept) in [(99_980, true), (99_981, false)] {
+        let mut ws = Connection::assume_opened(Side::Client.role(), Config::new())
+            .with_deflate(Params::default(), DeflateConfig::new());
+        let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+        let first = frame(true, BINARY, vec![1; before]).bytes();
+        input.swap([&first[..], &begun].concat(), 0);
+        let event = ws.next_event(&mut input, &mut out);
+        assert!(matches!(event, Ok(Some(Event::Binary(_)))));
+        assert_eq!(ws.next_event(&mut input, &mut out), Ok(None));
+        assert_eq!(input.capacity() >= 200_000, kept, "{}", input.capacity());
+    }
+}

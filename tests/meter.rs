@@ -143,6 +143,31 @@ fn a_whole_message_is_one_step() {
 }
 
 #[test]
+fn what_is_incomplete_moves_only_if_there_is_no_room() {
+    let mut ws = Connection::assume_opened(Side::Client.role(), Config::new());
+    let (mut input, mut out) = (RecvBuf::new(), BytesMut::new());
+    let bytes = wire(
+        &[wire::text(&"x".repeat(100)), wire::ping([0; 50])],
+        Side::Client,
+    );
+    fill(&mut input, &bytes[..112], 888);
+    assert!(
+        ws.next_event(&mut input, &mut out)
+            .is_ok_and(|it| it.is_some())
+    );
+    assert_eq!(ws.next_event(&mut input, &mut out), Ok(None));
+    let mut moved = |len: usize| {
+        let before = work();
+        input.spare(len);
+        (work() - before).bytes
+    };
+    // 102 bytes were taken, 10 are incomplete.
+    assert_eq!(moved(888), 0);
+    assert_eq!(moved(889), 10);
+    assert_eq!(moved(990), 0);
+}
+
+#[test]
 fn a_compressed_message_counts_what_is_inflated() {
     let (takeover, bits) = (false, 15);
     let mut ws = Connection::assume_opened(Side::Client.role(), Config::new())
