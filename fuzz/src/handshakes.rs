@@ -17,7 +17,7 @@ use websocket_proto::{
 
 use crate::{
     budget::{Budget, Limits},
-    heads::Head,
+    heads::{Head, client_request},
     interrupted::{Event, Server, interrupted},
     script::Script,
 };
@@ -218,12 +218,6 @@ fn started(config: Config) -> (client::Handshake, BytesMut) {
     let request = client_request();
     let handshake = client::Handshake::start(&request, Seed::from([7; 32]), config, &mut out);
     (handshake.expect("a request"), out)
-}
-
-pub(crate) fn client_request() -> client::Request<'static> {
-    client::Request::new("ws://example.com/")
-        .expect("a URL")
-        .subprotocol("chat")
 }
 
 /// The seed is fixed, so the key is.

@@ -5,13 +5,18 @@ use websocket_proto::{
     Config, Seed,
     handshake::{
         self, Header,
-        client::ResponseError,
+        client::{self, ResponseError},
         server::{Accept, Origins, Reject, RequestError},
         values::{self, Connect, Upgrade},
     },
 };
 
-use crate::handshakes::client_request;
+/// What a client asks for at each door.
+pub(crate) fn client_request() -> client::Request<'static> {
+    client::Request::new("ws://example.com/")
+        .expect("a URL")
+        .subprotocol("chat")
+}
 
 /// A whole head as text, split in the simplest way.
 pub(crate) struct Head<'h> {
