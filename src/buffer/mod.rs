@@ -33,8 +33,8 @@ const KEPT: usize = 64 << 10;
 /// is at that size.
 const LONGER: usize = 8;
 
-/// What can be in front of a read, in bytes: a frame that waits until it is whole.
-const IN_FRONT: usize = 16 << 10;
+/// The longest payload that waits in the buffer until all of it is here, in bytes.
+pub(crate) const WAITING: usize = 16 << 10;
 
 /// The longest incomplete header or control frame, in bytes.
 const INCOMPLETE: usize = 2 + 4 + 125 - 1;
@@ -398,7 +398,7 @@ impl RecvBuf {
     /// Prepares for a compressed message.
     pub(crate) fn begin_inflating(&mut self, kind: MessageKind) {
         // The next read needs as much memory as the last one, behind what is incomplete then.
-        self.shrink(KEPT.max(self.room.saturating_add(IN_FRONT)));
+        self.shrink(KEPT.max(self.room.saturating_add(WAITING)));
         if self.text.capacity() > KEPT {
             self.text = String::new();
         }
@@ -571,5 +571,22 @@ impl fmt::Debug for RecvBuf {
             .field("message", &self.message.len())
             .field("capacity", &self.capacity())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_52_a_read_of_any_length_ends_the_waiting() {
+        for n in [10, usize::MAX] {
+            let mut waiting = Waiting {
+                received: 5,
+                missing: 10,
+            };
+            waiting.receive(n);
+            assert_eq!(waiting.missing, 0);
+        }
     }
 }

@@ -9,7 +9,7 @@ mod compressed;
 use core::ops::Range;
 
 use crate::{
-    buffer::{RecvBuf, Waiting},
+    buffer::{RecvBuf, WAITING, Waiting},
     deflate::{Inflated, Inflater},
     error::ProtocolError,
     frame::{FrameHeader, Opcode, is_ascii, unmask},
@@ -28,9 +28,6 @@ const WORK: usize = 1 << 20;
 
 /// Up to this many bytes a text is looked at for ASCII alone, which is then the cheapest check.
 const SHORT: usize = 32;
-
-/// The longest payload that waits in the buffer until all of it is here, in bytes.
-const WAITING: usize = 16 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Receiver {
